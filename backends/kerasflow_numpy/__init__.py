@@ -1,0 +1,44 @@
+"""The NumPy backend: graphs become flat Python functions of NumPy calls.
+
+In the order in which data passes: `prepare` rewrites the graph for NumPy,
+`fusion` finds the updates that many variables share, `storage` gives every value
+its memory, `lowering` and `codegen` write the function, `program` runs it with
+`kernels`' help.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Graph
+from kerasflow_numpy.codegen import generate
+from kerasflow_numpy.fusion import find_groups
+from kerasflow_numpy.lowering import SUPPORTED
+from kerasflow_numpy.prepare import prepare
+from kerasflow_numpy.program import NumpyProgram
+from kerasflow_numpy.storage import plan_storage
+
+
+class NumpyBackend:
+    """Runs programs with NumPy alone (and SciPy for its special functions)."""
+
+    name = "numpy"
+    primitives = SUPPORTED
+
+    def compile(self, graph: Graph) -> NumpyProgram:
+        """The graph as a program; state arrays are written in place."""
+        graph = prepare(graph)
+        plan = plan_storage(graph, find_groups(graph))
+        code = generate(graph, plan, self.compile)
+        writes = any(a is not b for a, b in zip(graph.state_inputs, graph.state_outputs, strict=True))
+        return NumpyProgram(code, plan.workspace, writes)
+
+    def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """A copy that programs may write."""
+        return np.array(array, order="C")
+
+    def to_host(self, buffer: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The buffer itself."""
+        return buffer

@@ -1,0 +1,352 @@
+"""The code generator: a planned graph as the source of one flat Python function.
+
+The source is what runs and what `kerasflow.explain` shows. Arrays that stay where
+they are (workspace, state, constants, and views of them) are made when the
+function is bound to its memory, and appear in it by name.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow_numpy.fusion import Group
+from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
+from kerasflow_numpy.storage import CONSTANT, FRESH, INPUT, LOCAL, STATE, STATIC, WORK, Place, Plan, Storage
+
+# Elements of each array that one round of a fused update works on: its arrays stay in the cache.
+CHUNK = 1 << 16
+
+_LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)
+
+
+@dataclass
+class Chunks:
+    """A loop of a fused update: for each name an arena (storages one behind the other) or a scratch array.
+
+    Attributes:
+        arenas: pairs of a loop variable and its storages. scratch: pairs of a loop variable and a dtype.
+        size: elements of each arena.
+    """
+
+    name: str
+    arenas: list[tuple[str, list[Storage]]]
+    scratch: list[tuple[str, np.dtype[Any]]]
+    size: int
+
+
+@dataclass
+class Code:
+    """A generated function, not yet bound to memory.
+
+    Attributes:
+        source: the text of `def step(...)`. names: what must be bound before it is compiled, by kind:
+        storages: arrays at fixed places. views: `(name, source name, expression)` in order.
+        objects: anything else by name. chunks: the loops of fused updates.
+    """
+
+    source: str
+    storages: list[Storage]
+    views: list[tuple[str, str, str]] = field(default_factory=list)
+    objects: dict[str, Any] = field(default_factory=dict)
+    chunks: list[Chunks] = field(default_factory=list)
+
+
+class Generator:
+    """Generates the code of one planned graph."""
+
+    def __init__(self, graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any]) -> None:
+        self.graph = graph
+        self.plan = plan
+        self.compile_branch = compile_branch
+        self.lines: list[str] = []
+        self.code = Code("", [s for s in plan.storages if s.kind in STATIC])
+        self.taken: set[str] = {"np", "kernels", "scipy", "step"}
+        self.derived: dict[tuple[str, str], str] = {}
+        self.scope: str | None = None
+        self._name_storages()
+
+    # -- names ----------------------------------------------------------------------------------------------
+
+    def unique(self, wanted: str) -> str:
+        """A valid Python name that is not taken yet."""
+        name = re.sub(r"\W+", "_", wanted).strip("_") or "v"
+        if name[0].isdigit() or keyword.iskeyword(name):
+            name = f"v_{name}"
+        candidate, i = name, 1
+        while candidate in self.taken:
+            candidate = f"{name}_{i}"
+            i += 1
+        self.taken.add(candidate)
+        return candidate
+
+    def _name_storages(self) -> None:
+        labels = self.graph.state_names or [""] * len(self.graph.state_inputs)
+        counts = {WORK: "t", CONSTANT: "c", FRESH: "out", LOCAL: "r"}
+        numbers = dict.fromkeys(counts, 0)
+        for storage in self.plan.storages:
+            if storage.kind == STATE:
+                storage.name = self.unique(labels[storage.index].replace("/", "_") or f"state{storage.index}")
+            elif storage.kind == INPUT:
+                storage.name = self.unique(f"x{storage.index}")
+            else:
+                storage.name = self.unique(f"{counts[storage.kind]}{numbers[storage.kind]}")
+                numbers[storage.kind] += 1
+
+    def bind(self, wanted: str, thing: Any) -> str:
+        """A name for any object."""
+        name = self.unique(wanted)
+        self.code.objects[name] = thing
+        return name
+
+    def name(self, place: Place) -> str:
+        """The name of a place; a view is made when it is first asked for."""
+        if not place.name:
+            if place.source is None or place.node is None or place.node.primitive.name in ("custom_vjp", "identity", "stop_gradient"):
+                place.name = place.storage.name if place.source is None else self.name(place.source)
+            else:
+                source = self.name(place.source)
+                expression = view_expression(place.node, source)
+                place.name = self.derive(source, expression, place.storage.kind in STATIC)
+        return place.name
+
+    def derive(self, source: str, expression: str, static: bool) -> str:
+        """A name for a view: bound once if the memory is static, else computed by the function."""
+        key = (source, expression)
+        if key not in self.derived:
+            suffix = "T" if expression.endswith(".T") else "view"
+            self.derived[key] = name = self.unique(f"{source}_{suffix}")
+            if static:
+                self.code.views.append((name, source, expression))
+            else:
+                self.lines.append(f"{name} = {expression}")
+        return self.derived[key]
+
+    def operand(self, value: Value, node: Node) -> str:
+        """An expression for an operand: a literal for a scalar constant, else a name."""
+        if isinstance(value, Constant) and value.array.ndim == 0 and value.array.dtype.type in _LITERALS:
+            beside = [v for v in node.inputs if not isinstance(v, Constant)]
+            if any(v.aval.dtype == value.aval.dtype for v in beside) or node.primitive.name in ("where", "pad", "setitem"):
+                return _literal(value.array)
+        place = self.plan.places.get(value)
+        if place is None:
+            assert isinstance(value, Constant)
+            storage = Storage(CONSTANT, value.aval, array=value.array, name=self.unique("c"))
+            self.plan.storages.append(storage)
+            self.code.storages.append(storage)
+            place = self.plan.places[value] = Place(storage, value.array)
+        return self.name(place)
+
+    # -- code -----------------------------------------------------------------------------------------------
+
+    def run(self) -> Code:
+        for item in self.plan.items:
+            if isinstance(item, Group):
+                self._group(item)
+            else:
+                self._node(item)
+        self._state_copies()
+        results = [self._result(v) for v in self.graph.outputs]
+        self.lines.append(f"return [{', '.join(results)}]")
+        inputs = [self.name(self.plan.places[v]) for v in self.graph.inputs]
+        body = "\n".join(f"    {line}" for line in self.lines)
+        self.code.source = f"def step({', '.join(inputs)}):\n{body}\n"
+        return self.code
+
+    def _comment(self, scope: str) -> None:
+        if scope != self.scope:
+            self.scope = scope
+            if scope:
+                self.lines.append(f"# {scope}")
+
+    def _node(self, node: Node) -> None:
+        places = [self.plan.places[v] for v in node.outputs]
+        if all(p.source is not None for p in places):
+            return  # a view
+        self._comment(node.scope)
+        args = [self.operand(v, node) for v in node.inputs]
+        if node.primitive.multiple_results:
+            self._several_results(node, places, args)
+            return
+        place = places[0]
+        if place.storage.kind == FRESH:
+            aval = place.storage.aval
+            self.lines.append(f"{place.storage.name} = np.empty({aval.shape}, {self._dtype(aval.dtype)})")
+        out = self.name(place)
+        lines = LOWERINGS[node.primitive.name](self._call(node, args, out, place.storage.kind))
+        if lines:
+            self.lines.extend(lines)
+            self.lines[-1] += f"  # {node.outputs[0].aval}"
+
+    def _call(self, node: Node, args: list[str], out: str, kind: str) -> Call:
+        kinds = {self.name(p): p.storage.kind for v in node.inputs if (p := self.plan.places.get(v)) is not None}
+
+        def view(source: str, suffix: str) -> str:
+            static = (kind if source == out else kinds.get(source, LOCAL)) in STATIC
+            return self.derive(source, source + suffix, static) if static else source + suffix
+
+        return Call(node, args, out, [a == out for a in args], self.bind, view, self.compile_branch)
+
+    def _dtype(self, dtype: np.dtype[Any]) -> str:
+        return f"np.{dtype.name}" if dtype.type.__module__ == "numpy" and dtype.name != "bool" else (
+            "np.bool_" if dtype.name == "bool" else self.bind("dtype", dtype)
+        )
+
+    def _several_results(self, node: Node, places: list[Place], args: list[str]) -> None:
+        together = self.unique("results")
+        self.lines.extend(LOWERINGS[node.primitive.name](self._call(node, args, together, LOCAL)))
+        for i, place in enumerate(places):
+            if place.storage.kind == LOCAL:
+                self.lines.append(f"{self.name(place)} = {together}[{i}]")
+            else:
+                self.lines.append(f"np.copyto({self.name(place)}, {together}[{i}])")
+
+    def _state_copies(self) -> None:
+        """New state that could not be computed in place; first aside what is in the way."""
+        pending = []
+        for i, value in self.plan.copies:
+            target = self.name(self.plan.places[self.graph.state_inputs[i]])
+            if isinstance(value, Constant):
+                source = self.operand(value, _NO_NODE)
+            else:
+                place = self.plan.places[value]
+                source = self.name(place)
+                if place.storage.kind in (STATE, LOCAL):
+                    aside = self.unique("aside")
+                    self.lines.append(f"{aside} = {source}.copy()")
+                    source = aside
+            pending.append(f"np.copyto({target}, {source})")
+        if pending:
+            self._comment("new state")
+            self.lines.extend(pending)
+
+    def _result(self, value: Value) -> str:
+        """An expression for a result; one that nobody else holds."""
+        if isinstance(value, Constant):
+            return f"{self.operand(value, _NO_NODE)}.copy()"
+        place = self.plan.places[value]
+        name = self.name(place)
+        fresh = place.storage.kind in (FRESH, LOCAL) and place.source is None
+        return name if fresh and self.graph.outputs.count(value) == 1 else f"{name}.copy()"
+
+    # -- fused updates --------------------------------------------------------------------------------------
+
+    def _group(self, group: Group) -> None:
+        arenas = self.plan.arenas[id(group)]
+        leaves = [self.unique(_short(storages)) for storages in arenas]
+        member = group.members[0]
+        state_leaf = {number: member.leaves.index(self.graph.state_inputs[i]) for number, i in member.states}
+        last_read: dict[tuple[str, int], int] = {}
+        for j, operation in enumerate(group.operations):
+            for kind, operand in operation.operands:
+                if kind != "scalar":
+                    last_read[kind, operand] = j
+        free: dict[np.dtype[Any], list[str]] = {}
+        scratch: list[tuple[str, np.dtype[Any]]] = []
+        where: dict[tuple[str, int], str] = {("leaf", k): name for k, name in enumerate(leaves)}
+        body: list[str] = []
+        late: list[str] = []
+        states = {storage.name for storages in arenas for storage in storages if storage.kind == STATE}
+        temporary: set[str] = set()
+        for j, operation in enumerate(group.operations):
+            node = operation.node
+            dtype = node.outputs[0].aval.dtype
+            args = []
+            for (kind, operand), value in zip(operation.operands, node.inputs, strict=True):
+                args.append(self.operand(value, node) if kind == "scalar" else where[kind, operand])
+            # A temporary array that is read here for the last time can take the result.
+            for kind, operand in dict.fromkeys(o for o in operation.operands if o[0] == "node"):
+                name = where[kind, operand]
+                if last_read[kind, operand] == j and name in temporary:
+                    temporary.discard(name)
+                    kept = group.operations[operand].node.outputs[0].aval.dtype
+                    free.setdefault(kept, []).append(name)
+            out = None
+            if j in state_leaf:
+                k = state_leaf[j]
+                if last_read.get(("leaf", k), -1) <= j and self._last_outside(member.leaves[k], group):
+                    out = leaves[k]
+                else:
+                    out = self._scratch(dtype, scratch)
+                    late.append(f"np.copyto({leaves[k]}, {out})")
+            elif free.get(dtype):
+                out = free[dtype].pop()
+                temporary.add(out)
+            else:
+                out = self._scratch(dtype, scratch)
+                temporary.add(out)
+            where["node", j] = out
+            call = Call(node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x, self.compile_branch)
+            body.extend(LOWERINGS[node.primitive.name](call))
+        del states
+        name = self.unique("chunks")
+        variables = leaves + [n for n, _ in scratch]
+        self.code.chunks.append(Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size))
+        self._comment(member.nodes[-1].scope)
+        shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
+        self.lines.append(f"for {', '.join(variables)} in {name}:  # {group.size} elements: {shapes}")
+        self.lines.extend(f"    {line}" for line in body + late)
+
+    def _scratch(self, dtype: np.dtype[Any], scratch: list[tuple[str, np.dtype[Any]]]) -> str:
+        name = self.unique(f"s{len(scratch)}")
+        scratch.append((name, dtype))
+        return name
+
+    def _last_outside(self, leaf: Value, group: Group) -> bool:
+        """Whether nobody but the group reads an old state after it begins."""
+        position = self.plan.items.index(group)
+        inside = group.nodes
+        for item in self.plan.items[position + 1 :]:
+            nodes = item.nodes if isinstance(item, Group) else [item]
+            for node in nodes:
+                if node not in inside and any(self._reads(v, leaf) for v in node.inputs):
+                    return False
+        return not any(self._reads(v, leaf) for v in self.graph.results)
+
+    def _reads(self, value: Value, leaf: Value) -> bool:
+        """Whether a value is the leaf, or a view of it."""
+        place = self.plan.places.get(value)
+        target = self.plan.places[leaf]
+        while place is not None:
+            if place is target:
+                return True
+            place = place.source
+        return False
+
+
+class _NoNode:
+    inputs: tuple[Value, ...] = ()
+
+    class primitive:  # noqa: N801
+        name = ""
+
+
+_NO_NODE: Any = _NoNode()
+
+
+def _literal(array: np.ndarray[Any, Any]) -> str:
+    item = array.item()
+    if isinstance(item, float) and not np.isfinite(item):
+        return "np.nan" if item != item else ("np.inf" if item > 0 else "-np.inf")
+    return repr(item)
+
+
+def _short(storages: list[Storage]) -> str:
+    """A name for an arena: the last part that its members' names share, or where it comes from."""
+    first = storages[0]
+    return f"{first.name}s" if first.kind != WORK else f"g_{first.name}"
+
+
+def generate(graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any]) -> Code:
+    """The code of a planned graph.
+
+    Args:
+        compile_branch: compiles a sub-graph to a program `program(state, inputs) -> (outputs, new_state)`.
+    """
+    return Generator(graph, plan, compile_branch).run()

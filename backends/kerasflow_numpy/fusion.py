@@ -1,0 +1,203 @@
+"""Horizontal fusion: the same element-by-element update of many variables as one update of flat storage.
+
+An optimizer applies one formula to each weight. Where the formula is the same,
+the weights (and moments, and gradients) are laid out one after the other in flat
+arrays, and each NumPy call works on all of them: ten calls, not ten for each weight.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from kerasflow.graph import Constant, Graph, Node, Value, users
+
+# An update of fewer elements than this is not worth a flat block of its own.
+MIN_ELEMENTS = 1 << 15
+
+Operand = tuple[str, Any]  # ("leaf", i), ("node", i) or ("scalar", Value)
+
+
+@dataclass
+class Operation:
+    """One element-by-element operation of a group; its result is node number `position in the list`."""
+
+    node: Node
+    operands: list[Operand]
+
+
+@dataclass
+class Member:
+    """The update of one variable (with its moments): a connected piece of the graph."""
+
+    nodes: list[Node]
+    leaves: list[Value]
+    states: list[tuple[int, int]]  # (node number, index among the graph's state)
+
+
+@dataclass
+class Group:
+    """Members with the same formula.
+
+    Attributes:
+        operations: of the first member; the others' are the same.
+        after: the index of the graph node behind which the group can run.
+    """
+
+    members: list[Member]
+    operations: list[Operation]
+    after: int
+
+    @property
+    def size(self) -> int:
+        return sum(member.leaves[0].aval.size for member in self.members)
+
+    @property
+    def nodes(self) -> set[Node]:
+        return {node for member in self.members for node in member.nodes}
+
+
+def find_groups(graph: Graph) -> list[Group]:
+    """The groups of updates that can be fused, in the order in which they can run."""
+    used_by = users(graph)
+    index = {node: i for i, node in enumerate(graph.nodes)}
+    results = set(graph.outputs)
+    state_of: dict[Value, list[int]] = defaultdict(list)
+    for i, (before, now) in enumerate(zip(graph.state_inputs, graph.state_outputs, strict=True)):
+        if before is not now:
+            state_of[now].append(i)
+    components = _components(graph, used_by, results, state_of)
+    by_formula: dict[Hashable, list[tuple[Member, list[Operation]]]] = defaultdict(list)
+    for nodes in components:
+        ordered = sorted(nodes, key=index.__getitem__)
+        described = _describe(ordered, state_of, graph)
+        if described is not None:
+            key, member, operations = described
+            by_formula[key].append((member, operations))
+    groups = []
+    for entries in by_formula.values():
+        members = [member for member, _ in entries]
+        operations = entries[0][1]
+        if sum(m.leaves[0].aval.size for m in members) < MIN_ELEMENTS and len(members) == 1:
+            continue
+        members.sort(key=lambda m: -m.leaves[0].aval.size)
+        if len({leaf for m in members for leaf in m.leaves}) != sum(len(m.leaves) for m in members):
+            continue
+        group = Group(members, operations, _last_input(members, operations, index))
+        if _can_run(group, used_by, index):
+            groups.append(group)
+    return sorted(groups, key=lambda g: g.after)
+
+
+def _components(
+    graph: Graph, used_by: dict[Value, list[Node]], results: set[Value], state_of: dict[Value, list[int]]
+) -> list[set[Node]]:
+    """Connected pieces of element-by-element nodes that lead to new state of their own shape."""
+    inside: dict[Node, set[Node]] = {}
+    for value, states in state_of.items():
+        if len(states) != 1 or value in results:
+            continue
+        shape = value.aval.shape
+        if value.aval.size == 1 or value.node is None or not _is_local(value.node, shape):
+            continue
+        piece: set[Node] = set()
+        pending = [value.node]
+        while pending:
+            node = pending.pop()
+            if node in piece:
+                continue
+            piece.add(node)
+            for v in node.inputs:
+                if v.node is not None and v.aval.shape == shape and _is_local(v.node, shape) and v not in results:
+                    pending.append(v.node)
+        # A result that others read too is computed outside, unless it is new state; so is what it needs.
+        changed = True
+        while changed:
+            changed = False
+            for node in list(piece):
+                result = node.outputs[0]
+                if result not in state_of and any(user not in piece for user in used_by[result]):
+                    piece.discard(node)
+                    changed = True
+        if value.node not in piece:
+            continue
+        for node in list(piece):
+            if node in inside:
+                piece |= inside[node]
+        for node in piece:
+            inside[node] = piece
+    unique = {id(piece): piece for piece in inside.values()}
+    return list(unique.values())
+
+
+def _is_local(node: Node, shape: tuple[int, ...]) -> bool:
+    """Whether a node works element by element on operands of one shape, and scalars."""
+    return (
+        node.primitive.elementwise
+        and node.outputs[0].aval.shape == shape
+        and all(v.aval.shape == shape or v.aval.size == 1 for v in node.inputs)
+    )
+
+
+def _scalar_key(value: Value) -> Hashable:
+    return (value.aval, value.array.tobytes()) if isinstance(value, Constant) else value
+
+
+def _describe(
+    nodes: list[Node], state_of: dict[Value, list[int]], graph: Graph
+) -> tuple[Hashable, Member, list[Operation]] | None:
+    """A piece as a formula that can be compared, with its leaves in the order of their first use."""
+    shape = nodes[0].outputs[0].aval.shape
+    numbers = {node.outputs[0]: i for i, node in enumerate(nodes)}
+    leaves: dict[Value, int] = {}
+    operations: list[Operation] = []
+    formula: list[Hashable] = []
+    for node in nodes:
+        operands: list[Operand] = []
+        keys: list[Hashable] = []
+        for v in node.inputs:
+            if v in numbers:
+                operands.append(("node", numbers[v]))
+                keys.append(operands[-1])
+            elif v.aval.shape == shape:
+                if isinstance(v, Constant):
+                    return None
+                operands.append(("leaf", leaves.setdefault(v, len(leaves))))
+                keys.append((*operands[-1], v.aval.dtype))
+            else:
+                operands.append(("scalar", v))
+                keys.append(("scalar", _scalar_key(v)))
+        operations.append(Operation(node, operands))
+        try:
+            params = tuple(sorted(node.params.items()))
+            hash(params)
+        except TypeError:
+            return None
+        formula.append((node.primitive.name, params, tuple(keys), node.outputs[0].aval.dtype))
+    states = [(i, state_of[node.outputs[0]][0]) for i, node in enumerate(nodes) if node.outputs[0] in state_of]
+    roles = [(number, leaves.get(graph.state_inputs[i])) for number, i in states]
+    if not leaves or any(role is None for _, role in roles):
+        return None
+    return (tuple(formula), tuple(roles)), Member(nodes, list(leaves), states), operations
+
+
+def _last_input(members: list[Member], operations: list[Operation], index: dict[Node, int]) -> int:
+    """The index of the last node that the group waits for."""
+    values = [leaf for member in members for leaf in member.leaves]
+    values += [operand for operation in operations for kind, operand in operation.operands if kind == "scalar"]
+    return max((index[v.node] for v in values if v.node is not None), default=-1)
+
+
+def _can_run(group: Group, used_by: dict[Value, list[Node]], index: dict[Node, int]) -> bool:
+    """Whether everything that needs the group's results comes after all that the group waits for.
+
+    And everything that reads the old state that the group overwrites comes before.
+    """
+    own = group.nodes
+    for member in group.members:
+        for node in member.nodes:
+            if any(user not in own and index[user] <= group.after for user in used_by[node.outputs[0]]):
+                return False
+    return True

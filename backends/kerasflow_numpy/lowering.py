@@ -1,0 +1,239 @@
+"""The lowering table: from each primitive to the NumPy statements that compute it into memory that is there.
+
+A lowering gets a `Call` and returns lines of Python. `np.name` is NumPy,
+`kernels.name` this backend's few functions, everything else is an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Graph, Node
+from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
+from kerasflow.primitives.shape import slices
+
+
+@dataclass
+class Call:
+    """One node to lower.
+
+    Attributes:
+        node: the node. args: an expression for each operand. out: the name of the array to fill.
+        same: for each operand whether it is the very memory of `out`.
+        bind: gives an object a name that the generated code can use.
+        view: a name for a view of `out`, made by a function, or the expression if it must be made at each call.
+        compile: compiles a sub-graph to a program.
+    """
+
+    node: Node
+    args: list[str]
+    out: str
+    same: list[bool]
+    bind: Callable[[str, Any], str]
+    view: Callable[[str, str], str]
+    compile: Callable[[Graph], Any]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.node.params
+
+
+def _ufunc(call: Call) -> list[str]:
+    return [f"np.{call.node.primitive.name}({', '.join(call.args)}, out={call.out})"]
+
+
+def _special(call: Call) -> list[str]:
+    return [f"scipy.{call.node.primitive.name}({call.args[0]}, out={call.out})"]
+
+
+def _extremum(call: Call) -> list[str]:
+    """Against a scalar, `np.clip` has the fast loop that maximum and minimum lack."""
+    name = call.node.primitive.name
+    shapes = [v.aval.size for v in call.node.inputs]
+    if call.node.outputs[0].aval.dtype.kind == "f" and 1 in shapes and max(shapes) > 1:
+        scalar = shapes.index(1)
+        x, bound = call.args[1 - scalar], call.args[scalar]
+        if call.node.inputs[1 - scalar].aval.dtype.itemsize >= 4:
+            low, high = (bound, "np.inf") if name == "maximum" else ("-np.inf", bound)
+            return [f"np.clip({x}, {low}, {high}, out={call.out})"]
+    return _ufunc(call)
+
+
+def _clip(call: Call) -> list[str]:
+    x, low, high = call.args
+    if call.node.outputs[0].aval.dtype.name == "bfloat16":
+        return [f"np.maximum({x}, {low}, out={call.out})", f"np.minimum({call.out}, {high}, out={call.out})"]
+    return [f"np.clip({x}, {low}, {high}, out={call.out})"]
+
+
+def _copy(call: Call) -> list[str]:
+    return [] if call.same[0] else [f"np.copyto({call.out}, {call.args[0]})"]
+
+
+def _astype(call: Call) -> list[str]:
+    return [f"np.copyto({call.out}, {call.args[0]}, casting='unsafe')"]
+
+
+def _where(call: Call) -> list[str]:
+    condition, x, y = call.args
+    if call.same[1] or call.same[0]:
+        return [f"{call.out}[...] = np.where({condition}, {x}, {y})"]
+    first = [] if call.same[2] else [f"np.copyto({call.out}, {y})"]
+    return [*first, f"np.copyto({call.out}, {x}, where={condition})"]
+
+
+def _bit_mask(call: Call) -> list[str]:
+    return [f"np.copyto({call.out}, {call.args[0]})", f"np.negative({call.out}, out={call.out})"]
+
+
+def _mask_bits(call: Call) -> list[str]:
+    word = call.node.inputs[1].aval.dtype.name
+    out = call.view(call.out, f".view(np.{word})")
+    x = out if call.same[0] else call.view(call.args[0], f".view(np.{word})")
+    return [f"np.bitwise_and({x}, {call.args[1]}, out={out})"]
+
+
+_REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+
+
+def _reduction(call: Call) -> list[str]:
+    axis, keepdims = call.params["axis"], call.params["keepdims"]
+    x = call.node.inputs[0].aval
+    axis_text = "None" if len(axis) == x.ndim else repr(axis[0] if len(axis) == 1 else axis)
+    keep = ", keepdims=True" if keepdims else ""
+    dtype = f", dtype={call.bind('dtype', x.dtype)}" if x.dtype.kind in "iub" and call.node.primitive.name in ("sum", "prod") else ""
+    return [f"np.{_REDUCERS[call.node.primitive.name]}.reduce({call.args[0]}, axis={axis_text}{dtype}{keep}, out={call.out})"]
+
+
+def _arg_reduction(call: Call) -> list[str]:
+    return [f"{call.args[0]}.{call.node.primitive.name}(axis={call.params['axis']}, out={call.out})"]
+
+
+def _cumulative(call: Call) -> list[str]:
+    name = "add" if call.node.primitive.name == "cumsum" else "multiply"
+    return [f"np.{name}.accumulate({call.args[0]}, axis={call.params['axis']}, out={call.out})"]
+
+
+def _view_copy(call: Call) -> list[str]:
+    """A view operation that could not be a view."""
+    return [f"np.copyto({call.out}, {view_expression(call.node, call.args[0])})"]
+
+
+def view_expression(node: Node, x: str) -> str:
+    """NumPy's expression for a view of x."""
+    name, params = node.primitive.name, node.params
+    if name == "reshape":
+        return f"{x}.reshape({params['shape']})"
+    if name == "transpose":
+        return f"{x}.T" if params["axes"] == tuple(reversed(range(len(params["axes"])))) else f"{x}.transpose({params['axes']})"
+    if name == "broadcast_to":
+        return f"np.broadcast_to({x}, {params['shape']})"
+    if name == "getitem":
+        return f"{x}[{slice_text(params['index'])}]"
+    return x
+
+
+def slice_text(index: tuple[tuple[int, int | None, int], ...]) -> str:
+    parts = []
+    for start, stop, step in index:
+        text = f"{start}:{'' if stop is None else stop}"
+        parts.append(text if step == 1 else f"{text}:{step}")
+    return ", ".join(parts)
+
+
+def _setitem(call: Call) -> list[str]:
+    target = call.view(call.out, f"[{slice_text(call.params['index'])}]" if call.params["index"] else "[...]")
+    return [*_copy(call), f"np.copyto({target}, {call.args[1]})"]
+
+
+def _concatenate(call: Call) -> list[str]:
+    return [f"np.concatenate(({', '.join(call.args)},), axis={call.params['axis']}, out={call.out})"]
+
+
+def _pad(call: Call) -> list[str]:
+    x = call.node.inputs[0].aval
+    index = tuple((before, before + n, 1) for (before, _), n in zip(call.params["pad_width"], x.shape, strict=True))
+    inner = call.view(call.out, f"[{slice_text(index)}]" if index else "[...]")
+    return [f"np.copyto({call.out}, {call.args[1]})", f"np.copyto({inner}, {call.args[0]})"]
+
+
+def _gather(call: Call) -> list[str]:
+    x, *indices = call.args
+    if len(indices) == 1:
+        return [f"np.take({x}, {indices[0]}, axis=0, out={call.out})"]
+    return [f"{call.out}[...] = {x}[{', '.join(indices)}]"]
+
+
+def _scatter(call: Call) -> list[str]:
+    _, *rest = call.args
+    return [*_copy(call), f"kernels.scatter({call.out}, {', '.join(rest)}, mode={call.params['mode']!r})"]
+
+
+def _sort(call: Call) -> list[str]:
+    return [*_copy(call), f"{call.out}.sort(axis={call.params['axis']})"]
+
+
+def _argsort(call: Call) -> list[str]:
+    return [f"{call.out}[...] = {call.args[0]}.argsort(axis={call.params['axis']}, kind='stable')"]
+
+
+def _searchsorted(call: Call) -> list[str]:
+    a, v = call.args
+    return [f"{call.out}[...] = np.searchsorted({a}, {v}, side={call.params['side']!r})"]
+
+
+def _einsum(call: Call) -> list[str]:
+    optimize = ", optimize=True" if len(call.args) > 2 else ""
+    return [f"np.einsum({call.params['subscripts']!r}, {', '.join(call.args)}, out={call.out}{optimize})"]
+
+
+def _random_bits(call: Call) -> list[str]:
+    return [f"kernels.random_bits({call.args[0]}, {call.out})"]
+
+
+def _cond(call: Call) -> list[str]:
+    predicate, *operands = call.args
+    branches = [call.bind("branch", call.compile(graph)) for graph in call.params["branches"]]
+    listed = ", ".join(operands)
+    return [f"{call.out} = {branches[0]}([], [{listed}])[0] if {predicate} else {branches[1]}([], [{listed}])[0]"]
+
+
+LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
+    **dict.fromkeys(UNARY + BINARY, _ufunc),
+    **dict.fromkeys(SPECIAL, _special),
+    "maximum": _extremum,
+    "minimum": _extremum,
+    "clip": _clip,
+    "astype": _astype,
+    "where": _where,
+    "bit_mask": _bit_mask,
+    "mask_bits": _mask_bits,
+    "stop_gradient": _copy,
+    "identity": _copy,
+    **dict.fromkeys(_REDUCERS, _reduction),
+    **dict.fromkeys(("argmax", "argmin"), _arg_reduction),
+    **dict.fromkeys(("cumsum", "cumprod"), _cumulative),
+    **dict.fromkeys(("reshape", "transpose", "broadcast_to", "getitem"), _view_copy),
+    "setitem": _setitem,
+    "concatenate": _concatenate,
+    "pad": _pad,
+    "gather": _gather,
+    "scatter": _scatter,
+    "sort": _sort,
+    "argsort": _argsort,
+    "searchsorted": _searchsorted,
+    "matmul": _ufunc,
+    "einsum": _einsum,
+    "random_bits": _random_bits,
+    "cond": _cond,
+    "custom_vjp": _copy,
+}
+
+SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
+
+__all__ = ["LOWERINGS", "SUPPORTED", "Call", "np", "slice_text", "slices", "view_expression"]

@@ -1,0 +1,137 @@
+"""Rewrites for this backend: what NumPy does slowly becomes what it does fast.
+
+The few primitives here are this backend's own; they never leave it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, infer
+from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives.elementwise import broadcast_shapes
+from kerasflow.primitives.linalg import split_subscripts
+
+_WORDS = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+
+
+def _bit_mask(condition: Any, dtype: np.dtype[Any]) -> Any:
+    return -condition.astype(dtype)
+
+
+def _mask_bits(x: Any, mask: Any) -> Any:
+    return np.bitwise_and(x.view(mask.dtype), mask).view(x.dtype)
+
+
+# A boolean as an integer of all ones or all zeros.
+bit_mask = Primitive(
+    "bit_mask", _bit_mask, lambda condition, dtype: ShapedArray(condition.shape, dtype), elementwise=True
+)
+# x where the mask is ones, zero where it is zeros: a masked copy costs ten times as much in NumPy.
+mask_bits = Primitive(
+    "mask_bits",
+    _mask_bits,
+    lambda x, mask: ShapedArray(broadcast_shapes(x.shape, mask.shape), x.dtype),
+    elementwise=True,
+)
+
+
+class _Rewriter:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[Node] = []
+        self.env: dict[Value, Value] = {}
+        self.masks: dict[tuple[Value, Any], Value] = {}
+        self.scope = ""
+
+    def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
+        primitive = PRIMITIVES[primitive] if isinstance(primitive, str) else primitive
+        node = Node(primitive, inputs, params, infer(primitive, [v.aval for v in inputs], params), self.scope)
+        self.nodes.append(node)
+        return node.outputs[0]
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            self.scope = node.scope
+            inputs = tuple(self.env.get(v, v) for v in node.inputs)
+            rewrite = _REWRITES.get(node.primitive.name)
+            result = rewrite(self, node, inputs) if rewrite else None
+            if result is not None:
+                self.env[node.outputs[0]] = result
+                continue
+            new = Node(node.primitive, inputs, node.params, [v.aval for v in node.outputs], node.scope)
+            self.nodes.append(new)
+            self.env.update(zip(node.outputs, new.outputs, strict=True))
+        g = self.graph
+        outputs = [self.env.get(v, v) for v in g.outputs]
+        state = [self.env.get(v, v) for v in g.state_outputs]
+        return Graph(g.inputs, self.nodes, outputs, g.state_inputs, state, g.state_names)
+
+    def mask(self, condition: Value, word: np.dtype[Any]) -> Value:
+        key = (condition, word)
+        if key not in self.masks:
+            self.masks[key] = self.emit(bit_mask, condition, dtype=word)
+        return self.masks[key]
+
+
+def _is_zero(value: Value) -> bool:
+    return isinstance(value, Constant) and value.array.size == 1 and bool(value.array.item() == 0)
+
+
+def _where(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """where(c, x, 0) by masking bits, where(c, 0, y) with the condition inverted."""
+    condition, x, y = inputs
+    aval = node.outputs[0].aval
+    word = _WORDS.get(aval.dtype.itemsize)
+    if word is None or aval.dtype.kind == "c" or aval.size < 64:
+        return None
+    if _is_zero(y) and x.aval.shape == aval.shape:
+        return rewriter.emit(mask_bits, x, rewriter.mask(condition, word))
+    if _is_zero(x) and y.aval.shape == aval.shape:
+        inverse = rewriter.emit("logical_not", condition)
+        return rewriter.emit(mask_bits, y, rewriter.mask(inverse, word))
+    return None
+
+
+def _einsum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """A product of two operands over distinct letters as a matrix product."""
+    terms, output = split_subscripts(node.params["subscripts"])
+    if len(terms) != 2 or any(len(set(t)) != len(t) for t in terms):
+        return None
+    a, b = terms
+    batch = [c for c in a if c in b and c in output]
+    inner = [c for c in a if c in b and c not in output]
+    rows = [c for c in a if c not in b]
+    columns = [c for c in b if c not in a]
+    if not inner or any(c not in output for c in rows + columns):
+        return None
+    x, y = inputs
+    sizes = dict(zip(a, x.aval.shape, strict=True)) | dict(zip(b, y.aval.shape, strict=True))
+
+    def arrange(value: Value, letters: str, groups: list[list[str]]) -> Value:
+        order = [c for group in groups for c in group]
+        axes = tuple(letters.index(c) for c in order)
+        if axes != tuple(range(len(axes))):
+            value = rewriter.emit("transpose", value, axes=axes)
+        shape = tuple(sizes[c] for c in groups[0]) + tuple(
+            int(np.prod([sizes[c] for c in group], dtype=np.int64)) for group in groups[1:]
+        )
+        return value if value.aval.shape == shape else rewriter.emit("reshape", value, shape=shape)
+
+    product = rewriter.emit("matmul", arrange(x, a, [batch, rows, inner]), arrange(y, b, [batch, inner, columns]))
+    letters = batch + rows + columns
+    shape = tuple(sizes[c] for c in letters)
+    if product.aval.shape != shape:
+        product = rewriter.emit("reshape", product, shape=shape)
+    axes = tuple(letters.index(c) for c in output)
+    return product if axes == tuple(range(len(axes))) else rewriter.emit("transpose", product, axes=axes)
+
+
+_REWRITES = {"where": _where, "einsum": _einsum}
+
+
+def prepare(graph: Graph) -> Graph:
+    """The graph in the form that this backend runs fastest; same meaning."""
+    return _Rewriter(graph).run()

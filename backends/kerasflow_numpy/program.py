@@ -1,0 +1,160 @@
+"""Running generated code: binding it to memory, and calling it from any thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from kerasflow_numpy import kernels
+from kerasflow_numpy.codegen import CHUNK, Chunks, Code
+from kerasflow_numpy.storage import ALIGNMENT, CONSTANT, STATE, WORK, Storage
+
+Array = np.ndarray[Any, Any]
+
+
+class _Scipy:
+    """`scipy.special`'s functions, imported when a program that uses one is bound."""
+
+    def __getattr__(self, name: str) -> Any:
+        import scipy.special
+
+        return getattr(scipy.special, name)
+
+
+class Context:
+    """A function bound to a workspace of its own and to one set of state arrays."""
+
+    def __init__(self, code: Code, workspace: int, compiled: Any) -> None:
+        self.code = code
+        self.compiled = compiled
+        raw = np.empty(workspace + ALIGNMENT, np.uint8)
+        start = -raw.ctypes.data % ALIGNMENT
+        self.workspace = raw[start : start + workspace]
+        self.state: list[Array] = []
+        self.step: Callable[..., Any] | None = None
+
+    def holds(self, state: Sequence[Array]) -> bool:
+        """Whether these are the state arrays that the function is bound to."""
+        return self.step is not None and len(state) == len(self.state) and all(map(is_, state, self.state))
+
+    def bind(self, state: Sequence[Array]) -> None:
+        """Bind to state arrays; those of a fused update are moved together if they are not yet."""
+        self.state = list(state)
+        for chunks in self.code.chunks:
+            for _, storages in chunks.arenas:
+                self._gather_arena(storages)
+        names: dict[str, Any] = {"np": np, "kernels": kernels, "scipy": _Scipy(), **self.code.objects}
+        for storage in self.code.storages:
+            names[storage.name] = self._array(storage)
+        for name, _, expression in self.code.views:
+            names[name] = eval(expression, names)  # noqa: S307
+        for chunks in self.code.chunks:
+            names[chunks.name] = self._chunks(chunks)
+        exec(self.compiled, names)  # noqa: S102
+        self.step = names["make"](**{name: _resolve(name, names) for name in names["NAMES"]})
+
+    def _array(self, storage: Storage) -> Array:
+        if storage.kind == STATE:
+            return self.state[storage.index]
+        if storage.kind == CONSTANT:
+            return storage.array  # type: ignore[no-any-return]
+        aval = storage.aval
+        block = self.workspace[storage.offset : storage.offset + aval.nbytes]
+        return block.view(aval.dtype).reshape(aval.shape)
+
+    def _gather_arena(self, storages: list[Storage]) -> None:
+        """Lay state arrays one behind the other in one flat array."""
+        if storages[0].kind != STATE or len(storages) == 1:
+            return
+        arrays = [self.state[s.index] for s in storages]
+        address = arrays[0].ctypes.data
+        base = arrays[0].base
+        for array in arrays:
+            if array.base is not base or base is None or array.ctypes.data != address:
+                break
+            address += array.nbytes
+        else:
+            return
+        flat = np.empty(sum(a.size for a in arrays), arrays[0].dtype)
+        start = 0
+        for storage, array in zip(storages, arrays, strict=True):
+            part = flat[start : start + array.size].reshape(array.shape)
+            part[...] = array
+            self.state[storage.index] = part
+            start += array.size
+
+    def _flat(self, storages: list[Storage]) -> Array:
+        """One flat array over storages that lie one behind the other."""
+        first = self._array(storages[0])
+        if len(storages) == 1:
+            return first.reshape(-1)
+        total = sum(s.aval.size for s in storages)
+        if storages[0].kind == WORK:
+            nbytes = total * first.itemsize
+            return self.workspace[storages[0].offset : storages[0].offset + nbytes].view(first.dtype)
+        base = first.base
+        assert isinstance(base, np.ndarray)
+        begin = (first.ctypes.data - base.ctypes.data) // first.itemsize
+        return base.reshape(-1)[begin : begin + total]
+
+    def _chunks(self, chunks: Chunks) -> list[tuple[Array, ...]]:
+        flats = [self._flat(storages) for _, storages in chunks.arenas]
+        scratch = [np.empty(min(CHUNK, chunks.size), dtype) for _, dtype in chunks.scratch]
+        rounds = []
+        for start in range(0, chunks.size, CHUNK):
+            stop = min(start + CHUNK, chunks.size)
+            rounds.append((*(f[start:stop] for f in flats), *(s[: stop - start] for s in scratch)))
+        return rounds
+
+
+def _resolve(name: str, names: dict[str, Any]) -> Any:
+    """The object that a name of the generated code stands for; `np_add` is `np.add`."""
+    if name in names:
+        return names[name]
+    root, _, rest = name.partition("_")
+    return getattr(names[root], rest)
+
+
+_FUNCTION = re.compile(r"\b(np|kernels|scipy)\.(\w+)")
+
+
+class NumpyProgram:
+    """A compiled graph; may be called from several threads, each call has a workspace of its own.
+
+    Attributes:
+        source: the generated function's text.
+    """
+
+    def __init__(self, code: Code, workspace: int, writes: bool) -> None:
+        self.code = code
+        self.workspace = workspace
+        self.writes = writes
+        self.source = code.source
+        # `np.add` becomes the local name `np_add`: found faster, and the text above stays readable.
+        text = _FUNCTION.sub(r"\1_\2", code.source)
+        functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.source)})
+        bound = [s.name for s in code.storages] + [v[0] for v in code.views] + [c.name for c in code.chunks]
+        names = [*functions, *bound, *code.objects]
+        used = [n for n in dict.fromkeys(names) if re.search(rf"\b{re.escape(n)}\b", text)]
+        body = "".join(f"    {line}\n" for line in text.splitlines())
+        whole = f"NAMES = {used!r}\ndef make({', '.join(used)}):\n{body}    return step\n"
+        self.compiled = compile(whole, "<kerasflow program>", "exec")
+        self.contexts: list[Context] = []
+
+    def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
+        try:
+            context = self.contexts.pop()
+        except IndexError:
+            context = Context(self.code, self.workspace, self.compiled)
+        try:
+            if not context.holds(state):
+                context.bind(state)
+            with np.errstate(all="ignore"):
+                outputs = context.step(*inputs)  # type: ignore[misc]
+            return outputs, context.state
+        finally:
+            self.contexts.append(context)

@@ -1,0 +1,360 @@
+"""Where every value lives: liveness-planned memory, state in place, views for free.
+
+Each value is put into a *storage*: a block of the workspace, a state array, an
+input, or an array made at each call. A view shares its source's storage. An
+element-by-element result takes over the storage of an operand that dies with it,
+and a new state the storage of the old one where nobody reads the old one later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, evaluate_node
+from kerasflow_numpy.fusion import Group
+
+ALIGNMENT = 64
+Item = Node | Group
+
+# The kinds of storage. What is `STATIC` is at the same place in every call, so that views of it are made once.
+WORK, STATE, CONSTANT, INPUT, FRESH, LOCAL = "work", "state", "constant", "input", "fresh", "local"
+STATIC = (WORK, STATE, CONSTANT)
+
+
+@dataclass(eq=False)
+class Storage:
+    """A piece of memory.
+
+    Attributes:
+        kind: one of the kinds above. aval: shape and dtype of the whole.
+        first, last: the schedule positions between which a WORK block is in use.
+        offset: a WORK block's place in the workspace, in bytes.
+        index: which state or input it is.
+        array: a CONSTANT's contents.
+        name: what the generated code calls it.
+    """
+
+    kind: str
+    aval: ShapedArray
+    first: int = 0
+    last: int = 0
+    offset: int = -1
+    index: int = -1
+    array: Any = None
+    name: str = ""
+
+
+@dataclass(eq=False)
+class Place:
+    """Where one value is: a storage, or a view of another place.
+
+    Attributes:
+        sample: an array of the value's shape, dtype and strides; its contents mean nothing.
+        source, node: of a view, the place it is a view of and the node that tells how.
+    """
+
+    storage: Storage
+    sample: np.ndarray[Any, Any]
+    source: Place | None = None
+    node: Node | None = None
+    name: str = ""
+
+
+@dataclass
+class Plan:
+    """The result of planning.
+
+    Attributes:
+        items: nodes and groups in execution order.
+        places: of every value that is computed or given.
+        storages: all of them. workspace: bytes needed.
+        copies: `(state index, value)` pairs to copy at the end of a call.
+        arenas: for each group and each of its leaves the storages that lie one behind the other.
+        scratch: for each group the dtypes of the temporary arrays of its update.
+    """
+
+    items: list[Item]
+    places: dict[Value, Place] = field(default_factory=dict)
+    storages: list[Storage] = field(default_factory=list)
+    workspace: int = 0
+    copies: list[tuple[int, Value]] = field(default_factory=list)
+    arenas: dict[int, list[list[Storage]]] = field(default_factory=dict)
+
+
+def schedule(graph: Graph, groups: list[Group]) -> list[Item]:
+    """The nodes in order, each group as soon as all that it needs is there."""
+    grouped = {node for group in groups for node in group.nodes}
+    waiting = list(groups)
+    items: list[Item] = []
+
+    def release(position: int) -> None:
+        while waiting and waiting[0].after <= position:
+            items.append(waiting.pop(0))
+
+    release(-1)
+    for i, node in enumerate(graph.nodes):
+        if node not in grouped:
+            items.append(node)
+        release(i)
+    return items
+
+
+class Planner:
+    """Plans the storage of one graph."""
+
+    def __init__(self, graph: Graph, groups: list[Group]) -> None:
+        self.graph = graph
+        self.plan = Plan(schedule(graph, groups))
+        self.positions: dict[Value, int] = {}
+        self.last: dict[Value, int] = {}
+        self.reads: dict[Value, list[int]] = {}
+        self.reserved: dict[Value, Storage] = {}
+        self.state_target: dict[Value, int] = {}
+        self._find_lifetimes()
+        self._place_arguments()
+        self._reserve_arenas()
+
+    # -- liveness -------------------------------------------------------------------------------------------
+
+    def _find_lifetimes(self) -> None:
+        end = len(self.plan.items)
+        for position, item in enumerate(self.plan.items):
+            inputs, outputs = _reads_and_writes(item)
+            for v in outputs:
+                self.positions[v] = position
+                self.last.setdefault(v, position)
+            for v in inputs:
+                self.last[v] = position
+        for v in self.graph.outputs:
+            self.last[v] = end
+        for before, now in zip(self.graph.state_inputs, self.graph.state_outputs, strict=True):
+            self.last[now] = end
+            self.last.setdefault(before, 0)
+        # A view keeps its source alive.
+        for item in reversed(self.plan.items):
+            if isinstance(item, Node):
+                for v, source in _views(item):
+                    self.last[source] = max(self.last.get(source, 0), self.last[v])
+
+    # -- what is given --------------------------------------------------------------------------------------
+
+    def _storage(self, kind: str, aval: ShapedArray, **fields: Any) -> Storage:
+        storage = Storage(kind, aval, **fields)
+        self.plan.storages.append(storage)
+        return storage
+
+    def _put(self, value: Value, storage: Storage) -> Place:
+        place = Place(storage, np.empty(value.aval.shape, value.aval.dtype))
+        self.plan.places[value] = place
+        storage.last = max(storage.last, self.last.get(value, 0))
+        return place
+
+    def _place_arguments(self) -> None:
+        for i, v in enumerate(self.graph.state_inputs):
+            self._put(v, self._storage(STATE, v.aval, index=i))
+        for i, v in enumerate(self.graph.inputs):
+            self._put(v, self._storage(INPUT, v.aval, index=i))
+
+    def place(self, value: Value) -> Place:
+        """The place of an operand; constants get theirs when they are first asked for."""
+        if isinstance(value, Constant) and value not in self.plan.places:
+            place = self._put(value, self._storage(CONSTANT, value.aval, array=value.array))
+            place.sample = value.array
+        return self.plan.places[value]
+
+    def _reserve_arenas(self) -> None:
+        """Leaves of a group that are computed before lie one behind the other."""
+        for position, item in enumerate(self.plan.items):
+            if not isinstance(item, Group):
+                continue
+            arenas = []
+            for k in range(len(item.members[0].leaves)):
+                storages = []
+                for member in item.members:
+                    leaf = member.leaves[k]
+                    if leaf in self.plan.places:  # state
+                        storages.append(self.plan.places[leaf].storage)
+                        continue
+                    storage = self._storage(WORK, leaf.aval, first=self.positions[leaf], last=position)
+                    self.reserved[leaf] = storage
+                    storages.append(storage)
+                arenas.append(storages)
+            self.plan.arenas[id(item)] = arenas
+
+    # -- planning -------------------------------------------------------------------------------------------
+
+    def run(self) -> Plan:
+        graph = self.graph
+        changed = [
+            (i, now)
+            for i, (before, now) in enumerate(zip(graph.state_inputs, graph.state_outputs, strict=True))
+            if before is not now
+        ]
+        for i, now in changed:
+            self.state_target.setdefault(now, i)
+        for position, item in enumerate(self.plan.items):
+            if isinstance(item, Group):
+                self._place_group(item, position)
+            else:
+                self._place_node(item, position)
+        for i, now in changed:
+            place = self.place(now)
+            own = self.plan.places[graph.state_inputs[i]].storage
+            if place.storage is not own or place.source is not None:
+                self.plan.copies.append((i, now))
+        self._allocate()
+        return self.plan
+
+    def _place_group(self, group: Group, position: int) -> None:
+        for member in group.members:
+            for number, i in member.states:
+                value = member.nodes[number].outputs[0]
+                old = self.graph.state_inputs[i]
+                storage = self.plan.places[old].storage
+                self._put(value, storage)
+
+    def _place_node(self, node: Node, position: int) -> None:
+        views = _views(node)
+        if views and all(self._is_view(node, v, source) for v, source in views):
+            for v, source in views:
+                at = self.place(source)
+                sample = at.sample if node.primitive.multiple_results else _view_sample(node, at.sample)
+                self.plan.places[v] = Place(at.storage, sample, at, node)
+                at.storage.last = max(at.storage.last, self.last[v])
+            return
+        for v in node.outputs:
+            self._put(v, self._choose(node, v, position))
+
+    def _is_view(self, node: Node, value: Value, source: Value) -> bool:
+        """Whether the result can be the source's memory."""
+        if value in self.reserved:
+            return False
+        sample = self.place(source).sample
+        if node.primitive.multiple_results or sample.size == 0:
+            return sample.size > 0
+        return np.may_share_memory(_view_sample(node, sample), sample)
+
+    def _choose(self, node: Node, value: Value, position: int) -> Storage:
+        aval = value.aval
+        if value in self.reserved:
+            return self.reserved[value]
+        if node.primitive.multiple_results:
+            return self._storage(LOCAL, aval, first=position)
+        if value in self.graph.outputs:
+            return self._storage(FRESH, aval, first=position)
+        operands = [] if not node.primitive.elementwise else [v for v in node.inputs if not isinstance(v, Constant)]
+        if value in self.state_target:
+            storage = self.plan.places[self.graph.state_inputs[self.state_target[value]]].storage
+            if self._can_overwrite(storage, node, value, position, operands):
+                return storage
+        for v in operands:
+            place = self.plan.places[v]
+            storage = place.storage
+            if (
+                storage.kind == WORK
+                and storage.last == position
+                and place.source is None
+                and storage not in self.reserved.values()
+                and v.aval == aval
+                and storage.aval == aval
+                and not self._read_otherwise(storage, v, node)
+            ):
+                return storage
+        return self._storage(WORK, aval, first=position)
+
+    def _can_overwrite(
+        self, storage: Storage, node: Node, value: Value, position: int, operands: list[Value]
+    ) -> bool:
+        """Whether the old state is not read after the node, nor by it other than element by element."""
+        if storage.last > position:
+            return False
+        if storage.last < position:
+            return all(self.place(v).storage is not storage for v in node.inputs)
+        old = next(v for v in self.graph.state_inputs if self.plan.places[v].storage is storage)
+        return node.primitive.elementwise and not self._read_otherwise(storage, old, node)
+
+    def _read_otherwise(self, storage: Storage, value: Value, node: Node) -> bool:
+        """Whether the node reads the storage also by another view or shape than `value`'s own."""
+        return any(
+            v is not value and not isinstance(v, Constant) and self.plan.places[v].storage is storage
+            for v in node.inputs
+        )
+
+    # -- offsets --------------------------------------------------------------------------------------------
+
+    def _allocate(self) -> None:
+        """Offsets for the blocks of the workspace: first fit, in the order in which they come to life."""
+        arena_of = {
+            id(s): storages for arenas in self.plan.arenas.values() for storages in arenas for s in storages if s.kind == WORK
+        }
+        blocks: list[tuple[int, int, int, list[Storage]]] = []  # first, last, bytes, storages
+        seen: set[int] = set()
+        for storage in self.plan.storages:
+            if storage.kind != WORK or id(storage) in seen:
+                continue
+            members = arena_of.get(id(storage), [storage])
+            seen.update(id(s) for s in members)
+            nbytes = sum(s.aval.nbytes for s in members)
+            blocks.append((min(s.first for s in members), max(s.last for s in members), nbytes, members))
+        free: list[tuple[int, int]] = []  # offset, bytes
+        live: list[tuple[int, int, int]] = []  # last, offset, bytes
+        for first, last, nbytes, members in sorted(blocks, key=lambda b: b[0]):
+            for entry in [e for e in live if e[0] < first]:
+                live.remove(entry)
+                free.append(entry[1:])
+            free = _coalesce(free)
+            need = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+            fitting = [hole for hole in free if hole[1] >= need]
+            if fitting:
+                hole = min(fitting, key=lambda h: h[1])
+                free.remove(hole)
+                if hole[1] > need:
+                    free.append((hole[0] + need, hole[1] - need))
+                offset = hole[0]
+            else:
+                offset = self.plan.workspace
+                self.plan.workspace += need
+            live.append((last, offset, need))
+            for storage in members:
+                storage.offset = offset
+                offset += storage.aval.nbytes
+
+
+def _coalesce(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbouring holes joined."""
+    joined: list[tuple[int, int]] = []
+    for offset, nbytes in sorted(free):
+        if joined and joined[-1][0] + joined[-1][1] == offset:
+            joined[-1] = (joined[-1][0], joined[-1][1] + nbytes)
+        else:
+            joined.append((offset, nbytes))
+    return joined
+
+
+def _reads_and_writes(item: Item) -> tuple[list[Value], list[Value]]:
+    if isinstance(item, Node):
+        return list(item.inputs), list(item.outputs)
+    inside = item.nodes
+    reads = [v for node in inside for v in node.inputs if v.node not in inside]
+    return reads, [v for node in inside for v in node.outputs]
+
+
+def _views(node: Node) -> list[tuple[Value, Value]]:
+    """Pairs of a result and the operand whose memory it can be."""
+    if node.primitive.name == "custom_vjp":
+        return list(zip(node.outputs, node.inputs[-len(node.outputs) :], strict=True))
+    if node.primitive.view:
+        return [(node.outputs[0], node.inputs[0])]
+    return []
+
+
+def _view_sample(node: Node, sample: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return evaluate_node(node, [sample])[0]  # type: ignore[no-any-return]
+
+
+def plan_storage(graph: Graph, groups: list[Group]) -> Plan:
+    """Decide where every value of a graph lives."""
+    return Planner(graph, groups).run()

@@ -1,0 +1,190 @@
+"""Runs one Keras program on kerasflow and on stock Keras, in turn, and compares what they took.
+
+    python benchmarks/compare.py mlp --against tensorflow=PYTHON --against jax=PYTHON [--against sklearn=PYTHON]
+
+The programs are in `benchmarks/programs`, one file each: plain Keras, the same file for all (`NAME_sklearn.py` is
+scikit-learn's counterpart). Every round runs each contestant once, so that a machine that grows warm or busy does so
+for all; the table has the medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contestants import OURS, Contestant, add_contestants, contestants, machine, table
+
+PROGRAMS = Path(__file__).parent / "programs"
+MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist.npz"
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the table: its title, how it is got from a report, how it is shown, whether it has a ratio."""
+
+    title: str
+    of: Callable[[Report], float]
+    form: str
+    ratio: bool = True
+
+
+def _steady(report: Report) -> float:
+    """The median epoch after the first, which carries the compilation."""
+    return statistics.median(report["epoch_seconds"][1:] or report["epoch_seconds"])
+
+
+MEASURES = (
+    Measure("import", lambda report: report["import_seconds"], "{:.2f} s"),
+    Measure("first epoch", lambda report: report["epoch_seconds"][0], "{:.2f} s"),
+    Measure("steady epoch", _steady, "{:.2f} s"),
+    Measure("whole process", lambda report: report["process_seconds"], "{:.1f} s"),
+    Measure("peak memory", lambda report: report["peak_bytes"] / 1e6, "{:.0f} MB"),
+    Measure("accuracy", lambda report: report["accuracy"], "{:.4f}", ratio=False),
+)
+
+
+def main() -> int:
+    arguments = _arguments()
+    runners = contestants(arguments)
+    with tempfile.TemporaryDirectory() as scratch:
+        data = arguments.data or _default_data(Path(scratch))
+        options = [
+            "--data",
+            str(data),
+            "--epochs",
+            str(arguments.epochs),
+            "--batch-size",
+            str(arguments.batch_size),
+        ]
+        reports: dict[Contestant, list[Report]] = {runner: [] for runner in runners}
+        for turn in range(arguments.repeat):
+            for runner in runners:
+                _say(f"round {turn + 1} of {arguments.repeat}: {runner.name}")
+                report = _run(runner, arguments.program, [*options, "--seed", str(arguments.seed + turn)])
+                reports[runner].append(report)
+                _say("  " + ", ".join(f"{m.title} {m.form.format(m.of(report))}" for m in MEASURES))
+    text = _render(arguments, reports)
+    print(text)
+    if arguments.markdown:
+        arguments.markdown.write_text(text + "\n")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    names = sorted(path.stem for path in PROGRAMS.glob("*.py") if path.stem != "measure")
+    keras_programs = [name for name in names if not name.endswith("_sklearn")]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("program", choices=keras_programs, help="a file in benchmarks/programs")
+    add_contestants(parser)
+    parser.add_argument(
+        "--sklearn", action="store_true", help="the same as --against sklearn=(this interpreter)"
+    )
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds (default: 3)")
+    parser.add_argument("--epochs", type=int, default=20, metavar="N", help="epochs a run (default: 20)")
+    parser.add_argument("--batch-size", type=int, default=128, metavar="N", help="default: 128")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of the first round; each has the next"
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="FILE.npz", help="MNIST (default: as kerasflow finds it)"
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    arguments = parser.parse_args()
+    if arguments.sklearn:
+        arguments.against.append(Contestant("sklearn", sys.executable))
+    if (
+        any(runner.name == "sklearn" for runner in arguments.against)
+        and f"{arguments.program}_sklearn" not in names
+    ):
+        parser.error(f"there is no programs/{arguments.program}_sklearn.py")
+    if arguments.repeat < 1 or arguments.epochs < 1:
+        parser.error("--repeat and --epochs have to be at least 1")
+    if arguments.data and not arguments.data.is_file():
+        parser.error(f"there is no file {arguments.data}")
+    return arguments
+
+
+def _default_data(scratch: Path) -> Path:
+    """MNIST beside the checkout, or what kerasflow finds; as a file, the same for all."""
+    if MNIST.exists():
+        return MNIST
+    import numpy as np
+
+    from kerasflow.datasets import mnist
+
+    (x_train, y_train), (x_test, y_test) = mnist.load_data()
+    np.savez(scratch / "mnist.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return scratch / "mnist.npz"
+
+
+def _run(runner: Contestant, program: str, options: list[str]) -> Report:
+    """One run in a process of its own."""
+    file = PROGRAMS / (f"{program}_sklearn.py" if runner.name == "sklearn" else f"{program}.py")
+    environment = runner.environment()
+    environment["BENCHMARK_START"] = repr(time.time())
+    finished = subprocess.run(
+        runner.command(str(file), *options),
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if finished.returncode != 0:
+        raise SystemExit(f"{runner.name} failed:\n{finished.stderr}")
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+def _render(arguments: argparse.Namespace, reports: dict[Contestant, list[Report]]) -> str:
+    medians = {
+        runner: [statistics.median(map(measure.of, found)) for measure in MEASURES]
+        for runner, found in reports.items()
+    }
+    rows = [
+        [
+            _label(runner, reports[runner][0]),
+            *(m.form.format(v) for m, v in zip(MEASURES, values, strict=True)),
+        ]
+        for runner, values in medians.items()
+    ]
+    (ours, our_values), *others = medians.items()
+    for runner, values in others:
+        ratios = zip(MEASURES, our_values, values, strict=True)
+        rows.append(
+            [
+                f"{OURS} / {runner.name}",
+                *(f"{mine / other:.2f}" if m.ratio else "" for m, mine, other in ratios),
+            ]
+        )
+    numpy = reports[ours][0]["versions"].get("numpy")
+    return (
+        f"`{arguments.program}`, {arguments.epochs} epochs, batch {arguments.batch_size}; medians of "
+        f"{arguments.repeat} alternating rounds. {machine()}, NumPy {numpy}.\n\n"
+        + table([arguments.program, *(measure.title for measure in MEASURES)], rows)
+    )
+
+
+def _label(runner: Contestant, report: Report) -> str:
+    """What ran, with its version: "tensorflow 2.21.0 (Keras 3.15.1)"."""
+    versions = report["versions"]
+    package = {"sklearn": "scikit-learn", "tensorflow": "tensorflow-cpu"}.get(runner.name, runner.name)
+    number = versions.get(package) or versions.get(runner.name, "")
+    keras = "" if runner.name == "sklearn" else f" (Keras {versions['keras']})"
+    return f"{runner.name} {number}{keras}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""kerasflow: real Keras 3 on pluggable backends, pure NumPy first.
+
+Import it before Keras; then `keras` itself runs on it:
+
+    import kerasflow
+    import keras
+
+Keras's own modules are here too: `kerasflow.layers`, `from kerasflow.layers import Dense`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from kerasflow.bridge import install as _install
+
+_install.install()
+
+from kerasflow.autodiff import GradientTape, grad, value_and_grad  # noqa: E402
+from kerasflow.compiler import backend, backends, jit, set_backend, use_backend  # noqa: E402
+from kerasflow.ipython import load_ipython_extension  # noqa: E402
+
+if TYPE_CHECKING:
+    from kerasflow.bridge.explain import explain
+    from kerasflow.bridge.facade import Sequential
+
+__version__ = "0.1.0"
+
+# What needs Keras is imported at its first use, so that `import kerasflow` alone is quick.
+_LAZY = {"Sequential": "kerasflow.bridge.facade", "explain": "kerasflow.bridge.explain"}
+
+__all__ = [
+    "GradientTape",
+    "Sequential",
+    "backend",
+    "backends",
+    "explain",
+    "grad",
+    "jit",
+    "load_ipython_extension",
+    "set_backend",
+    "use_backend",
+    "value_and_grad",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Keras's public modules and classes, under this package's name."""
+    if name.startswith("__"):
+        raise AttributeError(f"module 'kerasflow' has no attribute {name!r}")
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    else:
+        import keras
+
+        try:
+            value = getattr(keras, name)
+        except AttributeError:
+            raise AttributeError(f"module 'kerasflow' has no attribute {name!r}, and neither has Keras") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    import keras
+
+    return sorted({*__all__, *dir(keras)})

@@ -1,0 +1,43 @@
+"""`python -m kerasflow script.py args…`: runs a Keras program, unchanged, on kerasflow.
+
+By the time this module runs, Python has imported the package, and with that Keras is ours: what is left is to run the
+program just as `python script.py args…` would.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+
+USAGE = """\
+usage: python -m kerasflow script.py [argument …]
+       python -m kerasflow -m module [argument …]
+
+Runs a Keras program, unchanged, on kerasflow. KERASFLOW_BACKEND names the backend (default: numpy)."""
+
+
+def main(argv: list[str]) -> int:
+    """Runs the program that `argv`, the arguments after `python -m kerasflow`, names. Returns the exit code."""
+    match argv:
+        case ["-m", module, *_]:
+            sys.argv = argv[1:]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case ["-h" | "--help", *_]:
+            print(USAGE)
+        case [script, *_] if not script.startswith("-"):
+            if not os.path.exists(script):
+                print(f"python -m kerasflow: there is no file {script}", file=sys.stderr)
+                return 2
+            sys.argv = argv
+            if not sys.flags.safe_path:  # as `python script.py` does: modules beside the script are found
+                sys.path[0] = os.path.dirname(os.path.abspath(script))
+            runpy.run_path(script, run_name="__main__")
+        case _:
+            print(USAGE, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,31 @@
+"""The table of derivatives: for every primitive a rule, or a place in `NONDIFFERENTIABLE`.
+
+A rule is a tuple with a function for each operand, `partial(g, result,
+*operands, **params)`: the cotangent of the operand from the cotangent `g` of the
+result (before broadcasting is undone). Primitives with several results or
+any number of operands have one `Joint` function for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kerasflow.autodiff.rules import control, elementwise, indexing, linalg, reduction, shape
+from kerasflow.autodiff.rules.joint import Joint
+
+FAMILIES = (elementwise, reduction, shape, indexing, linalg, control)
+
+Rule = tuple[Callable[..., Any] | None, ...] | Joint
+
+RULES: dict[str, Rule] = {name: rule for family in FAMILIES for name, rule in family.RULES.items()}
+
+# Piecewise constant, integer or boolean results: nothing flows back.
+NONDIFFERENTIABLE: frozenset[str] = frozenset(
+    "sign floor ceil trunc rint invert logical_not isnan isinf isfinite signbit spacing "
+    "floor_divide heaviside nextafter gcd lcm bitwise_and bitwise_or bitwise_xor left_shift right_shift "
+    "logical_and logical_or logical_xor equal not_equal less less_equal greater greater_equal "
+    "stop_gradient any all argmax argmin argsort searchsorted random_bits".split()
+)
+
+__all__ = ["FAMILIES", "NONDIFFERENTIABLE", "RULES", "Joint", "Rule"]

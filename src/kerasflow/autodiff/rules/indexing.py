@@ -1,0 +1,56 @@
+"""Derivatives of gather, scatter and sort."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasflow.autodiff.rules.joint import Joint
+from kerasflow.errors import GradientError
+from kerasflow.tracing import apply, cast
+
+
+def _gather(gs: Any, results: Any, operands: Any, wanted: Any) -> list[Any]:
+    x, *indices = operands
+    return [apply("scatter", np.zeros_like(x), gs[0], *indices, mode="add"), *[None] * len(indices)]
+
+
+def _scatter(gs: Any, results: Any, operands: Any, wanted: Any, mode: str) -> list[Any]:
+    (g,), (result,), (x, updates, *indices) = gs, results, operands
+    zero, one = np.zeros((), g.dtype), np.ones((), g.dtype)
+    if mode == "add":
+        pair = [g, apply("gather", g, *indices)]
+    elif mode == "set":
+        # The last of several updates of one place wins: its number, scattered and gathered back, is its own.
+        shape = np.broadcast_shapes(*(i.shape for i in indices))
+        order = np.arange(1, int(np.prod(shape)) + 1).reshape(shape)
+        winner = apply("scatter", np.zeros(x.shape[: len(indices)], order.dtype), order, *indices, mode="set")
+        lead = (1,) * (x.ndim - len(indices))
+        untouched = np.reshape(winner == 0, winner.shape + lead)
+        won = np.reshape(apply("gather", winner, *indices) == order, shape + lead)
+        pair = [np.where(untouched, g, zero), np.where(won, apply("gather", g, *indices), zero)]
+    elif mode in ("maximum", "minimum"):
+        # Equal shares for all that attain the extremum.
+        mine = cast(x == result, g.dtype)
+        theirs = cast(updates == apply("gather", result, *indices), g.dtype)
+        theirs = np.broadcast_to(theirs, apply("gather", result, *indices).shape)
+        share = g / np.maximum(apply("scatter", mine, theirs, *indices, mode="add"), one)
+        pair = [share * mine, apply("gather", share, *indices) * theirs]
+    else:
+        raise GradientError(f"scatter with mode {mode!r} has no derivative")
+    return [*pair, *[None] * len(indices)]
+
+
+def _sort(g: Any, result: Any, x: Any, axis: int) -> Any:
+    order = apply("argsort", x, axis=axis)
+    places = list(np.ix_(*(np.arange(n) for n in x.shape)))
+    places[axis] = order
+    return apply("scatter", np.zeros_like(x), g, *places, mode="add")
+
+
+RULES: dict[str, Any] = {
+    "gather": Joint(_gather),
+    "scatter": Joint(_scatter),
+    "sort": (_sort,),
+}

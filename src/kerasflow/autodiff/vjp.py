@@ -1,0 +1,121 @@
+"""Reverse-mode differentiation: one sweep backwards over recorded nodes.
+
+The sweep runs the rules of `autodiff.rules` in traced operations, so that a
+derivative is again a recorded program and can be differentiated. Rules need not
+care about broadcasting: it is undone here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, Joint
+from kerasflow.errors import GradientError
+from kerasflow.graph import Constant, Node, Value
+from kerasflow.tracing import Trace, Tracer, cast, scope
+
+
+def is_differentiable(value: Value) -> bool:
+    """Whether a cotangent makes sense for the value: a real, complex or bfloat16 (kind V or f) number."""
+    dtype = value.aval.dtype
+    return dtype.kind in "fc" or (dtype.kind not in "iubOSU" and np.issubdtype(np.result_type(dtype, np.float32), np.floating))
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a cotangent over the axes along which an operand of `shape` was broadcast."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
+    )
+    return np.reshape(np.sum(g, axis=axes, dtype=g.dtype), shape)
+
+
+def on_path(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Node]:
+    """The nodes through which a derivative with respect to the sources can flow."""
+    reached = set(sources)
+    path: set[Node] = set()
+    for node in nodes:
+        if node.primitive.name in NONDIFFERENTIABLE:
+            continue
+        if any(v in reached for v in node.inputs):
+            flowing = [v for v in node.outputs if is_differentiable(v)]
+            if flowing:
+                reached.update(flowing)
+                path.add(node)
+    return path
+
+
+def sweep(
+    trace: Trace,
+    nodes: Sequence[Node],
+    targets: Sequence[tuple[Value, Any]],
+    sources: Sequence[Value],
+) -> list[Any]:
+    """Vector-Jacobian products of recorded values.
+
+    Args:
+        trace: the trace of the nodes; new nodes are recorded by the current trace.
+        nodes: the nodes to differentiate through, in execution order.
+        targets: pairs of a value and its cotangent.
+        sources: the values to differentiate with respect to.
+
+    Returns:
+        For each source its cotangent, or None where no target depends on it.
+
+    Raises:
+        GradientError: if a primitive on the way has no rule.
+    """
+    path = on_path(nodes, sources)
+    cotangents: dict[Value, Any] = {}
+
+    def add(value: Value, g: Any) -> None:
+        cotangents[value] = g if value not in cotangents else cotangents[value] + g
+
+    wanted = set(sources) | {v for node in path for v in node.outputs}
+    for value, g in targets:
+        if value in wanted:
+            add(value, g)
+    for node in reversed(nodes):
+        if node not in path or not any(v in cotangents for v in node.outputs):
+            continue
+        flags = [v in wanted and not isinstance(v, Constant) and is_differentiable(v) for v in node.inputs]
+        if not any(flags):
+            continue
+        with scope(f"grad {node.scope}".strip() if not node.scope.startswith("grad") else node.scope):
+            gs = [cotangents.get(v) for v in node.outputs]
+            for value, g in zip(node.inputs, _apply_rule(trace, node, gs, flags), strict=True):
+                if g is not None:
+                    add(value, cast(unbroadcast(g, value.aval.shape), value.aval.dtype))
+    return [cotangents.get(v) for v in sources]
+
+
+def _apply_rule(trace: Trace, node: Node, gs: list[Any], flags: list[bool]) -> list[Any]:
+    """The cotangent of each input that is wanted, before broadcasting is undone; None for the others."""
+    rule = RULES.get(node.primitive.name)
+    if rule is None:
+        raise GradientError(f"`{node.primitive.name}` (in {node.scope or 'the traced function'}) has no derivative")
+    inputs = [trace.wrap(v) for v in node.inputs]
+    results = [trace.wrap(v) for v in node.outputs]
+    if isinstance(rule, Joint):
+        gs = [_zeros_like(v) if g is None else g for v, g in zip(node.outputs, gs, strict=True)]
+        found = rule.function(gs, results, inputs, flags, **node.params)
+        return [g if flag else None for g, flag in zip(found, flags, strict=True)]
+    g, result = gs[0], results[0]
+    cotangents: list[Any] = []
+    for flag, partial in zip(flags, rule, strict=True):
+        if flag and partial is None:
+            raise GradientError(f"`{node.primitive.name}` has no derivative with respect to this operand")
+        cotangents.append(partial(g, result, *inputs, **node.params) if flag else None)
+    return cotangents
+
+
+def _zeros_like(value: Value) -> Any:
+    return np.zeros(value.aval.shape, value.aval.dtype)
+
+
+__all__ = ["Tracer", "is_differentiable", "on_path", "sweep", "unbroadcast"]

@@ -1,0 +1,181 @@
+"""The plug: an import hook that serves Keras's "numpy" backend from this package.
+
+Keras names its backend in four places, each `if backend() == "numpy": from
+keras.src.backend.numpy... import ...`. A finder on `sys.meta_path` answers for
+those modules, so that Keras itself stays as it is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from types import ModuleType
+from typing import Any
+
+from kerasflow.errors import ImportOrderError
+
+# Keras's modules and the ones of this package that take their places.
+SERVED = {
+    f"keras.src.backend.numpy.{name}": f"kerasflow.bridge.{place}"
+    for name, place in {
+        "core": "ops.core",
+        "nn": "ops.nn",
+        "math": "ops.math",
+        "linalg": "ops.linalg",
+        "image": "ops.image",
+        "random": "random",
+        "layer": "layer",
+        "trainer": "trainer",
+        "export": "export",
+    }.items()
+}
+
+SUPPORTED = ((3, 13), (3, 15))
+
+
+@contextmanager
+def _select_numpy(module: ModuleType) -> Iterator[None]:
+    """Keras calls its backend "numpy", whatever `keras.json` or `KERAS_BACKEND` say; neither is changed."""
+    saved = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = "numpy"
+    try:
+        yield
+    finally:
+        if saved is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = saved
+
+
+@contextmanager
+def _override_numpy(module: ModuleType) -> Iterator[None]:
+    """Keras's own NumPy operations are served as they are, but for the few that do not trace."""
+    yield
+    from kerasflow.bridge.ops import numpy as overrides
+
+    for name, function in overrides.OVERRIDES.items():
+        setattr(module, name, function)
+
+
+# Keras's modules that are loaded as installed, and what is done around their execution.
+ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
+    "keras.src.backend.config": _select_numpy,
+    "keras.src.backend.numpy.numpy": _override_numpy,
+}
+
+
+class _AliasLoader(importlib.abc.Loader):
+    """Gives a module under another name.
+
+    Args:
+        name: the module's own name.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        self.module = importlib.import_module(self.name)
+        self.spec = self.module.__spec__
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec  # The import system has put Keras's there.
+
+
+class _AdjustingLoader(importlib.abc.Loader):
+    """Loads the installed module, with an adjustment around its execution."""
+
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        with ADJUSTED[module.__name__](module):
+            self.loader.exec_module(module)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules of `SERVED` and `ADJUSTED`; leaves all others to the finders behind it."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name in SERVED:
+            return importlib.machinery.ModuleSpec(name, _AliasLoader(SERVED[name]))
+        if name in ADJUSTED:
+            spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _AdjustingLoader(spec.loader)
+            return spec
+        return None
+
+
+class PublicFinder(importlib.abc.MetaPathFinder):
+    """Finds Keras's public modules under this package's name: `from kerasflow.layers import Dense`.
+
+    Stands behind all other finders, so that the package's own modules come first.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        package, _, rest = name.partition(".")
+        if package != "kerasflow" or not rest:
+            return None
+        twin = f"keras.{rest}"
+        try:
+            importlib.import_module(twin)
+        except ModuleNotFoundError:
+            return None
+        return importlib.machinery.ModuleSpec(name, _AliasLoader(twin), is_package=True)
+
+
+def check_version(version: str) -> None:
+    """Refuse a Keras that this release does not know.
+
+    Raises:
+        ImportOrderError: naming the version found and the ones supported.
+    """
+    major_minor = tuple(int(part) for part in version.split(".")[:2])
+    lowest, highest = SUPPORTED
+    if not lowest <= major_minor <= highest:
+        known = f"{'.'.join(map(str, lowest))} to {'.'.join(map(str, highest))}"
+        raise ImportOrderError(
+            f"kerasflow works with Keras {known}, but Keras {version} is installed. "
+            f'Install one that fits: pip install "keras>={lowest[0]}.{lowest[1]},<{highest[0]}.{highest[1] + 1}"'
+        )
+
+
+def install() -> None:
+    """Put the hook in place; calling it again does nothing.
+
+    Raises:
+        ImportOrderError: if Keras is imported already, missing, or of another version.
+    """
+    if any(isinstance(finder, Finder) for finder in sys.meta_path):
+        return
+    if "keras.src.backend.config" in sys.modules or "keras" in sys.modules:
+        raise ImportOrderError(
+            "Keras was imported before kerasflow, so its backend is fixed already. Put `import kerasflow` before the "
+            "first `import keras` (in a notebook, restart the kernel), or run the program unchanged with "
+            "`python -m kerasflow script.py`."
+        )
+    try:
+        version = importlib.metadata.version("keras")
+    except importlib.metadata.PackageNotFoundError:
+        raise ImportOrderError('kerasflow needs Keras, which is not installed: pip install "keras>=3.13"') from None
+    check_version(version)
+    sys.meta_path.insert(0, Finder())
+    sys.meta_path.append(PublicFinder())

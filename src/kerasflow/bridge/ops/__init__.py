@@ -1,0 +1,1 @@
+"""Keras's backend operations on arrays and tracers, one module for each of Keras's."""

@@ -1,0 +1,202 @@
+"""Activation functions.
+
+They are written with `maximum`, `minimum` and arithmetic rather than `where`,
+which is several times slower in NumPy. Three forms recur, for finite x:
+
+- `x - minimum(x, 0)` is relu with the derivative 1 at 0,
+- `x - maximum(x, 0)` is the negative part with the derivative 1 at 0,
+- `x - 2 * maximum(x, 0)` is -|x| with the derivative 1 at 0.
+
+(`maximum(x, 0)` alone has the derivative 0 at 0.) With them a function that is
+smooth at 0 has its right derivative there, and no exponential overflows.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.bridge.ops.precision import computed_in_float32, constant, floating
+from kerasflow.tracing import apply
+
+
+def relu(x: Any) -> Any:
+    x = convert_to_tensor(x)
+    return np.maximum(x, constant(0, x))
+
+
+def relu6(x: Any) -> Any:
+    x = convert_to_tensor(x)
+    return np.minimum(np.maximum(x, constant(0, x)), constant(6, x))
+
+
+@computed_in_float32
+def sigmoid(x: Any) -> Any:
+    # The bound keeps the exponential finite; the result is as good as zero there.
+    bound = 700.0 if x.dtype == np.float64 else 87.0
+    return np.reciprocal(np.exp(np.minimum(-x, bound)) + 1)
+
+
+@computed_in_float32
+def sparse_sigmoid(x: Any) -> Any:
+    return np.clip(x, -1.0, 1.0) * 0.5 + 0.5
+
+
+@computed_in_float32
+def tanh(x: Any) -> Any:
+    return np.tanh(x)
+
+
+@computed_in_float32
+def tanh_shrink(x: Any) -> Any:
+    return x - np.tanh(x)
+
+
+@computed_in_float32
+def softplus(x: Any) -> Any:
+    # np.logaddexp(x, 0), six times faster.
+    positive = np.maximum(x, 0.0)
+    return positive + np.log1p(np.exp(x - positive * 2))
+
+
+@computed_in_float32
+def softsign(x: Any) -> Any:
+    return x / (np.absolute(x) + 1)
+
+
+@computed_in_float32
+def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
+    return x - np.clip(x, -threshold, threshold)
+
+
+@computed_in_float32
+def sparse_plus(x: Any) -> Any:
+    # Between -1 and 1 a parabola; outside, relu.
+    inside = np.clip(x, -1.0, 1.0)
+    return np.square(inside + 1) * 0.25 + (x - np.minimum(x, 1.0))
+
+
+@computed_in_float32
+def silu(x: Any) -> Any:
+    return x * sigmoid(x)
+
+
+@computed_in_float32
+def squareplus(x: Any, b: Any = 4) -> Any:
+    return (x + np.sqrt(np.square(x) + convert_to_tensor(b, x.dtype))) * 0.5
+
+
+@computed_in_float32
+def log_sigmoid(x: Any) -> Any:
+    return -softplus(-x)
+
+
+@computed_in_float32
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    negative = np.minimum(x, 0.0)
+    return (x - negative) + negative * negative_slope
+
+
+@computed_in_float32
+def hard_sigmoid(x: Any) -> Any:
+    return relu6(x + 3) * (1 / 6)
+
+
+@computed_in_float32
+def hard_silu(x: Any) -> Any:
+    return x * hard_sigmoid(x)
+
+
+@computed_in_float32
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    positive = np.maximum(x, 0.0)
+    return positive + alpha * np.expm1(x - positive)
+
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+@computed_in_float32
+def selu(x: Any) -> Any:
+    return elu(x, _SELU_ALPHA) * _SELU_SCALE
+
+
+@computed_in_float32
+def gelu(x: Any, approximate: bool = True) -> Any:
+    if not approximate:
+        return x * apply("erfc", x * -math.sqrt(0.5)) * 0.5
+    inner = x * (np.square(x) * (0.044715 * math.sqrt(2 / math.pi)) + math.sqrt(2 / math.pi))
+    return x * (np.tanh(inner) * 0.5 + 0.5)
+
+
+@computed_in_float32
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    positive = np.maximum(x, 0.0)
+    return positive + np.expm1((x - positive) / alpha) * alpha
+
+
+def glu(x: Any, axis: int = -1) -> Any:
+    x = floating(x)
+    if x.shape[axis] % 2:
+        raise ValueError(
+            f"axis size must be divisible by 2. Received: x.shape={x.shape} with axis={axis}"
+        )
+    values, gates = np.split(x, 2, axis)
+    return values * sigmoid(gates)
+
+
+def hard_tanh(x: Any) -> Any:
+    x = convert_to_tensor(x)
+    return np.clip(x, constant(-1, x), constant(1, x))
+
+
+@computed_in_float32
+def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
+    return np.where(np.absolute(x) > threshold, x, 0.0)
+
+
+@computed_in_float32
+def threshold(x: Any, threshold: float, default_value: float) -> Any:
+    return np.where(x > threshold, x, default_value)
+
+
+def _shifted(x: Any, axis: Any) -> Any:
+    """x minus its maximum, so that exponentials do not overflow; no gradient flows through the maximum."""
+    return x - apply("stop_gradient", np.max(x, axis=axis, keepdims=True))
+
+
+@computed_in_float32
+def softmax(x: Any, axis: Any = -1) -> Any:
+    powers = np.exp(_shifted(x, axis))
+    # The reciprocal of the few sums: cheaper than a division of all elements, and so is its derivative.
+    return powers * np.reciprocal(np.sum(powers, axis=axis, keepdims=True))
+
+
+@computed_in_float32
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    shifted = _shifted(x, axis)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+@computed_in_float32
+def sparsemax(x: Any, axis: int = -1) -> Any:
+    """The projection onto the simplex (Martins and Astudillo, 2016).
+
+    The sorting only finds out which elements are positive in the result; given
+    that set, the threshold is a mean, through which the gradient flows.
+    """
+    fixed = apply("stop_gradient", x)
+    ordered = np.flip(np.sort(fixed, axis=axis), axis)
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    ranks = np.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape(shape)
+    inside = ordered * ranks > np.cumsum(ordered, axis=axis) - 1
+    smallest = np.min(np.where(inside, ordered, np.inf), axis=axis, keepdims=True)
+    support = fixed >= smallest
+    count = np.sum(support, axis=axis, keepdims=True, dtype=x.dtype)
+    total = np.sum(np.where(support, x, 0.0), axis=axis, keepdims=True)
+    return np.maximum(x - (total - 1) / count, 0.0)

@@ -1,0 +1,191 @@
+"""Control flow: `cond` as a sub-graph with its state; loops over known counts are unrolled."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from keras.src import tree
+
+from kerasflow.errors import TracingError
+from kerasflow.graph import Graph, Value
+from kerasflow.primitives import PRIMITIVES
+from kerasflow.tracing import Cell, Trace, Tracer, at_user_line, cast, current_trace, recording
+
+
+def _tensor(x: Any) -> Any:
+    from kerasflow.bridge.ops.core import convert_to_tensor
+
+    return convert_to_tensor(x)
+
+
+def is_abstract(x: Any) -> bool:
+    """Whether x is traced and has no value."""
+    return isinstance(x, Tracer) and not x.owner.concrete
+
+
+class Branch:
+    """One traced branch: what it returns, captures and assigns."""
+
+    def __init__(self, function: Callable[[], Any], parent: Trace) -> None:
+        self.trace = Trace(parent=parent)
+        with recording(self.trace):
+            result = function()
+            self.structure = result
+            self.outputs = [None if x is None else _tensor(x) for x in tree.flatten(result)]
+
+    def written(self) -> list[Cell]:
+        return [cell for cell, use in self.trace.cells.items() if use.written]
+
+    def finish(self, cells: Sequence[Cell], captured: Sequence[Value], dtypes: Sequence[Any]) -> Graph:
+        """The branch as a graph of all captured values that returns its outputs and the cells' contents."""
+        trace = self.trace
+        with recording(trace):
+            outputs = [cast(x, dtype) for x, dtype in zip(self.outputs, dtypes, strict=True) if x is not None]
+            state = [trace.use(cell).current for cell in cells]
+            results = [trace.value_of(x) for x in outputs + state]
+        parent = trace.parent
+        assert parent is not None
+        inputs = [trace.capture(Tracer(parent, v)).value for v in captured]
+        return Graph(inputs=inputs, nodes=trace.nodes, outputs=results)
+
+
+def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """`true_fn()` if `pred`, else `false_fn()`; only one of them runs.
+
+    Variables that a branch assigns change only where that branch runs.
+
+    Args:
+        pred: a boolean scalar, traced or not.
+        true_fn, false_fn: functions without arguments, returning the same
+            structure of arrays of the same shapes.
+    """
+    pred = _tensor(pred)
+    trace = current_trace()
+    if trace is None or not is_abstract(pred):
+        return true_fn() if pred else false_fn()
+    if pred.size != 1:
+        raise ValueError(at_user_line(f"cond: the predicate must be a scalar, received shape {pred.shape}"))
+    pred = np.reshape(cast(pred, np.bool_), ())
+    branches = [Branch(true_fn, trace), Branch(false_fn, trace)]
+    first, second = (b.outputs for b in branches)
+    if len(first) != len(second) or [x is None for x in first] != [x is None for x in second]:
+        raise ValueError(
+            at_user_line("cond: `true_fn` and `false_fn` must return the same structure, received "
+                         f"{branches[0].structure!r} and {branches[1].structure!r}")
+        )
+    for x, y in zip(first, second, strict=True):
+        if x is not None and x.shape != y.shape:
+            raise ValueError(at_user_line(f"cond: the branches return shapes {x.shape} and {y.shape}"))
+    dtypes = [None if x is None else np.result_type(x.dtype, y.dtype) for x, y in zip(first, second, strict=True)]
+    cells = list(dict.fromkeys(cell for b in branches for cell in b.written()))
+    for branch in branches:
+        for cell in cells:
+            with recording(branch.trace):
+                branch.trace.use(cell)  # A cell that only the other branch assigns passes through.
+    captured = list(dict.fromkeys(v for b in branches for v in b.trace.captures))
+    graphs = tuple(b.finish(cells, captured, dtypes) for b in branches)
+    operands = (pred, *(Tracer(trace, v) for v in captured))
+    results = list(trace.bind(PRIMITIVES["cond"], operands, {"branches": graphs}))
+    for cell, result in zip(reversed(cells), reversed(results), strict=False):
+        trace.write(cell, result)
+    values = iter(results)
+    return tree.pack_sequence_as(branches[0].structure, [None if x is None else next(values) for x in first])
+
+
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """`branches[index](*operands)`, the index clipped to the list."""
+    index = cast(np.clip(_tensor(index), 0, len(branches) - 1), np.int32)
+    if not is_abstract(index):
+        return branches[int(index)](*operands)
+    rest: Callable[[], Any] = lambda: branches[-1](*operands)  # noqa: E731
+    for i in reversed(builtins.range(len(branches) - 1)):
+        rest = (lambda i, rest: lambda: cond(index == i, lambda: branches[i](*operands), rest))(i, rest)
+    return rest()
+
+
+def while_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None) -> Any:
+    """Repeat `body` while `cond` holds; the condition must be known while tracing."""
+    is_tuple = isinstance(loop_vars, (tuple, list))
+    state = tuple(loop_vars) if is_tuple else (loop_vars,)
+    state = tree.map_structure(_tensor, state)
+    iteration = 0
+    while maximum_iterations is None or iteration < maximum_iterations:
+        go = cond(*state)
+        if is_abstract(go):
+            raise TracingError(
+                at_user_line(
+                    "`keras.ops.while_loop` with a condition on traced values is not available yet: "
+                    "use `keras.ops.fori_loop` with a known count, or compile with `run_eagerly=True`."
+                )
+            )
+        if not go:
+            break
+        result = body(*state)
+        state = tuple(result) if isinstance(result, (list, tuple)) else (result,)
+        iteration += 1
+    return state if is_tuple else state[0]
+
+
+def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
+    """`val = body_fun(i, val)` for i from lower to upper, unrolled while tracing."""
+    val = init_val
+    for i in builtins.range(int(lower), int(upper)):
+        val = body_fun(i, val)
+    return val
+
+
+def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1) -> Any:
+    """`carry, y = f(carry, x)` along the first axis; returns the last carry and the stacked ys. Unrolled."""
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f}")
+    if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
+        raise ValueError(f"`unroll` must be an positive integer or boolean. Received: unroll={unroll}")
+    if xs is None and length is None:
+        raise ValueError("Got no `xs` to scan over and `length` not provided.")
+    flat = [] if xs is None else [_tensor(x) for x in tree.flatten(xs)]
+    n = int(length) if length is not None else flat[0].shape[0]
+    carry = tree.map_structure(_tensor, init)
+    ys: list[Any] = []
+    for i in (reversed(builtins.range(n)) if reverse else builtins.range(n)):
+        x = tree.pack_sequence_as(xs, [leaf[i] for leaf in flat]) if flat else None
+        carry, y = f(carry, x)
+        ys.append(tree.map_structure(np.zeros_like, carry) if y is None else y)
+    if reverse:
+        ys.reverse()
+    return carry, tree.map_structure(lambda *leaves: np.stack(leaves), *ys)
+
+
+def map_(f: Callable[[Any], Any], xs: Any) -> Any:
+    """`f` of each slice along the first axis, stacked."""
+    _, ys = scan(lambda carry, x: (carry, f(x)), (), xs)
+    return ys
+
+
+def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
+    """`function` of each element of the batch, stacked."""
+    return map_(function, list(elements) if isinstance(elements, (list, tuple)) else elements)
+
+
+def associative_scan(f: Callable[..., Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
+    """Running combinations of elements along an axis with an associative function (a sequential scan)."""
+    if not callable(f):
+        raise TypeError(f"`f` should be a callable. Received: f={f}")
+    flat = [np.moveaxis(_tensor(x), axis, 0) for x in tree.flatten(elems)]
+    n = flat[0].shape[0]
+    if builtins.any(x.shape[0] != n for x in flat):
+        raise ValueError(
+            "Array inputs to associative_scan must have the same first dimension. "
+            f"(saw: {[x.shape for x in flat]})"
+        )
+    order = list(reversed(builtins.range(n))) if reverse else list(builtins.range(n))
+    # `f` works on whole slices with the axis in place, of length one.
+    slices = [tree.pack_sequence_as(elems, [np.moveaxis(x[i : i + 1], 0, axis) for x in flat]) for i in order]
+    results = slices[:1]
+    for x in slices[1:]:
+        results.append(f(results[-1], x))
+    if reverse:
+        results.reverse()
+    return tree.map_structure(lambda *leaves: np.concatenate(leaves, axis=axis), *results)

@@ -1,0 +1,300 @@
+"""Keras's core operations: tensors, shapes, state, control flow, gradients."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from keras.src import tree
+from keras.src.backend.common import standardize_dtype
+from keras.src.backend.common.dtypes import result_type
+from keras.src.backend.common.keras_tensor import KerasTensor
+from keras.src.backend.common.stateless_scope import StatelessScope
+from keras.src.backend.common.symbolic_scope import SymbolicScope
+
+from kerasflow import tracing
+from kerasflow.autodiff import watched
+from kerasflow.bridge.ops import control
+from kerasflow.bridge.variable import Variable
+from kerasflow.graph import ShapedArray
+from kerasflow.tracing import Trace, Tracer, apply, at_user_line, current_trace, recording
+from kerasflow.tracing import trace as trace_module
+
+SUPPORTS_SPARSE_TENSORS = False
+SUPPORTS_RAGGED_TENSORS = False
+SUPPORTS_COMPLEX_DTYPES = True
+IS_THREAD_SAFE = True
+
+# -- tensors ------------------------------------------------------------------------------------------------
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
+    """An array, or a traced array, from anything array-like; the gate between Python's world and NumPy's."""
+    if sparse:
+        raise ValueError("`sparse=True` is not supported with the numpy backend")
+    if ragged:
+        raise ValueError("`ragged=True` is not supported with the numpy backend")
+    if dtype is not None:
+        dtype = standardize_dtype(dtype)
+    if isinstance(x, Variable):
+        x = x.value
+    elif trace_module._stack.tapes:
+        x = watched(x)
+    if isinstance(x, Tracer):
+        return x if dtype is None else tracing.cast(x, dtype)
+    if isinstance(x, (np.ndarray, np.generic)):
+        if dtype is None:
+            return np.asarray(x)
+        return np.asarray(x).astype(dtype, copy=False)
+    leaves = tree.flatten(x)
+    if any(isinstance(leaf, (Tracer, Variable)) for leaf in leaves):
+        x = tree.map_structure(lambda leaf: leaf.value if isinstance(leaf, Variable) else leaf, x)
+        stacked = tracing.as_operand(x)
+        return stacked if dtype is None else tracing.cast(stacked, dtype)
+    if dtype is None:
+        dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])
+    if dtype == "bfloat16":
+        # NumPy cannot make extension types from every source (an HDF5 data set, say).
+        return np.asarray(x).astype(dtype)
+    return np.array(x, dtype=dtype)
+
+
+def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
+    """A NumPy array with the contents of a tensor; a copy."""
+    return np.array(x)
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is an array of this backend."""
+    return isinstance(x, (np.ndarray, np.generic, Tracer))
+
+
+def shape(x: Any) -> tuple[int, ...]:
+    """The static shape."""
+    return tuple(x.shape)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """x with another dtype."""
+    return convert_to_tensor(x, dtype=dtype)
+
+
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
+    """The slices along an axis."""
+    x = np.moveaxis(x, axis, 0)
+    return [x[i] for i in builtins.range(x.shape[0])]
+
+
+def random_seed_dtype() -> str:
+    return "uint32"
+
+
+@contextmanager
+def device_scope(device_name: str) -> Iterator[None]:
+    """There is one device: the processor."""
+    yield
+
+
+# -- shapes without execution -------------------------------------------------------------------------------
+
+# A dimension that is unknown (None) is tried with both sizes; where the results differ it is unknown too.
+_FILLS = (83, 89)
+
+
+def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The output of `fn` as `KerasTensor`s: only shape rules run, nothing is computed."""
+
+    def is_partial(x: Any) -> bool:
+        return isinstance(x, KerasTensor) and None in x.shape
+
+    def infer(fill: int) -> Any:
+        trace = Trace()
+
+        def abstract(x: Any) -> Any:
+            if not isinstance(x, KerasTensor):
+                return x
+            full = tuple(fill if n is None else n for n in x.shape)
+            return trace.add_input(ShapedArray(full, np.dtype(standardize_dtype(x.dtype))))
+
+        with recording(trace):
+            a, k = tree.map_structure(abstract, (args, kwargs))
+            return fn(*a, **k)
+
+    with StatelessScope(), SymbolicScope():
+        outputs = infer(_FILLS[0])
+        others = outputs
+        if builtins.any(builtins.map(is_partial, tree.flatten((args, kwargs)))):
+            others = infer(_FILLS[1])
+
+    def spec(x: Any, y: Any) -> Any:
+        if not is_tensor(x):
+            return x
+        dims = tuple(n if n == m else None for n, m in zip(x.shape, y.shape, strict=True))
+        return KerasTensor(dims, standardize_dtype(x.dtype))
+
+    return tree.map_structure(spec, outputs, others)
+
+
+# -- control flow -------------------------------------------------------------------------------------------
+
+cond = control.cond
+switch = control.switch
+while_loop = control.while_loop
+fori_loop = control.fori_loop
+scan = control.scan
+map = control.map_
+vectorized_map = control.vectorized_map
+associative_scan = control.associative_scan
+
+
+# -- slices and scatters ------------------------------------------------------------------------------------
+
+
+def _columns(indices: Any) -> list[Any]:
+    """The last axis of an index array as separate arrays, one for each indexed axis."""
+    indices = convert_to_tensor(indices)
+    return [indices[..., i] for i in builtins.range(indices.shape[-1])]
+
+
+def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Any:
+    """Zeros of a shape with values added at indices."""
+    values = convert_to_tensor(values)
+    return apply("scatter", np.zeros(tuple(shape), values.dtype), values, *_columns(indices), mode="add")
+
+
+_REDUCTIONS = {None: "set", "add": "add", "max": "maximum", "min": "minimum", "mul": "multiply"}
+
+
+def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Any:
+    """The inputs with updates set or combined at indices."""
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"Unsupported reduction: {reduction}; it is one of {list(_REDUCTIONS)}")
+    inputs = convert_to_tensor(inputs)
+    updates = convert_to_tensor(updates, inputs.dtype)
+    return apply("scatter", inputs, updates, *_columns(indices), mode=_REDUCTIONS[reduction])
+
+
+def _starts(start_indices: Any, n: int) -> tuple[list[Any], bool]:
+    """The start of each axis, as integers if they are all known."""
+    if isinstance(start_indices, Tracer):
+        return [start_indices[i] for i in builtins.range(n)], False
+    starts = list(start_indices)
+    traced = builtins.any(isinstance(s, Tracer) for s in starts)
+    return (starts if traced else [int(s) for s in starts]), not traced
+
+
+def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Any:
+    """The block of the given shape that begins at `start_indices`, which may be traced."""
+    if len(start_indices) != len(shape):
+        raise ValueError(
+            "Length of `start_indices` must match length of `shape`. "
+            f"Received: start_indices={start_indices}, shape={shape}"
+        )
+    inputs = convert_to_tensor(inputs)
+    starts, known = _starts(start_indices, inputs.ndim)
+    if known:
+        return inputs[tuple(builtins.slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
+    return apply("gather", inputs, *_grid(starts, shape))
+
+
+def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
+    """The inputs with the block that begins at `start_indices` replaced."""
+    inputs = convert_to_tensor(inputs)
+    updates = convert_to_tensor(updates, inputs.dtype)
+    starts, known = _starts(start_indices, inputs.ndim)
+    if known:
+        index = tuple((s, s + n, 1) for s, n in zip(starts, updates.shape, strict=True))
+        return apply("setitem", inputs, updates, index=index)
+    return apply("scatter", inputs, updates, *_grid(starts, updates.shape), mode="set")
+
+
+def _grid(starts: Sequence[Any], shape: Sequence[int]) -> list[Any]:
+    """Open index arrays of a block, as `np.ix_` makes them."""
+    ndim = len(shape)
+    places = []
+    for axis, (start, n) in enumerate(zip(starts, shape, strict=True)):
+        line = np.arange(n) + tracing.cast(convert_to_tensor(start), np.int64)
+        places.append(np.reshape(line, tuple(n if i == axis else 1 for i in builtins.range(ndim))))
+    return places
+
+
+# -- gradients ----------------------------------------------------------------------------------------------
+
+
+def stop_gradient(variable: Any) -> Any:
+    """The value, through which no gradient flows."""
+    return apply("stop_gradient", convert_to_tensor(variable))
+
+
+class custom_gradient:  # noqa: N801
+    """Decorator for a function that brings its own gradient.
+
+    Args:
+        fun: `fun(*args)` returns `(outputs, grad)`, where `grad(*cotangents,
+            upstream=...)` returns the gradient for each argument.
+    """
+
+    def __init__(self, fun: Callable[..., Any]) -> None:
+        self.fun = fun
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        flat = [convert_to_tensor(x) if _is_array_like(x) else x for x in tree.flatten(args)]
+        traced = [x for x in flat if isinstance(x, Tracer)]
+        if current_trace() is None or not traced:
+            outputs, _ = self.fun(*args, **kwargs)
+            return outputs
+        # Inside, the arguments are cut off: gradients reach them through `grad` alone.
+        inner = [apply("stop_gradient", x) if isinstance(x, Tracer) else x for x in flat]
+        outputs, grad = self.fun(*tree.pack_sequence_as(args, inner), **kwargs)
+        leaves = [convert_to_tensor(y) for y in tree.flatten(outputs)]
+
+        def vjp(*gs: Any) -> list[Any]:
+            upstream = tree.pack_sequence_as(outputs, list(gs))
+            found = grad(*gs) if _takes_positional(grad) else grad(upstream=upstream)
+            found = list(found) if isinstance(found, (list, tuple)) else [found]
+            if len(found) != len(flat):
+                raise ValueError(
+                    f"The gradient function of `{getattr(self.fun, '__name__', 'custom_gradient')}` returned "
+                    f"{len(found)} gradients for {len(flat)} arguments"
+                )
+            return [g for g, x in zip(found, flat, strict=True) if isinstance(x, Tracer)]
+
+        results = apply("custom_vjp", *traced, *leaves, outputs=len(leaves), vjp=vjp)
+        return tree.pack_sequence_as(outputs, list(results))
+
+
+def _is_array_like(x: Any) -> bool:
+    return isinstance(x, (np.ndarray, np.generic, Tracer, Variable, float, int)) and not isinstance(x, bool)
+
+
+def _takes_positional(grad: Callable[..., Any]) -> bool:
+    """Whether a gradient function takes the cotangents as positional arguments."""
+    import inspect
+
+    kinds = [p for p in inspect.signature(grad).parameters.values()]
+    return builtins.any(
+        p.kind is p.VAR_POSITIONAL or (p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "upstream")
+        for p in kinds
+    )
+
+
+def remat(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Rematerialization saves device memory; programs here plan theirs, so the function stays as it is."""
+    return f
+
+
+def require_eager(what: str, *xs: Any) -> None:
+    """Refuse traced arrays in an operation that needs values.
+
+    Raises:
+        TracingError: naming the operation and the user's line.
+    """
+    for x in tree.flatten(xs):
+        if isinstance(x, Tracer):
+            x.concrete(f"`{what}` needs values")
+
+
+__all__ = ["Variable", "at_user_line", "require_eager"]

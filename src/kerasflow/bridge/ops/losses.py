@@ -1,0 +1,73 @@
+"""Cross-entropies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras.src.backend.config import epsilon
+
+from kerasflow.bridge.ops.activations import log_softmax
+from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.encodings import one_hot
+from kerasflow.bridge.ops.precision import compute_dtype, floating
+
+
+def _prepare(target: Any, output: Any) -> tuple[Any, Any, Any]:
+    """Target and output in the dtype to compute in, and the dtype of the result."""
+    target, output = convert_to_tensor(target), floating(output)
+    if target.shape != output.shape:
+        raise ValueError(
+            "Arguments `target` and `output` must have the same shape. "
+            f"Received: target.shape={target.shape}, output.shape={output.shape}"
+        )
+    compute = compute_dtype(output.dtype)
+    return cast(target, compute), cast(output, compute), output.dtype
+
+
+def _log_probabilities(output: Any, from_logits: bool, axis: int) -> Any:
+    if from_logits:
+        return log_softmax(output, axis=axis)
+    output = output / np.sum(output, axis=axis, keepdims=True)
+    return np.log(np.clip(output, epsilon(), 1.0 - epsilon()))
+
+
+def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    target, output, dtype = _prepare(target, output)
+    if not target.shape:
+        raise ValueError(
+            "Arguments `target` and `output` must be at least rank 1. "
+            f"Received: target.shape={target.shape}, output.shape={output.shape}"
+        )
+    log_probabilities = _log_probabilities(output, from_logits, axis)
+    return cast(-np.sum(target * log_probabilities, axis=axis), dtype)
+
+
+def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    target, output = cast(target, "int32"), floating(output)
+    if target.ndim == output.ndim and target.shape[-1] == 1:
+        target = np.squeeze(target, axis=-1)
+    if not output.shape:
+        raise ValueError(f"Argument `output` must be at least rank 1. Received: output.shape={output.shape}")
+    if target.shape != output.shape[:-1]:
+        raise ValueError(
+            "Arguments `target` and `output` must have the same shape up until the last dimension: "
+            f"target.shape={target.shape}, output.shape={output.shape}"
+        )
+    compute = compute_dtype(output.dtype)
+    log_probabilities = _log_probabilities(cast(output, compute), from_logits, axis)
+    # A product with indicators and not a gather: labels outside of the classes (-1, say) count nothing.
+    indicators = one_hot(target, output.shape[axis], axis=axis, dtype=compute)
+    return cast(-np.sum(indicators * log_probabilities, axis=axis), output.dtype)
+
+
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
+    target, output, dtype = _prepare(target, output)
+    if from_logits:
+        # softplus(x) - x * z; of the two large terms of softplus, one goes with x * z before anything is lost.
+        positive = np.maximum(output, 0.0)
+        loss = (positive - output * target) + np.log1p(np.exp(output - positive * 2))
+    else:
+        output = np.clip(output, epsilon(), 1.0 - epsilon())
+        loss = -(target * np.log(output) + (1.0 - target) * np.log(1.0 - output))
+    return cast(loss, dtype)

@@ -1,0 +1,56 @@
+"""Moments, batch normalization, signal-to-noise ratio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras.src.backend.common import standardize_dtype
+
+from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.precision import HALVES, compute_dtype, constant, floating
+
+
+def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Any, Any]:
+    if synchronized:
+        raise NotImplementedError(
+            "Argument `synchronized=True` is not supported: there is one device. Use `synchronized=False`."
+        )
+    x = floating(x)
+    axes = tuple(axes) if isinstance(axes, (list, tuple)) else axes
+    dtype = x.dtype
+    x = cast(x, compute_dtype(dtype))
+    mean = np.mean(x, axis=axes, keepdims=True)
+    variance = np.mean(np.square(x - mean), axis=axes, keepdims=keepdims)
+    if not keepdims:
+        mean = np.squeeze(mean, axes)
+    if standardize_dtype(dtype) in HALVES:
+        limit = float(np.finfo(np.float16).max)
+        mean, variance = np.clip(mean, -limit, limit), np.clip(variance, -limit, limit)
+    return cast(mean, dtype), cast(variance, dtype)
+
+
+def batch_normalization(
+    x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
+) -> Any:
+    x, mean, variance = convert_to_tensor(x), convert_to_tensor(mean), convert_to_tensor(variance)
+    shape = [1] * x.ndim
+    shape[axis] = mean.shape[0]
+    factor = constant(1, variance) / np.sqrt(variance + constant(epsilon, variance))
+    if scale is not None:
+        factor = factor * convert_to_tensor(scale)
+    shift = -mean * factor
+    if offset is not None:
+        shift = shift + convert_to_tensor(offset)
+    # Two operations on all elements; everything before is one number a channel.
+    return x * np.reshape(factor, shape) + np.reshape(shift, shape)
+
+
+def psnr(x1: Any, x2: Any, max_val: float) -> Any:
+    x1, x2 = convert_to_tensor(x1), convert_to_tensor(x2)
+    if x1.shape != x2.shape:
+        raise ValueError(f"Input shapes {x1.shape} and {x2.shape} must match for PSNR calculation.")
+    x1, x2 = floating(x1), floating(x2)
+    noise = np.mean(np.square(x1 - x2))
+    peak = np.log10(convert_to_tensor(max_val, dtype=x2.dtype))
+    return peak * constant(20, peak) - np.log10(noise) * constant(10, noise)

@@ -1,0 +1,60 @@
+"""What replaces functions of Keras's own NumPy operations: those that make arrays in ways that do not trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras.src.backend import config
+from keras.src.backend.common import dtypes
+
+from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.tracing import Tracer
+
+
+def array(x: Any, dtype: Any = None) -> Any:
+    return convert_to_tensor(x, dtype=dtype)
+
+
+def divide_no_nan(x1: Any, x2: Any) -> Any:
+    """`x1 / x2`, zero where x2 is zero, with gradients that are zero there too."""
+    x1, x2 = _common(x1, x2, float)
+    zero = x2 == 0
+    return np.where(zero, np.zeros((), x1.dtype), np.divide(x1, np.where(zero, np.ones((), x2.dtype), x2)))
+
+
+def _common(x1: Any, x2: Any, *more: Any) -> tuple[Any, Any]:
+    kinds = [getattr(convert_to_tensor(x) if not isinstance(x, (int, float)) else x, "dtype", type(x)) for x in (x1, x2)]
+    dtype = dtypes.result_type(*kinds, *more)
+    return convert_to_tensor(x1, dtype), convert_to_tensor(x2, dtype)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    dtype = dtype or config.floatx()
+    if isinstance(fill_value, Tracer):
+        return np.broadcast_to(fill_value.astype(dtype), shape)
+    return np.full(shape, fill_value, dtype=dtype)
+
+
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
+) -> Any:
+    if dtype is None:
+        dtype = dtypes.result_type(getattr(start, "dtype", type(start)), getattr(stop, "dtype", type(stop)), float)
+    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
+        return np.linspace(start, stop, num, endpoint, retstep, dtype, axis)  # type: ignore[call-overload]
+    start, stop = convert_to_tensor(start, dtype), convert_to_tensor(stop, dtype)
+    count = max((num - 1) if endpoint else num, 1)
+    step = (stop - start) / count
+    shape = (-1,) + (1,) * np.ndim(step)
+    samples = np.moveaxis(start + np.reshape(np.arange(num).astype(dtype), shape) * step, 0, axis)
+    return (samples, step) if retstep else samples
+
+
+OVERRIDES: dict[str, Callable[..., Any]] = {
+    "array": array,
+    "divide_no_nan": divide_no_nan,
+    "full": full,
+    "linspace": linspace,
+}

@@ -1,0 +1,48 @@
+"""The dtypes in which operations compute."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras.src.backend.common import standardize_dtype
+from keras.src.backend.common.dtypes import result_type
+
+from kerasflow.bridge.ops.core import cast, convert_to_tensor
+
+HALVES = ("float16", "bfloat16")
+
+
+def floating(x: Any) -> Any:
+    """x as a tensor of floating dtype; integers and booleans become the float that Keras promotes them to."""
+    x = convert_to_tensor(x)
+    return cast(x, result_type(x.dtype, float)) if x.dtype.kind in "iub" else x
+
+
+def compute_dtype(dtype: Any) -> str:
+    """float32 for the half precisions, in which sums and exponentials lose too much; else the dtype itself."""
+    name = standardize_dtype(dtype)
+    return "float32" if name in HALVES else name
+
+
+def constant(value: Any, like: Any) -> np.ndarray[Any, Any]:
+    """A number of the dtype of `like`: Python's own numbers would promote bfloat16 to float32."""
+    return np.asarray(value, like.dtype)
+
+
+def computed_in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function of one floating tensor (and options) compute half precisions in float32.
+
+    NumPy itself goes through float32 in each half-precision operation, so that
+    this is faster as well as more exact. Integers are promoted.
+    """
+
+    @functools.wraps(function)
+    def wrapped(x: Any, *args: Any, **kwargs: Any) -> Any:
+        x = floating(x)
+        compute = compute_dtype(x.dtype)
+        return cast(function(cast(x, compute), *args, **kwargs), x.dtype)
+
+    return wrapped

@@ -1,0 +1,61 @@
+"""Windows, ranks and norms along axes: top-k, logsumexp, overlapping sequences, distances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.precision import computed_in_float32, floating
+from kerasflow.tracing import apply
+
+
+def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
+    """The k largest along the last axis, largest first, and their places; of equals the first comes first."""
+    x = convert_to_tensor(x)
+    n = x.shape[-1]
+    # A stable ascending sort of the reversed rows, read backwards.
+    order = n - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., : n - k - 1 if k < n else None : -1]
+    return np.take_along_axis(x, order, axis=-1), cast(order, "int32")
+
+
+def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
+    """Whether fewer than k predictions are larger than the one at the target."""
+    targets, predictions = convert_to_tensor(targets), convert_to_tensor(predictions)
+    chosen = np.take_along_axis(predictions, np.expand_dims(targets, -1), axis=-1)
+    # NaN is no large probability.
+    chosen = np.where(np.isnan(chosen), -np.inf, chosen)
+    return np.sum(predictions > chosen, axis=-1) < k
+
+
+@computed_in_float32
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    largest = apply("stop_gradient", np.max(x, axis=axis, keepdims=True))
+    largest = np.where(np.isfinite(largest), largest, 0.0)
+    total = np.sum(np.exp(x - largest), axis=axis, keepdims=True)
+    # All -inf: the sum is 0, its logarithm -inf, and the gradient 0.
+    empty = total == 0
+    result = np.where(empty, -np.inf, np.log(np.where(empty, 1.0, total))) + largest
+    return result if keepdims else np.squeeze(result, axis if axis is None or isinstance(axis, int) else tuple(axis))
+
+
+def cdist(x: Any, y: Any) -> Any:
+    """The Euclidean distances between the rows of x and those of y."""
+    x, y = floating(x), floating(y)
+    if x.ndim < 2 or y.ndim < 2:
+        raise ValueError(f"`cdist` inputs must have rank >= 2. Received shapes {x.shape} and {y.shape}")
+    if x.shape[-1] != y.shape[-1]:
+        raise ValueError(f"Last dimension of inputs to `cdist` must match. Received shapes {x.shape} and {y.shape}")
+    return np.sqrt(np.sum(np.square(np.expand_dims(x, -2) - np.expand_dims(y, -3)), axis=-1))
+
+
+def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Any:
+    """Overlapping pieces of the last axis, as a new axis before it."""
+    x = convert_to_tensor(x)
+    count = (x.shape[-1] - (sequence_length - sequence_stride)) // sequence_stride
+    places = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)
+    return np.take(x, places, axis=-1)
+
+
+__all__ = ["cdist", "extract_sequences", "in_top_k", "logsumexp", "top_k"]

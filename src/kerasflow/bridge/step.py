@@ -1,0 +1,43 @@
+"""One step of a model (train, test, predict) as a compiled program, or eagerly with values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras.src import tree
+
+from kerasflow.compiler import CompiledFunction
+from kerasflow.tracing import Trace, Tracer, recording
+
+
+class Step:
+    """A model's step method as a function of one batch of NumPy arrays.
+
+    Compiled once for each combination of shapes and dtypes; with
+    `run_eagerly=True` run anew each time on arrays that carry their values.
+
+    Args:
+        model: the Keras model.
+        method: `"train_step"`, `"test_step"` or `"predict_step"`.
+    """
+
+    def __init__(self, model: Any, method: str) -> None:
+        self.model = model
+        self.method = method
+        self.compiled = CompiledFunction(self._run)
+
+    def _run(self, batch: Any) -> Any:
+        return getattr(self.model, self.method)(batch)
+
+    def __call__(self, batch: Any) -> Any:
+        if self.model.run_eagerly:
+            return self._run_with_values(batch)
+        self.compiled.backend = self.model.kerasflow_backend
+        return self.compiled(batch)
+
+    def _run_with_values(self, batch: Any) -> Any:
+        trace = Trace(concrete=True)
+        with recording(trace):
+            result = self._run(tree.map_structure(lambda x: trace.lift(x) if isinstance(x, np.ndarray) else x, batch))
+        return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)

@@ -1,0 +1,353 @@
+"""`fit`, `evaluate`, `predict` and their kin: Keras's training loop over compiled steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from keras.src import callbacks as callbacks_module
+from keras.src import optimizers as optimizers_module
+from keras.src import tree
+from keras.src.backend import config
+from keras.src.trainers import trainer as base_trainer
+from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
+from keras.src.trainers.epoch_iterator import EpochIterator
+from keras.src.utils import traceback_utils
+from keras.src.utils.python_utils import pythonify_logs
+
+from kerasflow.autodiff import GradientTape
+from kerasflow.bridge.step import Step
+
+
+class NumpyTrainer(base_trainer.Trainer):
+    """The trainer that Keras mixes into `keras.Model`."""
+
+    # The backend that this model is bound to; None follows `kerasflow.backend()`.
+    kerasflow_backend: str | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.train_function: Callable[..., Any] | None = None
+        self.test_function: Callable[..., Any] | None = None
+        self.predict_function: Callable[..., Any] | None = None
+
+    # -- one step -------------------------------------------------------------------------------------------
+
+    def _forward(self, x: Any, training: bool) -> Any:
+        return self(x, training=training) if self._call_has_training_arg else self(x)
+
+    def _loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+        loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+        batch_size = next(i for i in tree.flatten(x) if i is not None).shape[0]
+        self._loss_tracker.update_state(loss, sample_weight=batch_size)
+        return loss
+
+    def train_step(self, data: Any) -> Any:
+        """One batch of training: forward, loss, gradients, update, metrics. Made to be overridden."""
+        x, y, sample_weight = data_adapter_utils.unpack_x_y_sample_weight(data)
+        with GradientTape() as tape:
+            y_pred = self._forward(x, training=True)
+            loss = self._loss(x, y, y_pred, sample_weight, training=True)
+            if self.optimizer is not None:
+                loss = self.optimizer.scale_loss(loss)
+        weights = self.trainable_weights
+        if weights:
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        else:
+            warnings.warn("The model does not have any trainable weights.", stacklevel=2)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def test_step(self, data: Any) -> Any:
+        """One batch of evaluation. Made to be overridden."""
+        x, y, sample_weight = data_adapter_utils.unpack_x_y_sample_weight(data)
+        y_pred = self._forward(x, training=False)
+        self._loss(x, y, y_pred, sample_weight, training=False)
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """One batch of prediction. Made to be overridden."""
+        x, _, _ = data_adapter_utils.unpack_x_y_sample_weight(data)
+        return self._forward(x, training=False)
+
+    # -- functions of several steps -------------------------------------------------------------------------
+
+    def make_train_function(self, force: bool = False) -> Any:
+        if self.train_function is None or force:
+            self.train_function = _last_of(Step(self, "train_step"))
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if self.test_function is None or force:
+            self.test_function = _last_of(Step(self, "test_step"))
+        return self.test_function
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        if self.predict_function is None or force:
+            step = Step(self, "predict_step")
+
+            def predict_function(batches: Sequence[Any]) -> Any:
+                outputs = [step(batch) for batch in batches]
+                if len(outputs) == 1:
+                    return outputs[0]
+                return tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
+
+            self.predict_function = predict_function
+        return self.predict_function
+
+    def _callback_list(self, callbacks: Any, iterator: EpochIterator, epochs: int, verbose: Any, history: bool) -> Any:
+        if isinstance(callbacks, callbacks_module.CallbackList):
+            return callbacks
+        return callbacks_module.CallbackList(
+            callbacks,
+            add_history=history,
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=epochs,
+            steps=iterator.num_batches,
+            model=self,
+        )
+
+    # -- the loops ------------------------------------------------------------------------------------------
+
+    @traceback_utils.filter_traceback
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train the model; see `keras.Model.fit`."""
+        self._assert_compile_called("fit")
+        max_epochs = config.max_epochs()
+        if max_epochs and max_epochs < epochs:
+            warnings.warn(f"Limiting epochs to {max_epochs}", stacklevel=2)
+            epochs = max_epochs
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
+                (x, y, sample_weight), validation_split=validation_split
+            )
+        validation = None
+        self._eval_epoch_iterator = None
+        if validation_data is not None:
+            validation = data_adapter_utils.unpack_x_y_sample_weight(validation_data)
+        iterator = EpochIterator(
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            batch_size=batch_size,
+            steps_per_epoch=steps_per_epoch,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            steps_per_execution=self.steps_per_execution,
+        )
+        self._symbolic_build(iterator=iterator)
+        iterator.reset()
+        callbacks = self._callback_list(callbacks, iterator, epochs, verbose, history=True)
+        self.stop_training = False
+        train_function = self.make_train_function()
+        logs: Any = {}
+        training_logs = None
+        callbacks.on_train_begin()
+        try:
+            for epoch in range(self._initial_epoch or initial_epoch, epochs):
+                self.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+                for begin, end, batches in iterator:
+                    callbacks.on_train_batch_begin(begin)
+                    logs = train_function(batches)
+                    callbacks.on_train_batch_end(end, logs)
+                    if self.stop_training:
+                        break
+                epoch_logs = dict(self._get_metrics_result_or_logs(logs))
+                if validation is not None and self._should_eval(epoch, validation_freq):
+                    epoch_logs |= self._validate(
+                        validation, validation_batch_size or batch_size, validation_steps, callbacks
+                    )
+                callbacks.on_epoch_end(epoch, epoch_logs)
+                training_logs = epoch_logs
+                if self.stop_training:
+                    break
+        finally:
+            self._eval_epoch_iterator = None
+        if isinstance(self.optimizer, optimizers_module.Optimizer) and epochs > 0:
+            self.optimizer.finalize_variable_values(self.trainable_weights)
+        callbacks.on_train_end(logs=training_logs)
+        return self.history
+
+    def _validate(self, data: Any, batch_size: int | None, steps: int | None, callbacks: Any) -> dict[str, Any]:
+        """The validation logs of one epoch; the iterator over the data is kept for the next."""
+        x, y, sample_weight = data
+        if self._eval_epoch_iterator is None:
+            self._eval_epoch_iterator = EpochIterator(
+                x=x,
+                y=y,
+                sample_weight=sample_weight,
+                batch_size=batch_size,
+                steps_per_epoch=steps,
+                steps_per_execution=self.steps_per_execution,
+                shuffle=False,
+            )
+        logs = self.evaluate(
+            x=x,
+            y=y,
+            sample_weight=sample_weight,
+            batch_size=batch_size,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=True,
+            _use_cached_eval_dataset=True,
+        )
+        return {f"val_{name}": value for name, value in logs.items()}
+
+    @traceback_utils.filter_traceback
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """The loss and the metrics on data; see `keras.Model.evaluate`."""
+        self._assert_compile_called("evaluate")
+        cached = kwargs.pop("_use_cached_eval_dataset", False)
+        if kwargs:
+            raise ValueError(f"Arguments not recognized: {kwargs}")
+        if cached:
+            iterator = self._eval_epoch_iterator
+        else:
+            iterator = EpochIterator(
+                x=x,
+                y=y,
+                sample_weight=sample_weight,
+                batch_size=batch_size,
+                steps_per_epoch=steps,
+                shuffle=False,
+                steps_per_execution=self.steps_per_execution,
+            )
+        self._symbolic_build(iterator=iterator)
+        iterator.reset()
+        callbacks = self._callback_list(callbacks, iterator, 1, verbose, history=False)
+        test_function = self.make_test_function()
+        self.stop_evaluating = False
+        callbacks.on_test_begin()
+        logs: Any = {}
+        self.reset_metrics()
+        for begin, end, batches in iterator:
+            callbacks.on_test_batch_begin(begin)
+            logs = test_function(batches)
+            callbacks.on_test_batch_end(end, logs)
+            if self.stop_evaluating:
+                break
+        logs = pythonify_logs(self._get_metrics_result_or_logs(logs))
+        callbacks.on_test_end(logs)
+        return logs if return_dict else self._flatten_metrics_in_order(logs)
+
+    @traceback_utils.filter_traceback
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+    ) -> Any:
+        """The model's outputs for data, as NumPy arrays; see `keras.Model.predict`."""
+        iterator = EpochIterator(
+            x=x,
+            batch_size=batch_size,
+            steps_per_epoch=steps,
+            shuffle=False,
+            steps_per_execution=self.steps_per_execution,
+        )
+        callbacks = self._callback_list(callbacks, iterator, 1, verbose, history=False)
+        predict_function = self.make_predict_function()
+        self.stop_predicting = False
+        callbacks.on_predict_begin()
+        parts: list[Any] = []
+        for begin, end, batches in iterator:
+            callbacks.on_predict_batch_begin(begin)
+            parts.append(predict_function(batches))
+            callbacks.on_predict_batch_end(end, {"outputs": parts[-1]})
+            if self.stop_predicting:
+                break
+        callbacks.on_predict_end()
+        if len(parts) == 1:
+            return parts[0]
+        return tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+
+    # -- single batches -------------------------------------------------------------------------------------
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One update on one batch; see `keras.Model.train_on_batch`."""
+        self._assert_compile_called("train_on_batch")
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError(
+                    "Arguments `sample_weight` and `class_weight` cannot be specified at the same time. "
+                    f"Received: sample_weight={sample_weight}, class_weight={class_weight}"
+                )
+            sample_weight = data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
+        batch = _as_arrays((x, y, sample_weight))
+        self._symbolic_build(data_batch=batch)
+        logs = self.make_train_function()([batch])
+        return self._batch_result(logs, return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """The loss and the metrics on one batch; see `keras.Model.test_on_batch`."""
+        self._assert_compile_called("test_on_batch")
+        batch = _as_arrays((x, y, sample_weight))
+        self._symbolic_build(data_batch=batch)
+        logs = self.make_test_function()([batch])
+        return self._batch_result(logs, return_dict)
+
+    def _batch_result(self, logs: Any, return_dict: bool) -> Any:
+        logs = pythonify_logs(logs)
+        return logs if return_dict else self._flatten_metrics_in_order(logs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The model's outputs for one batch, as NumPy arrays; see `keras.Model.predict_on_batch`."""
+        return self.make_predict_function()([(_as_arrays(x),)])
+
+
+def _last_of(step: Step) -> Callable[[Sequence[Any]], Any]:
+    """A function that runs a step on each batch and returns the last logs."""
+
+    def function(batches: Sequence[Any]) -> Any:
+        logs: Any = {}
+        for batch in batches:
+            logs = step(batch)
+        return logs
+
+    return function
+
+
+def _as_arrays(data: Any) -> Any:
+    """Lists of numbers and foreign arrays as NumPy arrays, floats in the default dtype."""
+
+    def convert(x: Any) -> Any:
+        if x is None or isinstance(x, np.ndarray):
+            return x
+        array = np.asarray(x)
+        return array.astype(config.floatx()) if array.dtype == np.float64 else array
+
+    return tree.map_structure(convert, data)
+
+
+__all__ = ["NumpyTrainer"]

@@ -1,0 +1,101 @@
+"""Keras's variable, with its contents in a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras.src.backend.common import KerasVariable
+
+from kerasflow.tracing import Cell, Tracer, current_trace, suspended
+
+
+class Variable(KerasVariable):
+    """A variable whose reads and assignments a running trace records.
+
+    NumPy functions and operators take it as they take an array.
+    """
+
+    __array_priority__ = 1000
+
+    _cell: Cell | None = None
+
+    # Keras keeps the contents in `_value`.
+    @property
+    def _value(self) -> Any:
+        if self._cell is None:
+            return None
+        trace = current_trace()
+        return self._cell.read() if trace is None else trace.read(self._cell)
+
+    @_value.setter
+    def _value(self, value: Any) -> None:
+        if value is None:
+            self._cell = None
+        elif self._cell is None:
+            self._cell = Cell(np.array(value), getattr(self, "_path", ""))
+        else:
+            self._direct_assign(value)
+
+    def _initialize(self, value: Any) -> None:
+        self._value = value
+
+    def _initialize_with_initializer(self, initializer: Callable[..., Any]) -> None:
+        # Initial values are computed now, once, also where a trace is running.
+        with suspended():
+            super()._initialize_with_initializer(initializer)
+
+    def _direct_assign(self, value: Any) -> None:
+        assert self._cell is not None
+        trace = current_trace()
+        if trace is not None:
+            trace.write(self._cell, value)
+        else:
+            self._cell.write(np.array(value, dtype=self._dtype))
+
+    def _convert_to_tensor(self, value: Any, dtype: Any = None) -> Any:
+        from kerasflow.bridge.ops.core import convert_to_tensor
+
+        return convert_to_tensor(value, dtype=dtype)
+
+    @property
+    def value(self) -> Any:
+        """The current value: an array, or a traced array while a program is recorded."""
+        trace = current_trace()
+        if trace is not None and self._cell is None and self._initializer is not None:
+            # Not initialized yet: while shapes are inferred, its shape is all that is needed.
+            from kerasflow.graph import ShapedArray
+
+            aval = ShapedArray(tuple(self._shape), np.dtype(self._dtype))
+            return self._maybe_autocast(trace.add_input(aval))
+        return super().value
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the current value."""
+        value = self.value
+        return value.numpy() if isinstance(value, Tracer) else np.array(value)
+
+    # -- NumPy's protocols ----------------------------------------------------------------------------------
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        value = self.value
+        return np.array(value, dtype=dtype) if copy else np.asarray(value, dtype=dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return getattr(ufunc, method)(*map(unwrap, inputs), **kwargs)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        import optree
+
+        args, kwargs = optree.tree_map(unwrap, (args, kwargs))  # type: ignore[arg-type]
+        return func(*args, **kwargs)
+
+    @property
+    def T(self) -> Any:  # noqa: N802
+        return self.value.T
+
+
+def unwrap(x: Any) -> Any:
+    """A variable's value; anything else as it is."""
+    return x.value if isinstance(x, KerasVariable) else x

@@ -1,0 +1,20 @@
+"""The compiler: what a backend is, which there are, and how a function becomes a program."""
+
+from kerasflow.compiler.backend import Backend, Program
+from kerasflow.compiler.compile import compile_graph
+from kerasflow.compiler.function import CompiledFunction, Entry, jit
+from kerasflow.compiler.registry import backend, backends, current_backend, set_backend, use_backend
+
+__all__ = [
+    "Backend",
+    "CompiledFunction",
+    "Entry",
+    "Program",
+    "backend",
+    "backends",
+    "compile_graph",
+    "current_backend",
+    "jit",
+    "set_backend",
+    "use_backend",
+]

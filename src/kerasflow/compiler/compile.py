@@ -1,0 +1,32 @@
+"""From a recorded graph to a program: passes, the check that the backend can run it, the backend's compiler."""
+
+from __future__ import annotations
+
+from kerasflow.compiler.backend import Backend, Program
+from kerasflow.config import settings
+from kerasflow.errors import UnsupportedPrimitiveError
+from kerasflow.graph import Graph
+from kerasflow.passes import optimize
+
+
+def check_supported(graph: Graph, backend: Backend) -> None:
+    """Refuse a graph that needs what the backend lacks, before anything runs.
+
+    Raises:
+        UnsupportedPrimitiveError: naming the primitives, where they come from, and the backend.
+    """
+    missing = [
+        f"`{node.primitive.name}`" + (f" (in {node.scope})" if node.scope else "")
+        for node in graph.nodes
+        if node.primitive.name not in backend.primitives
+    ]
+    if missing:
+        listed = ", ".join(dict.fromkeys(missing))
+        raise UnsupportedPrimitiveError(f"The backend {backend.name!r} does not support {listed}.")
+
+
+def compile_graph(graph: Graph, backend: Backend) -> tuple[Graph, Program]:
+    """Optimize and compile; the optimized graph and its program."""
+    check_supported(graph, backend)
+    graph = optimize(graph, check=settings.verify)
+    return graph, backend.compile(graph)

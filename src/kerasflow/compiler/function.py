@@ -1,0 +1,160 @@
+"""`jit`: a Python function that is traced once for each kind of arguments and then runs as a program.
+
+State (cells) that the function reads and assigns becomes state inputs and
+outputs of the program. Cells are handed to the program as the backend's own
+buffers and stay there between calls.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optree
+
+from kerasflow.compiler.backend import Backend, Program
+from kerasflow.compiler.compile import compile_graph
+from kerasflow.compiler.registry import current_backend
+from kerasflow.graph import Graph, ShapedArray, shaped
+from kerasflow.tracing import Cell, Trace, Tracer, current_trace, recording
+
+_NAMESPACE = "kerasflow"
+
+
+@dataclass(eq=False)
+class Entry:
+    """A traced and compiled function for one kind of arguments.
+
+    Attributes:
+        graph: the optimized graph. cells: the state, in the order of the graph's state inputs.
+        writes: for each cell whether the program changes it.
+        structure: of the outputs. outputs: for each leaf its place among the
+            program's outputs, or -1 and the constant that it is.
+    """
+
+    graph: Graph
+    program: Program
+    backend: Backend
+    cells: list[Cell]
+    writes: list[bool]
+    structure: Any
+    outputs: list[tuple[int, Any]]
+
+    def __call__(self, inputs: Sequence[Any]) -> Any:
+        backend = self.backend
+        state = [cell.acquire(backend, writes) for cell, writes in zip(self.cells, self.writes, strict=True)]
+        outputs, new_state = self.program(state, inputs)
+        for cell, buffer in zip(self.cells, new_state, strict=True):
+            cell.release(buffer)
+        leaves = [constant if i < 0 else outputs[i] for i, constant in self.outputs]
+        return optree.tree_unflatten(self.structure, leaves)
+
+
+def trace(
+    function: Callable[..., Any], leaves: Sequence[Any], avals: Sequence[ShapedArray | None], structure: Any
+) -> tuple[Graph, list[Cell], Any, list[tuple[int, Any]]]:
+    """Record a function.
+
+    Args:
+        leaves, structure: the arguments, a flattened tuple.
+        avals: for each leaf its type, or None for a leaf that is a constant.
+
+    Returns:
+        The graph, its cells, the structure of the outputs, and for each output
+        leaf its place among the graph's outputs, or -1 and a constant.
+    """
+    recorder = Trace()
+    with recording(recorder):
+        traced = [leaf if aval is None else recorder.add_input(aval) for leaf, aval in zip(leaves, avals, strict=True)]
+        result = function(*optree.tree_unflatten(structure, traced))
+        flat, out_structure = optree.tree_flatten(result, namespace=_NAMESPACE)
+        tracers: list[Tracer] = []
+        outputs: list[tuple[int, Any]] = []
+        for leaf in flat:
+            if hasattr(leaf, "_cell"):
+                leaf = recorder.read(leaf._cell)
+            if isinstance(leaf, Tracer):
+                outputs.append((len(tracers), None))
+                tracers.append(leaf)
+            else:
+                outputs.append((-1, leaf))
+        graph = recorder.graph(tracers)
+    return graph, list(recorder.cells), out_structure, outputs
+
+
+class CompiledFunction:
+    """A function that runs as a compiled program; made by `jit`.
+
+    Arguments are nested structures (lists, tuples, dictionaries) of arrays. It
+    is traced anew for each new combination of shapes and dtypes; Python numbers,
+    strings and other objects are constants of the trace (also traced anew for
+    each new value).
+
+    Args:
+        backend: the name of the backend that runs it; None takes the one chosen when it is called.
+    """
+
+    def __init__(self, function: Callable[..., Any], backend: str | None = None) -> None:
+        self.function = function
+        self.backend = backend
+        self.entries: dict[Any, Entry] = {}
+        self._lock = threading.Lock()
+        functools.update_wrapper(self, function, updated=())
+
+    def __call__(self, *args: Any) -> Any:
+        if current_trace() is not None:
+            return self.function(*args)  # Inside another trace it is part of that program.
+        entry, inputs = self.entry(args)
+        return entry(inputs)
+
+    def entry(self, args: Sequence[Any]) -> tuple[Entry, list[Any]]:
+        """The compiled entry for these arguments (traced now if they are of a new kind), and its inputs."""
+        leaves, structure = optree.tree_flatten(tuple(args))
+        inputs: list[Any] = []
+        key: list[Any] = []
+        for leaf in leaves:
+            if isinstance(leaf, np.ndarray):
+                key.append((leaf.shape, leaf.dtype))
+                inputs.append(leaf)
+            elif hasattr(leaf, "__array__"):
+                leaf = np.asarray(leaf)
+                key.append((leaf.shape, leaf.dtype))
+                inputs.append(leaf)
+            else:
+                key.append(leaf)
+        backend = current_backend(self.backend)
+        full_key = (backend.name, structure, tuple(key))
+        entry = self.entries.get(full_key)
+        if entry is None:
+            with self._lock:
+                entry = self.entries.get(full_key) or self._compile(leaves, structure, backend)
+                self.entries[full_key] = entry
+        return entry, inputs
+
+    def _compile(self, leaves: list[Any], structure: Any, backend: Backend) -> Entry:
+        avals = [shaped(np.asarray(leaf)) if hasattr(leaf, "__array__") else None for leaf in leaves]
+        graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure)
+        graph, program = compile_graph(graph, backend)
+        writes = [before is not now for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True)]
+        return Entry(graph, program, backend, cells, writes, out_structure, outputs)
+
+
+def jit(function: Callable[..., Any]) -> CompiledFunction:
+    """Compile a function of NumPy arrays.
+
+    Args:
+        function: written in plain NumPy or `keras.ops`. Python control flow on
+            values of arrays is not possible; shapes are known.
+
+    Returns:
+        A function with the same positional arguments that returns NumPy arrays.
+        It runs on the backend that is chosen when it is called.
+
+    Raises:
+        TracingError: at the first call, if the function needs a value while it is traced.
+    """
+    return CompiledFunction(function)

@@ -1,0 +1,35 @@
+"""The exceptions that kerasflow raises; all of them are `KerasflowError`s."""
+
+from __future__ import annotations
+
+
+class KerasflowError(Exception):
+    """The base of all errors of this package."""
+
+
+class ImportOrderError(KerasflowError, ImportError):
+    """Keras was imported before kerasflow, or is of a version that is not supported."""
+
+
+class DatasetError(KerasflowError, ValueError):
+    """A data-set file is missing, corrupt or of the wrong shape."""
+
+
+class UnknownBackendError(KerasflowError, ValueError):
+    """A backend name that is not registered, or a backend whose framework is not installed."""
+
+
+class UnsupportedPrimitiveError(KerasflowError, NotImplementedError):
+    """A program needs a primitive that its backend does not have."""
+
+
+class TracingError(KerasflowError, TypeError):
+    """Something was done to a traced array that needs its value, or a function that cannot be traced."""
+
+
+class GradientError(KerasflowError, ValueError):
+    """A gradient was asked for that does not exist."""
+
+
+class GraphError(KerasflowError, AssertionError):
+    """A graph is malformed: a bug in kerasflow or in a backend, never in the user's program."""

@@ -1,0 +1,25 @@
+"""The intermediate representation: types, graphs, analysis, verifier, printer. Needs NumPy alone."""
+
+from kerasflow.graph.analysis import last_uses, needed, users
+from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
+from kerasflow.graph.printer import format_graph
+from kerasflow.graph.types import ShapedArray, shaped
+from kerasflow.graph.verify import verify
+
+__all__ = [
+    "Constant",
+    "Graph",
+    "Node",
+    "Primitive",
+    "ShapedArray",
+    "Value",
+    "evaluate",
+    "evaluate_node",
+    "format_graph",
+    "infer",
+    "last_uses",
+    "needed",
+    "shaped",
+    "users",
+    "verify",
+]

@@ -1,0 +1,161 @@
+"""The intermediate representation: primitives, values, nodes and graphs.
+
+A graph is a list of nodes in execution order. Every node applies a primitive
+(a NumPy function with a fixed, canonical form of its arguments) to values and
+makes new values. Values are assigned once and never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph.types import ShapedArray, shaped
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Primitive:
+    """An operation of the language.
+
+    Args:
+        name: NumPy's name of the operation where NumPy has one.
+        evaluate: its meaning, `evaluate(*arrays, **params)` on NumPy arrays.
+            Returns one array, or a tuple of arrays if `multiple_results`.
+        shape_rule: `shape_rule(*avals, **params)`, the abstract result without
+            executing anything; raises `ValueError` on arguments that do not fit.
+        elementwise: every element of the (single) result depends only on the
+            elements at the same place of the broadcast inputs.
+        view: the result is the same memory as the first input, seen differently.
+        multiple_results: `evaluate` and `shape_rule` return tuples.
+    """
+
+    name: str
+    evaluate: Callable[..., Any]
+    shape_rule: Callable[..., Any]
+    elementwise: bool = False
+    view: bool = False
+    multiple_results: bool = False
+
+    def __repr__(self) -> str:
+        return f"Primitive({self.name})"
+
+
+class Value:
+    """One array of a graph: an input, or the result of a node.
+
+    Attributes:
+        aval: its shape and dtype.
+        node: the node that makes it, None for an input or a constant.
+    """
+
+    __slots__ = ("aval", "node")
+
+    def __init__(self, aval: ShapedArray, node: Node | None = None) -> None:
+        self.aval = aval
+        self.node = node
+
+
+class Constant(Value):
+    """A value known when the graph is built. The array must never be written."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        super().__init__(shaped(array))
+        self.array = array
+
+
+class Node:
+    """One application of a primitive.
+
+    Attributes:
+        inputs: the values it reads.
+        params: static parameters, hashable except for sub-graphs and callables.
+        outputs: the values it makes (exactly one unless `primitive.multiple_results`).
+        scope: where it comes from, e.g. the path of a Keras layer; "" if unknown.
+    """
+
+    __slots__ = ("primitive", "inputs", "params", "outputs", "scope")
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: Sequence[Value],
+        params: dict[str, Any],
+        avals: Sequence[ShapedArray],
+        scope: str = "",
+    ) -> None:
+        self.primitive = primitive
+        self.inputs = tuple(inputs)
+        self.params = params
+        self.outputs = tuple(Value(aval, self) for aval in avals)
+        self.scope = scope
+
+
+@dataclass(eq=False)
+class Graph:
+    """A program: nodes in execution order, from inputs and state to outputs and new state.
+
+    Args:
+        inputs: values given at each call.
+        nodes: in execution order; each reads only inputs, state inputs,
+            constants and results of earlier nodes.
+        outputs: values returned by each call.
+        state_inputs: the state's values before the call.
+        state_outputs: the state's values after it, one for each state input
+            (the same `Value` where the call does not change it).
+        state_names: a readable name for each state input.
+    """
+
+    inputs: list[Value]
+    nodes: list[Node]
+    outputs: list[Value]
+    state_inputs: list[Value] = field(default_factory=list)
+    state_outputs: list[Value] = field(default_factory=list)
+    state_names: list[str] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[Value]:
+        """Everything that must be computed: outputs and changed state."""
+        return self.outputs + self.state_outputs
+
+    @property
+    def arguments(self) -> list[Value]:
+        """Everything that is given: state and inputs."""
+        return self.state_inputs + self.inputs
+
+
+def infer(primitive: Primitive, avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[ShapedArray, ...]:
+    """The abstract results of a primitive, always as a tuple."""
+    result = primitive.shape_rule(*avals, **params)
+    return tuple(result) if primitive.multiple_results else (result,)
+
+
+def evaluate_node(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
+    """Apply a node to NumPy arrays; always a tuple."""
+    with np.errstate(all="ignore"):
+        result = node.primitive.evaluate(*arrays, **node.params)
+    return tuple(result) if node.primitive.multiple_results else (result,)
+
+
+def evaluate(graph: Graph, state: Sequence[Any], inputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Run a graph node by node with NumPy: the reference meaning of a graph.
+
+    Args:
+        state: one array for each state input. inputs: one array for each input.
+
+    Returns:
+        `(outputs, new_state)`, lists of arrays.
+    """
+    env: dict[Value, Any] = dict(zip(graph.state_inputs, state, strict=True))
+    env.update(zip(graph.inputs, inputs, strict=True))
+
+    def read(value: Value) -> Any:
+        return value.array if isinstance(value, Constant) else env[value]
+
+    for node in graph.nodes:
+        env.update(zip(node.outputs, evaluate_node(node, [read(v) for v in node.inputs]), strict=True))
+    return [read(v) for v in graph.outputs], [read(v) for v in graph.state_outputs]

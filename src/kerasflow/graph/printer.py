@@ -1,0 +1,57 @@
+"""Graphs as text, one line a node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph.graph import Constant, Graph, Value
+
+
+def _format_param(param: Any) -> str:
+    if isinstance(param, Graph):
+        return "{graph}"
+    if isinstance(param, np.dtype):
+        return param.name
+    if callable(param):
+        return getattr(param, "__name__", type(param).__name__)
+    return repr(param)
+
+
+def format_graph(graph: Graph, indent: str = "") -> str:
+    """A readable listing: arguments, one line for each node, results."""
+    names: dict[Value, str] = {}
+
+    def name(value: Value) -> str:
+        if isinstance(value, Constant):
+            if value.aval.size == 1:
+                return repr(value.array.item())
+            return f"<constant {value.aval}>"
+        if value not in names:
+            names[value] = f"v{len(names)}"
+        return names[value]
+
+    def typed(value: Value) -> str:
+        return f"{name(value)}:{value.aval}"
+
+    labels = graph.state_names or [""] * len(graph.state_inputs)
+    lines = [
+        *(f"state {typed(v)} {label}".rstrip() for v, label in zip(graph.state_inputs, labels, strict=True)),
+        *(f"input {typed(v)}" for v in graph.inputs),
+    ]
+    for node in graph.nodes:
+        params = [f"{key}={_format_param(param)}" for key, param in node.params.items()]
+        call = ", ".join([name(v) for v in node.inputs] + params)
+        results = ", ".join(typed(v) for v in node.outputs)
+        comment = f"  # {node.scope}" if node.scope else ""
+        lines.append(f"{results} = {node.primitive.name}({call}){comment}")
+        for param in node.params.values():
+            for sub in param if isinstance(param, tuple) else (param,):
+                if isinstance(sub, Graph):
+                    lines.append(format_graph(sub, indent="    "))
+    lines.append("return " + ", ".join(name(v) for v in graph.outputs))
+    for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True):
+        if before is not now:
+            lines.append(f"state {name(before)} <- {name(now)}")
+    return "\n".join(indent + line for line in lines)

@@ -1,0 +1,44 @@
+"""The type of every value in a graph: a shape and a dtype, no data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class ShapedArray:
+    """An abstract value: what is known of an array before it is computed.
+
+    Args:
+        shape: static shape, a tuple of non-negative integers (`()` for a scalar).
+        dtype: the NumPy dtype (ml_dtypes' extension types such as bfloat16 included).
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
+
+
+def shaped(array: np.ndarray[Any, Any]) -> ShapedArray:
+    """The abstract value of a NumPy array or scalar."""
+    return ShapedArray(tuple(array.shape), array.dtype)

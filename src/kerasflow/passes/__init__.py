@@ -1,0 +1,16 @@
+"""Passes: functions from a graph to a better graph with the same meaning."""
+
+from kerasflow.passes.cse import eliminate_common_subexpressions
+from kerasflow.passes.dce import eliminate_dead_code
+from kerasflow.passes.fold import fold_constants
+from kerasflow.passes.pipeline import PASSES, optimize
+from kerasflow.passes.simplify import simplify
+
+__all__ = [
+    "PASSES",
+    "eliminate_common_subexpressions",
+    "eliminate_dead_code",
+    "fold_constants",
+    "optimize",
+    "simplify",
+]

@@ -1,0 +1,35 @@
+"""Common subexpression elimination: the same primitive on the same values is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow.passes.rewrite import Builder, rebuild
+
+# Constants up to this many elements are compared by contents, larger ones by identity.
+_SMALL = 64
+
+
+def _key(value: Value) -> Hashable:
+    if isinstance(value, Constant) and value.array.size <= _SMALL:
+        return (value.aval, value.array.tobytes())
+    return id(value.array) if isinstance(value, Constant) else value
+
+
+def eliminate_common_subexpressions(graph: Graph) -> Graph:
+    """The graph without repeated computations. Nodes whose parameters cannot be compared stay."""
+    known: dict[Hashable, tuple[Value, ...]] = {}
+
+    def visit(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Any:
+        try:
+            key = (node.primitive.name, tuple(map(_key, inputs)), tuple(sorted(node.params.items())))
+            if key in known:
+                return known[key]
+        except TypeError:
+            return None
+        known[key] = builder.emit_all(node.primitive, inputs, node.params)
+        return known[key]
+
+    return rebuild(graph, visit)

@@ -1,0 +1,77 @@
+"""What passes share: rebuilding a graph node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Constant, Graph, Node, Primitive, Value, infer
+from kerasflow.primitives import PRIMITIVES
+
+
+class Builder:
+    """The nodes of the new graph so far."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.scope = ""
+
+    def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
+        """A new node with one result; the result."""
+        return self.emit_all(primitive, inputs, params)[0]
+
+    def emit_all(self, primitive: Primitive | str, inputs: Sequence[Value], params: dict[str, Any]) -> tuple[Value, ...]:
+        """A new node; all its results."""
+        if isinstance(primitive, str):
+            primitive = PRIMITIVES[primitive]
+        node = Node(primitive, inputs, params, infer(primitive, [v.aval for v in inputs], params), self.scope)
+        self.nodes.append(node)
+        return node.outputs
+
+
+Visitor = Callable[[Builder, Node, tuple[Value, ...]], Sequence[Value] | None]
+
+
+def rebuild(graph: Graph, visit: Visitor) -> Graph:
+    """A new graph in which every node has been visited.
+
+    Args:
+        visit: `visit(builder, node, inputs)` gets a node of the old graph and
+            its inputs in the new one; it returns the values that take the place of
+            the node's results, or None to keep the node as it is.
+    """
+    builder = Builder()
+    env: dict[Value, Value] = {}
+    for node in graph.nodes:
+        builder.scope = node.scope
+        inputs = tuple(env.get(v, v) for v in node.inputs)
+        results = visit(builder, node, inputs)
+        if results is None:
+            results = builder.emit_all(node.primitive, inputs, node.params)
+        env.update(zip(node.outputs, results, strict=True))
+    return Graph(
+        inputs=graph.inputs,
+        nodes=builder.nodes,
+        outputs=[env.get(v, v) for v in graph.outputs],
+        state_inputs=graph.state_inputs,
+        state_outputs=[env.get(v, v) for v in graph.state_outputs],
+        state_names=graph.state_names,
+    )
+
+
+def uniform_value(value: Value) -> Any:
+    """The scalar that every element of a constant is, or None.
+
+    Broadcast scalars count as the constants that they are.
+    """
+    while value.node is not None and value.node.primitive.name in ("broadcast_to", "reshape"):
+        value = value.node.inputs[0]
+    if not isinstance(value, Constant) or value.array.size == 0:
+        return None
+    array = value.array
+    first = array.flat[0]
+    if array.size == 1 or not any(array.strides):
+        return first
+    return first if array.size <= 1 << 20 and bool(np.all(array == first)) else None

@@ -1,0 +1,135 @@
+"""Element-by-element operations: NumPy's ufuncs, and where, clip, astype, stop_gradient, the erf family."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Primitive, ShapedArray
+
+UNARY = (
+    "negative absolute sign sqrt cbrt square reciprocal exp exp2 expm1 log log2 log10 log1p "
+    "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh "
+    "floor ceil trunc rint deg2rad rad2deg conjugate invert "
+    "logical_not isnan isinf isfinite signbit spacing"
+).split()
+
+BINARY = (
+    "add subtract multiply divide floor_divide remainder fmod power maximum minimum fmax fmin "
+    "logaddexp logaddexp2 arctan2 hypot heaviside copysign nextafter ldexp gcd lcm "
+    "bitwise_and bitwise_or bitwise_xor left_shift right_shift "
+    "logical_and logical_or logical_xor "
+    "equal not_equal less less_equal greater greater_equal"
+).split()
+
+# scipy.special's ufuncs, imported at their first evaluation.
+SPECIAL = "erf erfc erfinv gammaln digamma i0 i1 ndtri".split()
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """`np.broadcast_shapes`, without its limit of 32 dimensions' worth of overhead."""
+    first = shapes[0]
+    if all(shape == first or not shape for shape in shapes):
+        return first
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = ", ".join(map(str, shapes))
+        raise ValueError(f"operands could not be broadcast together with shapes {listed}") from None
+
+
+@functools.lru_cache(maxsize=4096)
+def resolve_dtypes(ufunc: np.ufunc, dtypes: tuple[Any, ...], result: Any = None) -> tuple[np.dtype[Any], ...]:
+    """The dtypes of a ufunc's loop: of each input, then of each output.
+
+    Args:
+        dtypes: a NumPy dtype for each input, or `int`, `float`, `complex` for a Python scalar (weakly typed).
+        result: the dtype that the outputs must have; None to let the inputs decide.
+
+    Raises:
+        TypeError: if there is no such loop.
+    """
+    if all(isinstance(t, type) for t in dtypes):
+        dtypes = tuple(np.dtype(t) for t in dtypes)
+    signature = (*[None] * ufunc.nin, *[result] * ufunc.nout)
+    try:
+        return tuple(ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout), signature=signature))
+    except TypeError:
+        strong = [t for t in (*dtypes, result) if isinstance(t, np.dtype)]
+        if not any(t.kind == "V" for t in strong):
+            raise
+    # Extension dtypes such as bfloat16 know no weak scalars and no wished-for result.
+    common = result or np.result_type(*strong)
+    return tuple(ufunc.resolve_dtypes((*[common] * ufunc.nin, *[None] * ufunc.nout)))
+
+
+def _ufunc_rule(ufunc: np.ufunc) -> Callable[..., ShapedArray]:
+    def rule(*avals: ShapedArray) -> ShapedArray:
+        shape = broadcast_shapes(*(a.shape for a in avals))
+        return ShapedArray(shape, resolve_dtypes(ufunc, tuple(a.dtype for a in avals))[-1])
+
+    return rule
+
+
+def _from_ufunc(name: str) -> Primitive:
+    ufunc = getattr(np, name)
+    return Primitive(name, ufunc, _ufunc_rule(ufunc), elementwise=True)
+
+
+def _from_special(name: str) -> Primitive:
+    def evaluate(x: Any) -> Any:
+        result = getattr(importlib.import_module("scipy.special"), name)(x)
+        return result.astype(x.dtype)
+
+    return Primitive(name, evaluate, lambda x: x, elementwise=True)
+
+
+def _polygamma(x: Any, n: int) -> Any:
+    from scipy.special import polygamma
+
+    return np.asarray(polygamma(n, x)).astype(x.dtype)
+
+
+def _where_rule(condition: ShapedArray, x: ShapedArray, y: ShapedArray) -> ShapedArray:
+    if x.dtype != y.dtype:
+        raise ValueError(f"where: branches have dtypes {x.dtype} and {y.dtype}")
+    return ShapedArray(broadcast_shapes(condition.shape, x.shape, y.shape), x.dtype)
+
+
+def _clip_rule(x: ShapedArray, low: ShapedArray, high: ShapedArray) -> ShapedArray:
+    return ShapedArray(broadcast_shapes(x.shape, low.shape, high.shape), x.dtype)
+
+
+# np.clip promotes bfloat16 to float32; NaN in x stays NaN in both forms.
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return np.minimum(np.maximum(x, low), high)
+
+
+def _astype(x: Any, dtype: np.dtype[Any]) -> Any:
+    return np.asarray(x).astype(dtype)
+
+
+# The n-th derivative of digamma.
+polygamma = Primitive("polygamma", _polygamma, lambda x, n: x, elementwise=True)
+where = Primitive("where", np.where, _where_rule, elementwise=True)
+clip = Primitive("clip", _clip, _clip_rule, elementwise=True)
+astype = Primitive("astype", _astype, lambda x, dtype: ShapedArray(x.shape, dtype), elementwise=True)
+# The identity whose derivative is zero; a fresh value for a variable that is read again after it was assigned.
+stop_gradient = Primitive("stop_gradient", np.asarray, lambda x: x, view=True)
+# The identity; a fresh value to differentiate with respect to.
+identity = Primitive("identity", np.asarray, lambda x: x, view=True)
+
+PRIMITIVES: tuple[Primitive, ...] = (
+    *map(_from_ufunc, UNARY + BINARY),
+    *map(_from_special, SPECIAL),
+    polygamma,
+    where,
+    clip,
+    astype,
+    stop_gradient,
+    identity,
+)

@@ -1,0 +1,23 @@
+"""NumPy's functions on tracers: one table, from the function to what it means in primitives.
+
+Each handler has NumPy's own signature. A function that is not in the table
+cannot be traced, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kerasflow.tracing.functions import creation, indexing, products, reductions, shapes, statistics
+
+FAMILIES = (creation, reductions, shapes, indexing, products, statistics)
+
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    function: handler for family in FAMILIES for function, handler in family.FUNCTIONS.items()
+}
+
+# The ufuncs that are no primitive.
+UFUNCS: dict[Any, Callable[..., Any]] = {**creation.UFUNCS, **products.UFUNCS}
+
+__all__ = ["FAMILIES", "FUNCTIONS", "UFUNCS"]

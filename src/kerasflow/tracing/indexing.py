@@ -1,0 +1,133 @@
+"""`x[key]` on a tracer: NumPy's basic and integer-array indexing in terms of getitem, gather, reshape and transpose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasflow.errors import TracingError
+from kerasflow.tracing.normalize import as_operand, cast
+from kerasflow.tracing.source import at_user_line
+from kerasflow.tracing.trace import apply
+from kerasflow.tracing.tracer import Tracer
+
+
+def expand_key(key: Any, ndim: int) -> list[Any]:
+    """A key as a list with an entry for each axis (slices, integers, arrays), plus None for each new axis."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    parts = [p if p is None or p is Ellipsis or isinstance(p, slice) else _index_array(p) for p in parts]
+    consumed = sum(_axes_consumed(p) for p in parts)
+    if consumed > ndim:
+        raise IndexError(at_user_line(f"too many indices for array: it has {ndim} dimensions, {consumed} were indexed"))
+    if sum(p is Ellipsis for p in parts) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if not any(p is Ellipsis for p in parts):
+        parts.append(Ellipsis)
+    at = next(i for i, p in enumerate(parts) if p is Ellipsis)
+    parts[at : at + 1] = [slice(None)] * (ndim - consumed)
+    expanded: list[Any] = []
+    for part in parts:
+        if isinstance(part, np.ndarray) and part.dtype == bool:
+            expanded.extend(np.nonzero(part))
+        else:
+            expanded.append(part)
+    return expanded
+
+
+def _axes_consumed(part: Any) -> int:
+    if part is None or part is Ellipsis:
+        return 0
+    return part.ndim if isinstance(part, np.ndarray) and part.dtype == bool else 1
+
+
+def _index_array(part: Any) -> Any:
+    """An integer, an integer array, a boolean array, or a traced integer array."""
+    if isinstance(part, (bool, np.bool_)):
+        raise TracingError(at_user_line("A traced array cannot be indexed with a single boolean."))
+    if isinstance(part, (int, np.integer)):
+        return int(part)
+    part = np.zeros(0, np.int64) if isinstance(part, (list, tuple)) and not part else as_operand(part)
+    if part.dtype.kind == "b" and isinstance(part, Tracer):
+        raise TracingError(
+            at_user_line(
+                f"A traced array cannot be indexed with a traced boolean mask ({part.aval}): the shape of the "
+                "result would depend on values. Use `np.where(mask, x, other)`, or sum with `mask * x`."
+            )
+        )
+    if part.dtype.kind not in "iub":
+        raise IndexError(at_user_line(f"arrays used as indices must be of integer (or boolean) type, not {part.dtype}"))
+    return part
+
+
+def getitem(x: Any, key: Any) -> Any:
+    """`x[key]`; x is a tracer, or an array if the key holds tracers.
+
+    Raises:
+        IndexError: as NumPy's. TracingError: for a mask that is traced.
+    """
+    x = as_operand(x)
+    parts = expand_key(key, x.ndim)
+    index: list[tuple[int, int | None, int]] = []
+    shape: list[int] = []
+    arrays: list[tuple[int, Any]] = []  # (position among the axes of the sliced result, indices)
+    order: list[int] = []  # for telling whether the arrays stand next to each other
+    for position, part in enumerate(parts):
+        if part is None:
+            shape.append(1)
+            continue
+        n = x.shape[len(index)]
+        if isinstance(part, slice):
+            start, stop, step = part.indices(n)
+            index.append((start, None if stop < 0 else stop, step))
+            shape.append(len(range(start, stop, step)))
+        elif isinstance(part, int):
+            if not -n <= part < n:
+                raise IndexError(
+                    at_user_line(f"index {part} is out of bounds for axis {len(index)} with size {n}")
+                )
+            index.append((part % n, part % n + 1, 1))
+            if any(not isinstance(p, int) and hasattr(p, "dtype") for p in parts):
+                # Beside index arrays an integer is an index array itself.
+                arrays.append((len(shape), np.asarray(0)))
+                order.append(position)
+                shape.append(1)
+        else:
+            index.append((0, n, 1))
+            arrays.append((len(shape), part))
+            order.append(position)
+            shape.append(n)
+    if any(triple != (0, n, 1) for triple, n in zip(index, x.shape, strict=True)):
+        x = apply("getitem", x, index=tuple(index))
+    x = np.reshape(x, tuple(shape))
+    if not arrays:
+        return x
+    indexed = [axis for axis, _ in arrays]
+    adjacent = order == list(range(order[0], order[0] + len(order)))
+    result = gather(x, indexed, [i for _, i in arrays])
+    if adjacent and indexed[0] > 0:
+        # NumPy puts the indices' dimensions where the arrays stood if those are next to each other.
+        ndim = result.ndim - (x.ndim - len(indexed))
+        return np.moveaxis(result, range(ndim), range(indexed[0], indexed[0] + ndim))
+    return result
+
+
+def gather(x: Any, axes: list[int], indices: list[Any]) -> Any:
+    """Index the given axes with integer arrays; the indices' dimensions come first in the result.
+
+    Negative indices count from the end.
+    """
+    rest = [i for i in range(x.ndim) if i not in axes]
+    x = np.transpose(x, axes + rest)
+    wrapped = [wrap_negative(i, x.shape[axis]) for axis, i in enumerate(indices)]
+    return apply("gather", x, *wrapped)
+
+
+def wrap_negative(indices: Any, n: int) -> Any:
+    """Indices counted from the start; constants are brought to that form at once."""
+    if isinstance(indices, Tracer):
+        if indices.dtype.kind == "u":
+            return indices
+        return np.where(indices < 0, indices + cast(n, indices.dtype), indices)
+    indices = np.asarray(indices)
+    return np.where(indices < 0, indices + n, indices)

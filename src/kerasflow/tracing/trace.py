@@ -1,0 +1,274 @@
+"""Recording: a trace collects the nodes that operations on its tracers make.
+
+Traces form a stack, one stack a thread. The top one records. A *program* trace
+is abstract: its tracers have a shape and a dtype. A *concrete* trace
+(`run_eagerly=True`, `GradientTape` outside a program) also computes each
+operation at once, so that its tracers have values. A sub-graph (a branch of a
+conditional) has a trace of its own, which captures what it uses of the outer ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from kerasflow.errors import TracingError
+from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, evaluate_node, infer, shaped
+from kerasflow.primitives import PRIMITIVES
+from kerasflow.tracing.source import at_user_line
+from kerasflow.tracing.state import Cell
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.traces: list[Trace] = []
+        self.scope: str | None = None
+        # The gradient tapes that are open; `keras.ops` asks them for the arrays that they watch.
+        self.tapes: list[Any] = []
+
+
+_stack = _Stack()
+
+# Tells where a node comes from; the bridge sets it to the path of the running Keras layer.
+scope_provider: Callable[[], str] = str
+
+
+def current_trace() -> Trace | None:
+    """The trace that records on this thread, or None."""
+    return _stack.traces[-1] if _stack.traces else None
+
+
+@contextmanager
+def recording(trace: Trace) -> Iterator[Trace]:
+    """Let `trace` record in the block."""
+    _stack.traces.append(trace)
+    try:
+        yield trace
+    finally:
+        _stack.traces.remove(trace)
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """Let nothing record in the block (initializers, callbacks into host code)."""
+    saved, _stack.traces = _stack.traces, []
+    try:
+        yield
+    finally:
+        _stack.traces = saved
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Give `name` as the origin of the nodes recorded in the block."""
+    saved, _stack.scope = _stack.scope, name
+    try:
+        yield
+    finally:
+        _stack.scope = saved
+
+
+class CellUse:
+    """How a trace uses a cell.
+
+    Attributes:
+        argument: the cell's value when the trace began.
+        reads: every value that reading the cell gave; gradients with respect to the cell are sums over these.
+        current: what the cell holds now.
+        written: whether the trace assigned it.
+    """
+
+    __slots__ = ("argument", "reads", "current", "written", "fresh")
+
+    def __init__(self, argument: Tracer) -> None:
+        self.argument = argument
+        self.reads = [argument.value]
+        self.current: Any = argument
+        self.written = False
+        self.fresh = False
+
+
+class Trace:
+    """A recording in progress.
+
+    Args:
+        concrete: compute every operation at once.
+        parent: the enclosing trace, for a sub-graph.
+    """
+
+    def __init__(self, concrete: bool = False, parent: Trace | None = None) -> None:
+        self.concrete = concrete
+        self.parent = parent
+        self.nodes: list[Node] = []
+        self.inputs: list[Value] = []
+        self.cells: dict[Cell, CellUse] = {}
+        self.arrays: dict[Value, np.ndarray[Any, Any]] = {}
+        self.captures: dict[Value, Tracer] = {}
+
+    # -- values ---------------------------------------------------------------------------------------------
+
+    def add_input(self, aval: ShapedArray) -> Tracer:
+        """A new abstract input."""
+        value = Value(aval)
+        self.inputs.append(value)
+        return Tracer(self, value)
+
+    def lift(self, array: np.ndarray[Any, Any]) -> Tracer:
+        """An array as a tracer of this concrete trace."""
+        value = Value(shaped(array))
+        self.arrays[value] = array
+        return Tracer(self, value)
+
+    def wrap(self, value: Value) -> Any:
+        """A value of this trace as operations take it: a tracer, or the array of a constant."""
+        return value.array if isinstance(value, Constant) else Tracer(self, value)
+
+    def value_of(self, x: Any) -> Value:
+        """The value that stands for an operand in this trace."""
+        if not isinstance(x, Tracer):
+            return Constant(np.asarray(x))
+        if x.owner is self:
+            return x.value
+        if x.owner.concrete:
+            return Constant(x.owner.arrays[x.value])
+        if x.owner in self.ancestors():
+            return self.capture(x).value
+        raise TracingError(
+            at_user_line(
+                f"A traced array ({x.aval}) is used outside the call that traced it. "
+                "It has no value; it was probably stored in an attribute, a global or a list during tracing. "
+                "Return it from the traced function, or keep it in a `keras.Variable`."
+            )
+        )
+
+    def ancestors(self) -> list[Trace]:
+        chain = []
+        trace = self.parent
+        while trace is not None:
+            chain.append(trace)
+            trace = trace.parent
+        return chain
+
+    def capture(self, x: Tracer) -> Tracer:
+        """A tracer of an enclosing trace, as an input of this one."""
+        if x.value not in self.captures:
+            self.captures[x.value] = Tracer(self, Value(x.aval))
+        return self.captures[x.value]
+
+    def bind(self, primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Record one operation; a tracer, or a tuple of tracers if it has several results."""
+        values = [self.value_of(x) for x in operands]
+        try:
+            avals = infer(primitive, [v.aval for v in values], params)
+        except ValueError as error:
+            raise type(error)(at_user_line(str(error))) from None
+        origin = _stack.scope if _stack.scope is not None else scope_provider()
+        node = Node(primitive, values, params, avals, origin)
+        self.nodes.append(node)
+        if self.concrete:
+            operands = tuple(v.array if isinstance(v, Constant) else self.arrays[v] for v in values)
+            self.arrays.update(zip(node.outputs, map(np.asarray, evaluate_node(node, operands)), strict=True))
+        results = tuple(Tracer(self, v) for v in node.outputs)
+        return results if primitive.multiple_results else results[0]
+
+    # -- state ----------------------------------------------------------------------------------------------
+
+    def use(self, cell: Cell) -> CellUse:
+        """How this trace uses the cell; begins the use if it is the first."""
+        if cell not in self.cells:
+            if self.parent is not None and not self.concrete:
+                argument = self.capture(self.parent.read(cell))
+            else:
+                argument = Tracer(self, Value(cell.aval))
+                if self.concrete:
+                    self.arrays[argument.value] = cell.read()
+            self.cells[cell] = CellUse(argument)
+        return self.cells[cell]
+
+    def read(self, cell: Cell) -> Tracer:
+        """The cell's contents at this point of the program."""
+        use = self.use(cell)
+        if use.fresh:
+            # An assignment is not differentiable: what is read afterwards is a new value.
+            use.current = self.bind(PRIMITIVES["stop_gradient"], (use.current,), {})
+            use.reads.append(use.current.value)
+            use.fresh = False
+        return use.current  # type: ignore[no-any-return]
+
+    def write(self, cell: Cell, x: Any) -> None:
+        """Assign the cell from this point of the program on."""
+        use = self.use(cell)
+        use.current, use.written, use.fresh = x, True, True
+        if self.concrete:
+            cell.write(np.array(concrete_array(x)))
+
+    # -- the result -----------------------------------------------------------------------------------------
+
+    def graph(self, outputs: list[Any]) -> Graph:
+        """The recorded program with the given outputs (tracers or arrays); state in the order of first use."""
+        uses = self.cells.values()
+        return Graph(
+            inputs=list(self.inputs),
+            nodes=list(self.nodes),
+            outputs=[self.value_of(x) for x in outputs],
+            state_inputs=[use.argument.value for use in uses],
+            state_outputs=[self.value_of(use.current) for use in uses],
+            state_names=[cell.name for cell in self.cells],
+        )
+
+
+def apply(primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
+    """Apply a primitive: recorded if an operand is traced, else computed at once on NumPy arrays.
+
+    Args:
+        operands: tracers, arrays and NumPy scalars, of the dtypes that the primitive wants.
+    """
+    if isinstance(primitive, str):
+        primitive = PRIMITIVES[primitive]
+    trace = current_trace()
+    if trace is not None and any(isinstance(x, Tracer) for x in operands):
+        return trace.bind(primitive, operands, params)
+    values = [Constant(np.asarray(concrete_array(x))) for x in operands]
+    avals = infer(primitive, [v.aval for v in values], params)
+    node = Node(primitive, values, params, avals)
+    results = evaluate_node(node, [v.array for v in values])
+    return results if primitive.multiple_results else results[0]
+
+
+def record(primitive: str, *operands: Any, **params: Any) -> Any:
+    """Apply a primitive: recorded if anything records, even where no operand is traced."""
+    trace = current_trace()
+    if trace is None:
+        return apply(primitive, *operands, **params)
+    return trace.bind(PRIMITIVES[primitive], operands, params)
+
+
+def concrete_array(x: Any) -> Any:
+    """The array of a concrete tracer; an array as it is.
+
+    Raises:
+        TracingError: if x is an abstract tracer.
+    """
+    if not isinstance(x, Tracer):
+        return x
+    return x.concrete("its value is needed outside the traced call")
+
+
+# The tracer needs the trace and the trace the tracer; the class stands in its own file for readers.
+from kerasflow.tracing.tracer import Tracer  # noqa: E402
+
+__all__ = [
+    "CellUse",
+    "Trace",
+    "apply",
+    "concrete_array",
+    "current_trace",
+    "record",
+    "recording",
+    "scope",
+    "suspended",
+]

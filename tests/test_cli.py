@@ -1,0 +1,175 @@
+"""The `kerasflow` command: what it does, and that mistakes are found before the training."""
+
+import re
+
+import numpy as np
+import pytest
+
+import kerasflow
+from kerasflow import cli, workflow
+from kerasflow.datasets import standin
+
+
+@pytest.fixture(autouse=True)
+def clean_place(tmp_path, monkeypatch):
+    """Every run in an empty folder, with an empty Keras home."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras_home"))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+    """A small file in MNIST's form."""
+    path = tmp_path_factory.mktemp("data") / "small.npz"
+    (x_train, y_train), (x_test, y_test) = standin.load_data(1_800, 300)
+    np.savez_compressed(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return str(path)
+
+
+def test_mnist_trains_plots_and_saves(data, clean_place, capfd):
+    import keras
+
+    command = ["mnist", "--data", data, "--epochs", "2", "--batch-size", "100"]
+    assert cli.main([*command, "--plot", "run.png", "--save", "model.keras"]) == 0
+    screen = capfd.readouterr().out
+    assert "Epoch 2/2" in screen
+    assert "backend numpy" in screen
+    result = re.fullmatch(r"test loss (\d\.\d{4})  test accuracy (\d\.\d{4})", screen.splitlines()[-1])
+    assert result
+    assert sorted(path.name for path in clean_place.iterdir()) == ["model.keras", "run.png"]
+    assert (clean_place / "run.png").read_bytes().startswith(b"\x89PNG")
+
+    model = keras.models.load_model("model.keras")
+    _, test = standin.load_data(1_800, 300)
+    loss, accuracy = model.evaluate(*workflow.prepare(*test), verbose=0)
+    assert f"{loss:.4f} {accuracy:.4f}" == " ".join(result.groups())
+
+
+def test_the_same_seed_gives_the_same_numbers(data, capfd):
+    def last_line(*options):
+        assert cli.main(["mnist", "--data", data, "--epochs", "1", *options]) == 0
+        return capfd.readouterr().out.splitlines()[-1]
+
+    first = last_line("--seed", "7")
+    assert last_line("--seed", "7") == first
+    assert last_line("--seed", "8") != first
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr(workflow, "train", lambda *_, **__: pytest.fail("the training began"))
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--backend", "abacus"], r"abacus.*numpy"),
+        (["--epochs", "0"], r"--epochs: expected a whole number of at least 1; received '0'"),
+        (["--epochs", "many"], r"--epochs: expected a whole number; received 'many'"),
+        (["--batch-size", "-5"], r"--batch-size: expected a whole number of at least 1"),
+        (["--seed", "-1"], r"--seed: expected a whole number from 0 to 4294967295; received '-1'"),
+        (["--data", "nowhere.npz"], r"--data: there is no file nowhere\.npz"),
+        (
+            ["--plot", "run.txt"],
+            r"--plot: the name has to end in \.png or \.pdf or \.svg; received 'run\.txt'",
+        ),
+        (["--plot", "missing/run.png"], r"--plot: there is no folder missing; make it first"),
+        (["--plot", "folder.png"], r"--plot: folder\.png is a folder"),
+        (["--plot", "file/run.png"], r"--plot: there is no folder file"),
+        (["--save", "model.h5"], r"--save: the name has to end in \.keras"),
+        (["--save", "missing/model.keras"], r"--save: there is no folder missing"),
+        (["--data", "file"], r"error: file is not a usable MNIST file"),
+        (["--surprise"], r"--surprise"),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_is_told_before_the_training(options, complaint, data, clean_place, capsys):
+    (clean_place / "folder.png").mkdir()
+    (clean_place / "file").write_text("no archive")
+    before = sorted(clean_place.rglob("*"))
+    try:
+        code = cli.main(["mnist", "--data", data, *options])
+    except SystemExit as end:  # argparse's way
+        code = end.code
+    errors = capsys.readouterr().err
+    assert code == 2
+    assert re.search(complaint, errors.replace("\n", " ")), errors
+    assert "Traceback" not in errors
+    assert sorted(clean_place.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_folder_that_takes_no_files_is_found_before_the_training(data, monkeypatch, capsys):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)  # root may write anywhere
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["mnist", "--data", data, "--plot", "run.png"])
+    assert "nothing can be written into .: Permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("no_training")
+def test_without_matplotlib_a_plot_is_refused_before_the_training(data, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["mnist", "--data", data, "--plot", "run.png"])
+    assert 'pip install "kerasflow[plot]"' in capsys.readouterr().err
+
+
+def test_too_few_images_are_an_error(tmp_path, capsys):
+    (x_train, y_train), (x_test, y_test) = standin.load_data(1_000, 10)
+    np.savez(tmp_path / "few.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    assert cli.main(["mnist", "--data", str(tmp_path / "few.npz")]) == 2
+    assert "more than 1,000 images" in capsys.readouterr().err
+
+
+def test_a_failed_save_leaves_the_old_file(data, clean_place, monkeypatch, capsys):
+    class FullDisk:
+        def save(self, path):
+            path.write_bytes(b"half a mod")
+            raise OSError(28, "No space left on device")
+
+    outcome = workflow.Outcome(FullDisk(), {}, 0.0, 1.0, np.zeros((300, 10), np.float32))
+    monkeypatch.setattr(workflow, "train", lambda *_, **__: outcome)
+    (clean_place / "model.keras").write_text("the old one")
+    assert cli.main(["mnist", "--data", data, "--save", "model.keras"]) == 2
+    assert "model.keras could not be written: [Errno 28]" in capsys.readouterr().err
+    assert [path.name for path in clean_place.iterdir()] == ["model.keras"]
+    assert (clean_place / "model.keras").read_text() == "the old one"
+
+
+def test_an_interruption_ends_without_a_traceback(data, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow, "train", interrupt)
+    assert cli.main(["mnist", "--data", data]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_the_backend_is_in_force_for_the_run_alone(data, monkeypatch):
+    seen = []
+    outcome = workflow.Outcome(None, {}, 0.0, 1.0, np.zeros((300, 10), np.float32))
+    monkeypatch.setattr(workflow, "train", lambda *_, **__: seen.append(kerasflow.backend()) or outcome)
+    before = kerasflow.backend()
+    assert cli.main(["mnist", "--data", data, "--backend", "numpy"]) == 0
+    assert seen == ["numpy"]
+    assert kerasflow.backend() == before
+
+
+def test_help_and_version(capsys):
+    for options, expected in (
+        (["--help"], "mnist"),
+        (["mnist", "--help"], "--plot"),
+        (["--version"], "kerasflow "),
+    ):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(options)
+        assert expected in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([])

@@ -31,8 +31,8 @@ class Contestant:
         return [self.python, *(["-m", "kerasflow"] if self.name == OURS else []), *program]
 
     def environment(self) -> dict[str, str]:
-        """The environment to run in: this process's, with the Keras backend chosen and nothing else of Python's."""
-        kept = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "PYTHONPATH")}
+        """The environment to run in: this process's, without what steers Python or Keras, and with the backend."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "KERAS_"))}
         backend = {"KERAS_BACKEND": self.name} if self.name in KERAS_BACKENDS else {}
         return {**kept, **backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
 

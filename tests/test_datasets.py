@@ -2,6 +2,8 @@
 
 import hashlib
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -153,6 +155,12 @@ def test_without_a_network_the_stand_in_is_drawn_and_the_screen_says_so(keras_ho
     assert "no route to host" in screen
     assert "stand-in" in screen
     assert list((keras_home / "datasets").iterdir()) == []
+
+
+def test_the_package_leads_to_its_own_data_sets():
+    program = "import kerasflow; print(kerasflow.datasets.mnist.load_data.__module__)"  # and nothing imported before
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert finished.stdout == "kerasflow.datasets.mnist\n", finished
 
 
 def test_other_data_sets_are_keras_own():

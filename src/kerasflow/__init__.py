@@ -52,14 +52,28 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         value = getattr(importlib.import_module(_LAZY[name]), name)
     else:
-        import keras
-
-        try:
-            value = getattr(keras, name)
-        except AttributeError:
-            raise AttributeError(f"module 'kerasflow' has no attribute {name!r}, and neither has Keras") from None
+        value = _module(name) or _of_keras(name)
     globals()[name] = value
     return value
+
+
+def _module(name: str) -> Any:
+    """A module of this package, or Keras's public module of that name; None if there is neither."""
+    try:
+        return importlib.import_module(f"kerasflow.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"kerasflow.{name}":
+            raise
+        return None
+
+
+def _of_keras(name: str) -> Any:
+    import keras
+
+    try:
+        return getattr(keras, name)
+    except AttributeError:
+        raise AttributeError(f"module 'kerasflow' has no attribute {name!r}, and neither has Keras") from None
 
 
 def __dir__() -> list[str]:

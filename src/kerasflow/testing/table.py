@@ -28,7 +28,9 @@ def _unary(
         differentiable = () if kind == "constant" else (0,)
         for shape in ((2, 3), ()):
             operand = Operand(shape, low, high)
-            specs.append(OpSpec(name, (operand,), {}, dtypes, differentiable, complex_step=kind == "analytic"))
+            specs.append(
+                OpSpec(name, (operand,), {}, dtypes, differentiable, complex_step=kind == "analytic")
+            )
         specs.append(OpSpec(name, (Operand((0, 2)),), {}, dtypes[:2]))
         if dtypes[0] in FLOATS:
             specs.append(OpSpec(name, (Operand(values=_SPECIAL),), {}, FLOATS))
@@ -101,7 +103,13 @@ _ELEMENTWISE = [
     OpSpec("power", (Operand((2,), 0.5, 2), Operand((2,), -3, 3)), differentiable=(0,)),
     OpSpec("power", (Operand(values=(0.0, 0.5, 2.0)), Operand(values=(2.0, 0.5, -1.0)))),
     OpSpec("where", (Operand((2, 3), dtype="bool"), Operand((2, 3)), Operand((2, 3))), {}, ALL, (1, 2)),
-    OpSpec("where", (Operand(dtype="bool", values=(True, False, True)), Operand((2, 1)), Operand(())), {}, ALL, (1, 2)),
+    OpSpec(
+        "where",
+        (Operand(dtype="bool", values=(True, False, True)), Operand((2, 1)), Operand(())),
+        {},
+        ALL,
+        (1, 2),
+    ),
     OpSpec("clip", (Operand((3, 4)), Operand(values=-0.7), Operand(values=0.9)), {}, _NO_BOOL, (0,)),
     OpSpec("clip", (Operand((3, 4)), Operand((4,), -1, 0), Operand((3, 1), 0.3, 1)), {}, _NO_BOOL, (0, 1, 2)),
     # Where the bounds are the wrong way round, the upper one wins.
@@ -117,7 +125,9 @@ _ELEMENTWISE = [
 ]
 
 
-def _reduction(names: str, dtypes: tuple[str, ...], *, low: float = -2, high: float = 2, kind: str = "smooth") -> list[OpSpec]:
+def _reduction(
+    names: str, dtypes: tuple[str, ...], *, low: float = -2, high: float = 2, kind: str = "smooth"
+) -> list[OpSpec]:
     cases: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
         ((2, 3, 2), (0,)),
         ((2, 3, 2), (1, 2)),
@@ -133,7 +143,9 @@ def _reduction(names: str, dtypes: tuple[str, ...], *, low: float = -2, high: fl
                 differentiable = (0,) if kind != "constant" and 0 not in shape else ()
                 params = {"axis": axis, "keepdims": keepdims}
                 operand = Operand(shape, low, high)
-                specs.append(OpSpec(name, (operand,), params, dtypes, differentiable, complex_step=kind == "analytic"))
+                specs.append(
+                    OpSpec(name, (operand,), params, dtypes, differentiable, complex_step=kind == "analytic")
+                )
     return specs
 
 
@@ -152,7 +164,13 @@ _REDUCTIONS = [
         for name in ("sum", "prod", "max", "min")
     ),
     # A zero among the factors.
-    OpSpec("prod", (Operand(values=((0.0, 2.0, 3.0), (0.0, 0.0, 2.0))),), {"axis": (1,), "keepdims": False}, FLOATS, (0,)),
+    OpSpec(
+        "prod",
+        (Operand(values=((0.0, 2.0, 3.0), (0.0, 0.0, 2.0))),),
+        {"axis": (1,), "keepdims": False},
+        FLOATS,
+        (0,),
+    ),
     *(
         OpSpec(name, (Operand(shape),), {"axis": axis}, ALL)
         for name in ("argmax", "argmin")
@@ -160,7 +178,9 @@ _REDUCTIONS = [
     ),
     *(OpSpec(name, (Operand(values=_NAN_ROW),), {"axis": 1}) for name in ("argmax", "argmin")),
     *(
-        OpSpec(name, (Operand(shape),), {"axis": axis}, ALL, (0,) if 0 not in shape else (), complex_step=True)
+        OpSpec(
+            name, (Operand(shape),), {"axis": axis}, ALL, (0,) if 0 not in shape else (), complex_step=True
+        )
         for name in ("cumsum", "cumprod")
         for shape, axis in (((2, 3, 2), 1), ((4,), 0), ((2, 1), 1), ((0, 2), 0))
     ),
@@ -178,7 +198,13 @@ _SHAPE = [
     ),
     *(
         OpSpec("broadcast_to", (Operand(shape),), {"shape": to}, ALL, (0,) if 0 not in to else ())
-        for shape, to in (((3,), (2, 3)), ((2, 1), (4, 2, 3)), ((), (2, 2)), ((1, 1), (1, 1)), ((1, 2), (0, 2)))
+        for shape, to in (
+            ((3,), (2, 3)),
+            ((2, 1), (4, 2, 3)),
+            ((), (2, 2)),
+            ((1, 1), (1, 1)),
+            ((1, 2), (0, 2)),
+        )
     ),
     *(
         OpSpec("getitem", (Operand(shape),), {"index": index}, ALL, (0,) if empty else ())
@@ -191,7 +217,13 @@ _SHAPE = [
         )
     ),
     *(
-        OpSpec("setitem", (Operand(shape), Operand(value)), {"index": index}, ALL, (0, 1) if shape != (3,) else (1,))
+        OpSpec(
+            "setitem",
+            (Operand(shape), Operand(value)),
+            {"index": index},
+            ALL,
+            (0, 1) if shape != (3,) else (1,),
+        )
         for shape, value, index in (
             ((4, 5), (2, 3), ((1, 3, 1), (0, 5, 2))),
             ((4, 5), (3,), ((3, None, -1), (4, 0, -2))[:1] + ((4, None, -2),)),
@@ -248,13 +280,20 @@ _INDEXING = [
         for mode in ("set", "add", "maximum")
     ),
     *(
-        OpSpec(name, (Operand(shape),), {"axis": axis}, ALL, (0,) if name == "sort" and 0 not in shape else ())
+        OpSpec(
+            name, (Operand(shape),), {"axis": axis}, ALL, (0,) if name == "sort" and 0 not in shape else ()
+        )
         for name in ("sort", "argsort")
         for shape, axis in (((2, 5), 1), ((3, 2), 0), ((3,), 0), ((0, 2), 0))
     ),
     *(OpSpec(name, (Operand(values=_NAN_ROW),), {"axis": 1}) for name in ("sort", "argsort")),
     *(
-        OpSpec("searchsorted", (Operand(values=(0.0, 1.0, 1.0, 2.0)), Operand(shape, 0, 3)), {"side": side}, NUMBERS)
+        OpSpec(
+            "searchsorted",
+            (Operand(values=(0.0, 1.0, 1.0, 2.0)), Operand(shape, 0, 3)),
+            {"side": side},
+            NUMBERS,
+        )
         for side in ("left", "right")
         for shape in ((2, 3), ())
     ),
@@ -273,7 +312,13 @@ _LINALG = [
         )
     ),
     *(
-        OpSpec("einsum", tuple(map(Operand, shapes)), {"subscripts": subscripts}, NUMBERS, tuple(range(len(shapes))))
+        OpSpec(
+            "einsum",
+            tuple(map(Operand, shapes)),
+            {"subscripts": subscripts},
+            NUMBERS,
+            tuple(range(len(shapes))),
+        )
         for subscripts, *shapes in (
             ("ij,jk->ik", (2, 3), (3, 2)),
             ("bij,bjk->bki", (2, 2, 3), (2, 3, 2)),
@@ -292,7 +337,12 @@ _LINALG = [
 ]
 
 _RANDOM = [
-    OpSpec("random_bits", (Operand(dtype=seed, values=(7, 2**31 + 5)),), {"shape": shape, "dtype": np.dtype(bits)}, (seed,))
+    OpSpec(
+        "random_bits",
+        (Operand(dtype=seed, values=(7, 2**31 + 5)),),
+        {"shape": shape, "dtype": np.dtype(bits)},
+        (seed,),
+    )
     for seed in ("uint32", "uint64")
     for shape in ((2, 3), (), (0, 2), (5,))
     for bits in ("uint8", "uint16", "uint32", "uint64")
@@ -319,12 +369,23 @@ def _straight_through(g: Any) -> list[Any]:
 
 _CONTROL = [
     *(
-        OpSpec("cond", (Operand(dtype="bool", values=value), Operand((2, 3)), Operand((2, 3))), _branches, NUMBERS, (1, 2))
+        OpSpec(
+            "cond",
+            (Operand(dtype="bool", values=value), Operand((2, 3)), Operand((2, 3))),
+            _branches,
+            NUMBERS,
+            (1, 2),
+        )
         for value in (True, False)
     ),
     # By intention its derivative is not that of its results: no numerical check.
     OpSpec("custom_vjp", (Operand((2, 3)), Operand((2, 3))), {"outputs": 1, "vjp": _straight_through}, ALL),
-    OpSpec("custom_vjp", (Operand((2, 3)), Operand(()), Operand((3,))), {"outputs": 2, "vjp": _straight_through}, ALL),
+    OpSpec(
+        "custom_vjp",
+        (Operand((2, 3)), Operand(()), Operand((3,))),
+        {"outputs": 2, "vjp": _straight_through},
+        ALL,
+    ),
 ]
 
 SPECS: tuple[OpSpec, ...] = (

@@ -13,13 +13,16 @@ from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
 
 
-def expand_key(key: Any, ndim: int) -> list[Any]:
-    """A key as a list with an entry for each axis (slices, integers, arrays), plus None for each new axis."""
+def expand_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
+    """A key for an array of this shape: an entry for each axis (slices, integers, arrays), None for each new axis."""
+    ndim = len(shape)
     parts = list(key) if isinstance(key, tuple) else [key]
     parts = [p if p is None or p is Ellipsis or isinstance(p, slice) else _index_array(p) for p in parts]
     consumed = sum(_axes_consumed(p) for p in parts)
     if consumed > ndim:
-        raise IndexError(at_user_line(f"too many indices for array: it has {ndim} dimensions, {consumed} were indexed"))
+        raise IndexError(
+            at_user_line(f"too many indices for array: it has {ndim} dimensions, {consumed} were indexed")
+        )
     if sum(p is Ellipsis for p in parts) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     if not any(p is Ellipsis for p in parts):
@@ -29,6 +32,14 @@ def expand_key(key: Any, ndim: int) -> list[Any]:
     expanded: list[Any] = []
     for part in parts:
         if isinstance(part, np.ndarray) and part.dtype == bool:
+            at = sum(p is not None for p in expanded)
+            if part.shape != shape[at : at + part.ndim]:
+                raise IndexError(
+                    at_user_line(
+                        f"boolean index of shape {part.shape} did not match the indexed axes, of shape "
+                        f"{shape[at : at + part.ndim]}"
+                    )
+                )
             expanded.extend(np.nonzero(part))
         else:
             expanded.append(part)
@@ -56,7 +67,9 @@ def _index_array(part: Any) -> Any:
             )
         )
     if part.dtype.kind not in "iub":
-        raise IndexError(at_user_line(f"arrays used as indices must be of integer (or boolean) type, not {part.dtype}"))
+        raise IndexError(
+            at_user_line(f"arrays used as indices must be of integer (or boolean) type, not {part.dtype}")
+        )
     return part
 
 
@@ -67,7 +80,7 @@ def getitem(x: Any, key: Any) -> Any:
         IndexError: as NumPy's. TracingError: for a mask that is traced.
     """
     x = as_operand(x)
-    parts = expand_key(key, x.ndim)
+    parts = expand_key(key, x.shape)
     index: list[tuple[int, int | None, int]] = []
     shape: list[int] = []
     arrays: list[tuple[int, Any]] = []  # (position among the axes of the sliced result, indices)
@@ -130,4 +143,7 @@ def wrap_negative(indices: Any, n: int) -> Any:
             return indices
         return np.where(indices < 0, indices + cast(n, indices.dtype), indices)
     indices = np.asarray(indices)
+    wrong = (indices < -n) | (indices >= n)
+    if wrong.any():
+        raise IndexError(at_user_line(f"index {indices[wrong][0]} is out of bounds for an axis of size {n}"))
     return np.where(indices < 0, indices + n, indices)

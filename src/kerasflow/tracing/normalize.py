@@ -106,9 +106,12 @@ def is_weak(x: Any) -> bool:
     return isinstance(x, _SCALARS) and not isinstance(x, np.generic)
 
 
-def weak_or_dtype(x: Any) -> Any:
-    """What `np.result_type` wants to know of an operand."""
-    return x if is_weak(x) else as_operand(x).dtype
+def common_dtype(*xs: Any) -> np.dtype[Any]:
+    """The dtype of operands that are brought together; a Python number takes that of the others."""
+    strong = [as_operand(x).dtype for x in xs if not is_weak(x)]
+    if any(dtype.kind == "V" for dtype in strong):
+        return np.result_type(*strong)
+    return np.result_type(*strong, *(x for x in xs if is_weak(x)))
 
 
 def _type_of(x: Any) -> Any:
@@ -128,11 +131,11 @@ def _in_place(result: Any, target: Any, ufunc: np.ufunc) -> Any:
     """The result of `target += …`: target's dtype and shape, as NumPy's."""
     if not np.can_cast(result.dtype, target.dtype, "same_kind"):
         raise TypeError(
-            at_user_line(f"Cannot cast the result of `np.{ufunc.__name__}` from {result.dtype} to {target.dtype} in place")
+            at_user_line(f"cannot cast `np.{ufunc.__name__}` from {result.dtype} to {target.dtype} in place")
         )
     if result.shape != target.shape:
         raise ValueError(
-            at_user_line(f"a result of shape {result.shape} does not fit into an array of shape {target.shape} in place")
+            at_user_line(f"shape {result.shape} does not fit into an array of shape {target.shape} in place")
         )
     return cast(result, target.dtype)
 

@@ -39,7 +39,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     a concrete trace it has a value too, and converts to it.
     """
 
-    __slots__ = ("owner", "value")
+    # A __dict__ too: Keras hangs masks on its tensors.
+    __slots__ = ("__dict__", "owner", "value")
     __array_priority__ = 1000
 
     def __init__(self, owner: Trace, value: Value) -> None:
@@ -148,6 +149,11 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             )
         )
 
+    def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TracingError(
+            at_user_line(f"A traced array ({self.aval}) cannot be sorted in place. Use `np.sort`, which returns a new array.")
+        )
+
     # -- containers -----------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
@@ -179,11 +185,11 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     # -- ndarray's methods ----------------------------------------------------------------------------------
 
     @property
-    def T(self) -> Any:  # noqa: N802
+    def T(self) -> Any:
         return np.transpose(self)
 
     @property
-    def mT(self) -> Any:  # noqa: N802
+    def mT(self) -> Any:
         return np.swapaxes(self, -1, -2)
 
     @property
@@ -224,7 +230,7 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 METHODS = (
     "sum prod max min mean var std any all argmax argmin cumsum cumprod ravel squeeze swapaxes repeat take "
-    "clip round copy dot sort argsort diagonal trace conj conjugate nonzero searchsorted ptp compress"
+    "clip round copy dot argsort diagonal trace conj conjugate nonzero searchsorted compress"
 ).split()
 for _name in METHODS:
     setattr(Tracer, _name, _method(getattr(np, _name)))

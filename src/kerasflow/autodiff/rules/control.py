@@ -34,7 +34,9 @@ def _branch_vjp(graph: Graph, gs: list[Any], wanted: list[int]) -> Graph:
         cotangents = [trace.add_input(v.aval) for v in graph.outputs]
         results = inline(trace, graph, list(operands))
         targets = [
-            (trace.value_of(r), g) for r, g in zip(results, cotangents, strict=True) if is_differentiable(trace.value_of(r))
+            (trace.value_of(r), g)
+            for r, g in zip(results, cotangents, strict=True)
+            if is_differentiable(trace.value_of(r))
         ]
         sources = [operands[i] for i in wanted]
         found = sweep(trace, list(trace.nodes), targets, [s.value for s in sources])
@@ -56,7 +58,9 @@ def _cond(gs: Any, results: Any, operands: Any, flags: Any, branches: tuple[Grap
     return [None, *(next(found) if i in wanted else None for i in range(len(rest)))]
 
 
-def _custom_vjp(gs: Any, results: Any, operands: Any, wanted: Any, outputs: int, vjp: Callable[..., Any]) -> list[Any]:
+def _custom_vjp(
+    gs: Any, results: Any, operands: Any, wanted: Any, outputs: int, vjp: Callable[..., Any]
+) -> list[Any]:
     return [*vjp(*gs), *[None] * outputs]
 
 

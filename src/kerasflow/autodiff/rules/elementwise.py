@@ -86,6 +86,11 @@ def _i1(g: Any, result: Any, x: Any) -> Any:
     return g * np.where(x == 0, _constant(0.5, g), apply("i0", x) - result / small)
 
 
+def _not_minus_infinity(result: Any) -> Any:
+    """Both operands of logaddexp may be log(0); infinity minus infinity is no number."""
+    return np.where(result == -np.inf, _zero(result), result)
+
+
 _TWO_OVER_ROOT_PI = 2 / np.sqrt(np.pi)
 _LN2, _LN10 = np.log(2.0), np.log(10.0)
 
@@ -121,7 +126,9 @@ RULES: dict[str, Any] = {
     "erf": (lambda g, r, x: g * (_constant(_TWO_OVER_ROOT_PI, g) * np.exp(-np.square(x))),),
     "erfc": (lambda g, r, x: -g * (_constant(_TWO_OVER_ROOT_PI, g) * np.exp(-np.square(x))),),
     "erfinv": (lambda g, r, x: g * (_constant(1 / _TWO_OVER_ROOT_PI, g) * np.exp(np.square(r))),),
-    "ndtri": (lambda g, r, x: g * (_constant(np.sqrt(2 * np.pi), g) * np.exp(np.square(r) * _constant(0.5, g))),),
+    "ndtri": (
+        lambda g, r, x: g * (_constant(np.sqrt(2 * np.pi), g) * np.exp(np.square(r) * _constant(0.5, g))),
+    ),
     "gammaln": (_gammaln,),
     "digamma": (lambda g, r, x: g * apply("polygamma", x, n=1),),
     "polygamma": (lambda g, r, x, n: g * apply("polygamma", x, n=n + 1),),
@@ -138,8 +145,14 @@ RULES: dict[str, Any] = {
     "minimum": _extremum(np.less),
     "fmax": _extremum(np.greater),
     "fmin": _extremum(np.less),
-    "logaddexp": (lambda g, r, x, y: g * np.exp(x - r), lambda g, r, x, y: g * np.exp(y - r)),
-    "logaddexp2": (lambda g, r, x, y: g * np.exp2(x - r), lambda g, r, x, y: g * np.exp2(y - r)),
+    "logaddexp": (
+        lambda g, r, x, y: g * np.exp(x - _not_minus_infinity(r)),
+        lambda g, r, x, y: g * np.exp(y - _not_minus_infinity(r)),
+    ),
+    "logaddexp2": (
+        lambda g, r, x, y: g * np.exp2(x - _not_minus_infinity(r)),
+        lambda g, r, x, y: g * np.exp2(y - _not_minus_infinity(r)),
+    ),
     "arctan2": (
         lambda g, r, x, y: g * y / (np.square(x) + np.square(y)),
         lambda g, r, x, y: -g * x / (np.square(x) + np.square(y)),

@@ -46,7 +46,9 @@ def _onto_diagonal(part: Any, unique: str, letters: str, shape: tuple[int, ...])
     mask = np.ones(shape, bool)
     for axis, letter in enumerate(letters):
         if letter in seen:
-            first = np.arange(shape[axis]).reshape([-1 if a == seen[letter] else 1 for a in range(len(letters))])
+            first = np.arange(shape[axis]).reshape(
+                [-1 if a == seen[letter] else 1 for a in range(len(letters))]
+            )
             again = np.arange(shape[axis]).reshape([-1 if a == axis else 1 for a in range(len(letters))])
             mask &= first == again
         else:

@@ -50,7 +50,9 @@ def _cumprod(g: Any, result: Any, x: Any, axis: int) -> Any:
     rows = np.moveaxis(x, axis, -1)
     i, j, k = np.ogrid[:n, :n, :n]
     # factor[i, j, k] is x_k for k <= j, k != i, else 1; the product over k, for j >= i.
-    factors = np.where((k <= j) & (k != i), np.reshape(rows, (*rows.shape[:-1], 1, 1, n)), np.ones((), x.dtype))
+    factors = np.where(
+        (k <= j) & (k != i), np.reshape(rows, (*rows.shape[:-1], 1, 1, n)), np.ones((), x.dtype)
+    )
     partial = np.where(np.tri(n, dtype=bool).T, np.prod(factors, axis=-1), np.zeros((), x.dtype))
     share = np.sum(partial * np.expand_dims(np.moveaxis(g, axis, -1), -2), axis=-1)
     return np.moveaxis(share, -1, axis)

@@ -42,7 +42,7 @@ def sigmoid(x: Any) -> Any:
 
 @computed_in_float32
 def sparse_sigmoid(x: Any) -> Any:
-    return np.clip(x, -1.0, 1.0) * 0.5 + 0.5
+    return np.minimum(np.maximum(x * 0.5 + 0.5, 0.0), 1.0)
 
 
 @computed_in_float32
@@ -74,9 +74,8 @@ def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
 
 @computed_in_float32
 def sparse_plus(x: Any) -> Any:
-    # Between -1 and 1 a parabola; outside, relu.
-    inside = np.clip(x, -1.0, 1.0)
-    return np.square(inside + 1) * 0.25 + (x - np.minimum(x, 1.0))
+    # A parabola between -1 and 1, relu outside.
+    return np.square(np.clip(x, -1.0, 1.0) + 1) * 0.25 + (np.maximum(x, 1.0) - 1)
 
 
 @computed_in_float32
@@ -142,16 +141,14 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
 def glu(x: Any, axis: int = -1) -> Any:
     x = floating(x)
     if x.shape[axis] % 2:
-        raise ValueError(
-            f"axis size must be divisible by 2. Received: x.shape={x.shape} with axis={axis}"
-        )
+        raise ValueError(f"axis size must be divisible by 2. Received: x.shape={x.shape} with axis={axis}")
     values, gates = np.split(x, 2, axis)
     return values * sigmoid(gates)
 
 
+@computed_in_float32
 def hard_tanh(x: Any) -> Any:
-    x = convert_to_tensor(x)
-    return np.clip(x, constant(-1, x), constant(1, x))
+    return np.clip(x, -1.0, 1.0)
 
 
 @computed_in_float32
@@ -184,19 +181,18 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
 
 @computed_in_float32
 def sparsemax(x: Any, axis: int = -1) -> Any:
-    """The projection onto the simplex (Martins and Astudillo, 2016).
+    """Sparsemax as Keras's backends define it.
 
-    The sorting only finds out which elements are positive in the result; given
-    that set, the threshold is a mean, through which the gradient flows.
+    Their threshold adds up the running sums of the support, where the paper
+    (Martins and Astudillo, 2016) takes the last one. With more than one element
+    in the support the result does not sum to 1; models depend on the numbers.
     """
-    fixed = apply("stop_gradient", x)
-    ordered = np.flip(np.sort(fixed, axis=axis), axis)
+    ordered = np.flip(np.sort(x, axis=axis), axis)
+    sums = np.cumsum(ordered, axis=axis)
     shape = [1] * x.ndim
     shape[axis] = -1
     ranks = np.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape(shape)
-    inside = ordered * ranks > np.cumsum(ordered, axis=axis) - 1
-    smallest = np.min(np.where(inside, ordered, np.inf), axis=axis, keepdims=True)
-    support = fixed >= smallest
+    support = ordered - (sums - 1) / ranks > 0
     count = np.sum(support, axis=axis, keepdims=True, dtype=x.dtype)
-    total = np.sum(np.where(support, x, 0.0), axis=axis, keepdims=True)
-    return np.maximum(x - (total - 1) / count, 0.0)
+    threshold = (np.sum(np.where(support, sums, 0.0), axis=axis, keepdims=True) - 1) / count
+    return np.maximum(x - threshold, 0.0)

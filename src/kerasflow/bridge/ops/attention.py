@@ -33,7 +33,9 @@ def dot_product_attention(
     has no effect: it is an option of a TPU kernel.
     """
     if flash_attention:
-        raise ValueError("Flash attention is not supported by the numpy backend. Leave `flash_attention` out.")
+        raise ValueError(
+            "Flash attention is not supported by the numpy backend. Leave `flash_attention` out."
+        )
     query, key, value = convert_to_tensor(query), convert_to_tensor(key), convert_to_tensor(value)
     if not query.ndim == key.ndim == value.ndim == 4:
         raise ValueError(

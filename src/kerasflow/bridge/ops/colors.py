@@ -30,7 +30,9 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
     return cast(red * 0.2989 + green * 0.5870 + blue * 0.1140, images.dtype)
 
 
-def _by_planes(function: Callable[[Any, Any, Any], tuple[Any, Any, Any]], images: Any, data_format: str | None) -> Any:
+def _by_planes(
+    function: Callable[[Any, Any, Any], tuple[Any, Any, Any]], images: Any, data_format: str | None
+) -> Any:
     """Apply a function of three planes of colour."""
     images = convert_to_tensor(images)
     axis = channels_axis(data_format)
@@ -57,7 +59,9 @@ def rgb_to_hsv(images: Any, data_format: str | None = None) -> Any:
     images = convert_to_tensor(images)
     if images.dtype.kind == "f":
         # What is as good as black is black: a hue of rounding errors means nothing.
-        images = np.where(np.absolute(images) < np.finfo(images.dtype).eps, np.zeros((), images.dtype), images)
+        images = np.where(
+            np.absolute(images) < np.finfo(images.dtype).eps, np.zeros((), images.dtype), images
+        )
     return _by_planes(_hsv_planes, images, data_format)
 
 
@@ -67,7 +71,11 @@ def _rgb_planes(hue: Any, saturation: Any, value: Any) -> tuple[Any, Any, Any]:
     green = np.clip(2.0 - np.absolute(sector - 2.0), 0.0, 1.0)
     blue = np.clip(2.0 - np.absolute(sector - 4.0), 0.0, 1.0)
     white = 1.0 - saturation
-    return value * (white + saturation * red), value * (white + saturation * green), value * (white + saturation * blue)
+    return (
+        value * (white + saturation * red),
+        value * (white + saturation * green),
+        value * (white + saturation * blue),
+    )
 
 
 def hsv_to_rgb(images: Any, data_format: str | None = None) -> Any:

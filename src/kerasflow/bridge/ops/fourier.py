@@ -96,11 +96,18 @@ def _window(window: Any, sequence_length: int, fft_length: int, dtype: Any) -> A
 
 
 def stft(
-    x: Any, sequence_length: int, sequence_stride: int, fft_length: int, window: Any = "hann", center: bool = True
+    x: Any,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    window: Any = "hann",
+    center: bool = True,
 ) -> tuple[Any, Any]:
     x = convert_to_tensor(x)
     if standardize_dtype(x.dtype) not in {"float32", "float64"}:
-        raise TypeError(f"Invalid input type. Expected `float32` or `float64`. Received: input type={x.dtype}")
+        raise TypeError(
+            f"Invalid input type. Expected `float32` or `float64`. Received: input type={x.dtype}"
+        )
     if fft_length < sequence_length:
         raise ValueError(
             "`fft_length` must equal or larger than `sequence_length`. "

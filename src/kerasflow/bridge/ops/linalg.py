@@ -67,7 +67,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     axis = tuple(axis) if isinstance(axis, list) else axis
     if x.dtype.kind == "c":
         return np.linalg.norm(x, ord=ord, axis=axis, keepdims=keepdims)
-    return cast(np.linalg.norm(cast(x, compute_dtype(x.dtype)), ord=ord, axis=axis, keepdims=keepdims), x.dtype)
+    return cast(
+        np.linalg.norm(cast(x, compute_dtype(x.dtype)), ord=ord, axis=axis, keepdims=keepdims), x.dtype
+    )
 
 
 def qr(x: Any, mode: str = "reduced") -> Any:
@@ -84,7 +86,9 @@ def _with_columns(function: Callable[..., Any], a: Any, b: Any) -> Any:
 
 
 def solve(a: Any, b: Any) -> Any:
-    return computed_at_once("solve", lambda a, b: _with_columns(np.linalg.solve, a, b), floating(a), floating(b))
+    return computed_at_once(
+        "solve", lambda a, b: _with_columns(np.linalg.solve, a, b), floating(a), floating(b)
+    )
 
 
 def solve_triangular(a: Any, b: Any, lower: bool = False) -> Any:
@@ -107,7 +111,9 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
-    return computed_at_once("lstsq", lambda a, b: np.linalg.lstsq(a, b, rcond=rcond)[0], floating(a), floating(b))
+    return computed_at_once(
+        "lstsq", lambda a, b: np.linalg.lstsq(a, b, rcond=rcond)[0], floating(a), floating(b)
+    )
 
 
 def matrix_rank(x: Any, tol: Any = None) -> Any:

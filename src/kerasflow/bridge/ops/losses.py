@@ -43,7 +43,9 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     return cast(-np.sum(target * log_probabilities, axis=axis), dtype)
 
 
-def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+def sparse_categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
     target, output = cast(target, "int32"), floating(output)
     if target.ndim == output.ndim and target.shape[-1] == 1:
         target = np.squeeze(target, axis=-1)

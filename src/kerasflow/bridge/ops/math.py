@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.fourier import _get_complex_tensor_from_tuple, fft, fft2, ifft2, irfft, istft, rfft, stft
+from kerasflow.bridge.ops.fourier import (
+    _get_complex_tensor_from_tuple,
+    fft,
+    fft2,
+    ifft2,
+    irfft,
+    istft,
+    rfft,
+    stft,
+)
 from kerasflow.bridge.ops.precision import computed_in_float32
 from kerasflow.bridge.ops.segments import segment_max, segment_min, segment_prod, segment_sum
 from kerasflow.bridge.ops.sequences import cdist, extract_sequences, in_top_k, logsumexp, top_k

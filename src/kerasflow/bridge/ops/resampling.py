@@ -36,12 +36,20 @@ _KERNELS = {
     "lanczos3": lambda x: _lanczos(x, 3.0),
     "lanczos5": lambda x: _lanczos(x, 5.0),
 }
-_ALIASES = {"linear": "triangle", "bilinear": "triangle", "trilinear": "triangle", "bicubic": "cubic", "tricubic": "cubic"}
+_ALIASES = {
+    "linear": "triangle",
+    "bilinear": "triangle",
+    "trilinear": "triangle",
+    "bicubic": "cubic",
+    "tricubic": "cubic",
+}
 _METHODS = ("linear", "bilinear", "trilinear", "cubic", "bicubic", "tricubic", "lanczos3", "lanczos5")
 _INTERPOLATIONS = ("bilinear", "nearest", "lanczos3", "lanczos5", "bicubic")
 
 
-def _weights(size: int, target: int, scale: Any, translation: Any, method: str, antialias: bool, dtype: Any) -> Any:
+def _weights(
+    size: int, target: int, scale: Any, translation: Any, method: str, antialias: bool, dtype: Any
+) -> Any:
     """The matrix (size, target) whose columns are the weights of an axis's old places in the new ones."""
     inverse = 1.0 / scale
     spread = np.maximum(inverse, 1.0) if antialias else 1.0
@@ -56,7 +64,13 @@ def _weights(size: int, target: int, scale: Any, translation: Any, method: str, 
 
 
 def _resample(
-    images: Any, shape: Sequence[int], axes: Sequence[int], scales: Any, translations: Any, method: str, antialias: bool
+    images: Any,
+    shape: Sequence[int],
+    axes: Sequence[int],
+    scales: Any,
+    translations: Any,
+    method: str,
+    antialias: bool,
 ) -> Any:
     integers = images.dtype.kind in "iub"
     result = cast(images, "float32" if integers else compute_dtype(images.dtype))
@@ -85,7 +99,13 @@ def scale_and_translate(
     scale, translation = convert_to_tensor(scale), convert_to_tensor(translation)
     dtype = result_type(scale.dtype, translation.dtype, float)
     return _resample(
-        convert_to_tensor(images), output_shape, spatial_dims, cast(scale, dtype), cast(translation, dtype), method, antialias
+        convert_to_tensor(images),
+        output_shape,
+        spatial_dims,
+        cast(scale, dtype),
+        cast(translation, dtype),
+        method,
+        antialias,
     )
 
 
@@ -120,7 +140,9 @@ def _pad_to_ratio(images: Any, axes: tuple[int, int], target: tuple[int, int], f
 def _nearest(images: Any, axes: tuple[int, int], target: tuple[int, int]) -> Any:
     for axis, n in zip(axes, target, strict=True):
         if images.shape[axis] != n:
-            places = np.floor((np.arange(n, dtype=np.float32) + 0.5) * images.shape[axis] / n).astype(np.int32)
+            places = np.floor((np.arange(n, dtype=np.float32) + 0.5) * images.shape[axis] / n).astype(
+                np.int32
+            )
             images = np.take(images, places, axis=axis)
     return images
 
@@ -144,7 +166,9 @@ def resize(
     if pad_to_aspect_ratio and crop_to_aspect_ratio:
         raise ValueError("Only one of `pad_to_aspect_ratio` & `crop_to_aspect_ratio` can be `True`.")
     if len(size) != 2:
-        raise ValueError(f"Argument `size` must be a tuple of two elements (height, width). Received: size={size}")
+        raise ValueError(
+            f"Argument `size` must be a tuple of two elements (height, width). Received: size={size}"
+        )
     images = convert_to_tensor(images)
     check_rank(images)
     target = (int(size[0]), int(size[1]))

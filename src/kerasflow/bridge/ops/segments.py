@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow.bridge.ops.core import convert_to_tensor
-from kerasflow.tracing import Tracer, apply, at_user_line
 from kerasflow.errors import TracingError
+from kerasflow.tracing import Tracer, apply, at_user_line
 
 
 def _extreme(dtype: np.dtype[Any], sign: int) -> Any:

@@ -37,7 +37,11 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     # All -inf: the sum is 0, its logarithm -inf, and the gradient 0.
     empty = total == 0
     result = np.where(empty, -np.inf, np.log(np.where(empty, 1.0, total))) + largest
-    return result if keepdims else np.squeeze(result, axis if axis is None or isinstance(axis, int) else tuple(axis))
+    return (
+        result
+        if keepdims
+        else np.squeeze(result, axis if axis is None or isinstance(axis, int) else tuple(axis))
+    )
 
 
 def cdist(x: Any, y: Any) -> Any:
@@ -46,7 +50,9 @@ def cdist(x: Any, y: Any) -> Any:
     if x.ndim < 2 or y.ndim < 2:
         raise ValueError(f"`cdist` inputs must have rank >= 2. Received shapes {x.shape} and {y.shape}")
     if x.shape[-1] != y.shape[-1]:
-        raise ValueError(f"Last dimension of inputs to `cdist` must match. Received shapes {x.shape} and {y.shape}")
+        raise ValueError(
+            f"Last dimension of inputs to `cdist` must match. Received shapes {x.shape} and {y.shape}"
+        )
     return np.sqrt(np.sum(np.square(np.expand_dims(x, -2) - np.expand_dims(y, -3)), axis=-1))
 
 

@@ -14,11 +14,16 @@ from kerasflow.bridge.ops.core import cast, convert_to_tensor, require_eager
 from kerasflow.bridge.ops.filters import gaussian_blur
 from kerasflow.bridge.ops.layout import check_choice, on_batches
 from kerasflow.bridge.ops.linalg import solve
-from kerasflow.bridge.ops.precision import compute_dtype
+from kerasflow.bridge.ops.precision import compute_dtype, constant
 from kerasflow.tracing import apply
 
 _ORDERS = {"nearest": 0, "bilinear": 1}
 _FILL_MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
+
+
+def _rounded(x: Any) -> Any:
+    """The nearest integers; halves go away from zero."""
+    return np.trunc(x + np.copysign(constant(0.5, x), x))
 
 
 def _inside(places: Any, n: int, fill_mode: str) -> Any:
@@ -35,7 +40,9 @@ def _inside(places: Any, n: int, fill_mode: str) -> Any:
     return np.clip(places, 0, n - 1)
 
 
-def _sample(x: Any, lead: Sequence[Any], coordinates: Sequence[Any], order: int, fill_mode: str, fill_value: Any) -> Any:
+def _sample(
+    x: Any, lead: Sequence[Any], coordinates: Sequence[Any], order: int, fill_mode: str, fill_value: Any
+) -> Any:
     """x between its places.
 
     Args:
@@ -50,7 +57,7 @@ def _sample(x: Any, lead: Sequence[Any], coordinates: Sequence[Any], order: int,
     trailing = x.ndim - len(lead) - len(coordinates)
     corners = []
     for c in coordinates:
-        low = np.floor(c + 0.5) if order == 0 else np.floor(c)
+        low = _rounded(c) if order == 0 else np.floor(c)
         fraction = c - low
         low = cast(low, "int32")
         corners.append([(low, None)] if order == 0 else [(low, 1 - fraction), (low + 1, fraction)])
@@ -67,7 +74,7 @@ def _sample(x: Any, lead: Sequence[Any], coordinates: Sequence[Any], order: int,
             if weight is not None:
                 term = term * _with_axes(cast(weight, compute), trailing)
         total = term if total is None else total + term
-    return cast(np.round(total) if dtype.kind in "iub" else total, dtype)
+    return cast(_rounded(total) if dtype.kind in "iub" else total, dtype)
 
 
 def _with_axes(x: Any, count: int) -> Any:
@@ -169,7 +176,12 @@ def perspective_transform(
         a0, a1, a2, a3, a4, a5, a6, a7 = _rows(cast(transforms, compute), batch.shape[0])
         depth = a6 * x + a7 * y + 1.0
         return _sample_batch(
-            batch, (a3 * x + a4 * y + a5) / depth, (a0 * x + a1 * y + a2) / depth, interpolation, "constant", fill_value
+            batch,
+            (a3 * x + a4 * y + a5) / depth,
+            (a0 * x + a1 * y + a2) / depth,
+            interpolation,
+            "constant",
+            fill_value,
         )
 
     return on_batches(warp, images, data_format)
@@ -212,8 +224,12 @@ def elastic_transform(
         compute = compute_dtype(result_type(batch.dtype, float))
         count, height, width, _ = batch.shape
         noise = random.normal((count, height, width, 2), stddev=sigma, dtype=compute, seed=seed)
-        smooth = gaussian_blur(noise, (size, size), (sigma, sigma), "channels_last") * convert_to_tensor(alpha, compute)
+        smooth = gaussian_blur(noise, (size, size), (sigma, sigma), "channels_last") * convert_to_tensor(
+            alpha, compute
+        )
         y, x = _grid(height, width, compute)
-        return _sample_batch(batch, y + smooth[..., 0], x + smooth[..., 1], interpolation, fill_mode, fill_value)
+        return _sample_batch(
+            batch, y + smooth[..., 0], x + smooth[..., 1], interpolation, fill_mode, fill_value
+        )
 
     return on_batches(warp, images, data_format)

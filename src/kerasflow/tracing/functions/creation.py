@@ -6,22 +6,43 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, is_weak, newer, promote, unknown_function, weak_or_dtype
+from kerasflow.tracing.normalize import (
+    as_operand,
+    canonical_axes,
+    cast,
+    common_dtype,
+    is_weak,
+    newer,
+    promote,
+    unknown_function,
+)
 from kerasflow.tracing.trace import apply, record
 from kerasflow.tracing.tracer import Tracer
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: Any = "K",
+    subok: bool = True,
+    shape: Any = None,
+    **_: Any,
+) -> Any:
     a = as_operand(a)
     target = a.shape if shape is None else tuple(np.atleast_1d(shape).tolist())
     return np.broadcast_to(cast(fill_value, dtype or a.dtype), target)
 
 
-def zeros_like(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any
+) -> Any:
     return filled(a, 0, dtype, shape)
 
 
-def ones_like(a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any
+) -> Any:
     return filled(a, 1, dtype, shape)
 
 
@@ -43,8 +64,10 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     if x is None or y is None:
         return np.nonzero(condition)
     # A Python scalar takes the other branch's dtype (NEP 50).
-    dtype = np.result_type(weak_or_dtype(x), weak_or_dtype(y))
-    return apply("where", cast(as_operand(condition), np.bool_), cast(as_operand(x), dtype), cast(as_operand(y), dtype))
+    dtype = common_dtype(x, y)
+    return apply(
+        "where", cast(as_operand(condition), np.bool_), cast(as_operand(x), dtype), cast(as_operand(y), dtype)
+    )
 
 
 def clip(
@@ -53,8 +76,8 @@ def clip(
     a_max: Any = None,
     out: Any = None,
     *,
-    min: Any = None,  # noqa: A002
-    max: Any = None,  # noqa: A002
+    min: Any = None,
+    max: Any = None,
     **options: Any,
 ) -> Any:
     if options:
@@ -71,16 +94,17 @@ def clip(
         # A Python integer that the dtype cannot hold bounds nothing on its side.
         limits = np.iinfo(a.dtype)
         low, high = (
-            min(max(v, int(limits.min)), int(limits.max)) if is_weak(v) and isinstance(v, int) else v for v in (low, high)
+            sorted((int(limits.min), v, int(limits.max)))[1] if is_weak(v) and isinstance(v, int) else v
+            for v in (low, high)
         )
-    dtype = np.result_type(a.dtype, weak_or_dtype(low), weak_or_dtype(high))
+    dtype = common_dtype(a, low, high)
     return apply("clip", cast(a, dtype), cast(low, dtype), cast(high, dtype))
 
 
 def round_(a: Any, decimals: int = 0, out: Any = None) -> Any:
     a = as_operand(a)
-    if a.dtype.kind == "b":
-        raise TypeError("np.round of booleans")
+    if a.dtype.kind == "b" and decimals:
+        raise TypeError("np.round of booleans to other than whole numbers")
     if a.dtype.kind in "iu":
         return a if decimals >= 0 else cast(np.rint(a / 10.0**-decimals) * 10.0**-decimals, a.dtype)
     if decimals == 0:
@@ -141,7 +165,7 @@ def linspace(
     *,
     device: Any = None,
 ) -> Any:
-    compute = np.result_type(weak_or_dtype(start), weak_or_dtype(stop), 0.0)
+    compute = common_dtype(start, stop, 0.0)
     start, stop = np.broadcast_arrays(cast(start, compute), cast(stop, compute))
     intervals = num - 1 if endpoint else num
     step = (stop - start) / np.asarray(intervals or np.nan, compute)
@@ -200,8 +224,7 @@ def size(a: Any, axis: Any = None) -> int:
 
 def float_power(x1: Any, x2: Any, /, **kwargs: Any) -> Any:
     """`power` in float64 at least."""
-    x1, x2 = (as_operand(x) for x in (x1, x2))
-    dtype = np.result_type(x1.dtype, x2.dtype, np.float64)
+    dtype = np.result_type(common_dtype(x1, x2), np.float64)
     return np.power(cast(x1, dtype), cast(x2, dtype), **kwargs)
 
 

@@ -33,7 +33,9 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     if axis is None:
         arr, indices, axis = np.ravel(arr), np.ravel(indices), 0
     axis = canonical_axis(axis, arr.ndim)
-    shape = np.broadcast_shapes(*(tuple(1 if i == axis else n for i, n in enumerate(s)) for s in (arr.shape, indices.shape)))
+    shape = np.broadcast_shapes(
+        *(tuple(1 if i == axis else n for i, n in enumerate(s)) for s in (arr.shape, indices.shape))
+    )
     arr = np.broadcast_to(arr, (*shape[:axis], arr.shape[axis], *shape[axis + 1 :]))
     places = list(np.ix_(*(np.arange(n) for n in shape)))
     places[axis] = wrap_negative(indices, arr.shape[axis])
@@ -95,7 +97,9 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     return result
 
 
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Any:
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:
     element, tests = as_operand(element), np.ravel(as_operand(test_elements))
     found = np.any(np.expand_dims(element, -1) == tests, axis=-1)
     return np.logical_not(found) if invert else found
@@ -107,7 +111,9 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
         raise unknown_function("np.bincount without minlength (the length would depend on values)")
     updates = np.ones(x.shape, np.int64) if weights is None else cast(as_operand(weights), np.float64)
     # Like NumPy's result cut to `minlength`: what falls outside counts into one place more, which is dropped.
-    counts = apply("scatter", np.zeros(minlength + 1, updates.dtype), updates, np.minimum(x, minlength), mode="add")
+    counts = apply(
+        "scatter", np.zeros(minlength + 1, updates.dtype), updates, np.minimum(x, minlength), mode="add"
+    )
     return counts[:minlength]
 
 
@@ -129,14 +135,16 @@ def _shape_depends_on_values(name: str) -> Any:
     return handler
 
 
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> Any:
-    raise unknown_function("np.put_along_axis (it writes in place; use `keras.ops.scatter_update`)")
+def _writes_in_place(name: str) -> Any:
+    def handler(*args: Any, **kwargs: Any) -> Any:
+        raise unknown_function(f"np.{name} (it writes in place; see `np.where`, `keras.ops.scatter_update`)")
+
+    return handler
 
 
 FUNCTIONS = {
     np.take: take,
     np.take_along_axis: take_along_axis,
-    np.put_along_axis: put_along_axis,
     np.sort: sort,
     np.argsort: argsort,
     np.argpartition: lambda a, kth, axis=-1, *_, **__: argsort(a, axis),
@@ -155,7 +163,14 @@ FUNCTIONS = {
     np.select: select,
     np.isin: isin,
     np.bincount: bincount,
-    **{getattr(np, name): _shape_depends_on_values(name) for name in ("nonzero", "flatnonzero", "argwhere", "unique", "compress")},
+    **{
+        getattr(np, name): _shape_depends_on_values(name)
+        for name in "nonzero flatnonzero argwhere unique compress extract intersect1d setdiff1d union1d".split()
+    },
+    **{
+        getattr(np, name): _writes_in_place(name)
+        for name in "copyto put place putmask put_along_axis fill_diagonal".split()
+    },
 }
 
 __all__ = ["FUNCTIONS", "Tracer", "getitem"]

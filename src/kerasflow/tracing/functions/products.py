@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.errors import TracingError
 from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, newer, promote, unknown_function
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply
@@ -20,10 +21,14 @@ def matmul(x1: Any, x2: Any, /, *, dtype: Any = None, **options: Any) -> Any:
     if dtype is not None:
         x, y = cast(x, dtype), cast(y, dtype)
     if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(at_user_line("matmul: Input operand does not have enough dimensions (it is a scalar)"))
+        raise ValueError(
+            at_user_line("matmul: Input operand does not have enough dimensions (it is a scalar)")
+        )
     if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         raise ValueError(
-            at_user_line(f"matmul: operands of shapes {x.shape} and {y.shape} do not fit: {x.shape[-1]} columns, {y.shape[-2 if y.ndim > 1 else 0]} rows")
+            at_user_line(
+                f"matmul: operands of shapes {x.shape} and {y.shape} do not fit: {x.shape[-1]} columns, {y.shape[-2 if y.ndim > 1 else 0]} rows"
+            )
         )
     left = x if x.ndim > 1 else np.reshape(x, (1, -1))
     right = y if y.ndim > 1 else np.reshape(y, (-1, 1))
@@ -59,12 +64,20 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         left = [canonical_axis(i, a.ndim) for i in left]
         right = [canonical_axis(i, b.ndim) for i in right]
     if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
-        raise ValueError(at_user_line(f"tensordot: shapes {a.shape} and {b.shape} do not fit over axes {left} and {right}"))
+        raise ValueError(
+            at_user_line(f"tensordot: shapes {a.shape} and {b.shape} do not fit over axes {left} and {right}")
+        )
     rows = [i for i in range(a.ndim) if i not in left]
     columns = [i for i in range(b.ndim) if i not in right]
     inner = int(np.prod([a.shape[i] for i in left], dtype=np.int64))
-    x = np.reshape(np.transpose(a, rows + left), (-1, inner) if a.size else (int(np.prod([a.shape[i] for i in rows])), inner))
-    y = np.reshape(np.transpose(b, right + columns), (inner, -1) if b.size else (inner, int(np.prod([b.shape[i] for i in columns]))))
+    x = np.reshape(
+        np.transpose(a, rows + left),
+        (-1, inner) if a.size else (int(np.prod([a.shape[i] for i in rows])), inner),
+    )
+    y = np.reshape(
+        np.transpose(b, right + columns),
+        (inner, -1) if b.size else (inner, int(np.prod([b.shape[i] for i in columns]))),
+    )
     shape = tuple(a.shape[i] for i in rows) + tuple(b.shape[i] for i in columns)
     return np.reshape(apply("matmul", x, y), shape)
 
@@ -76,9 +89,11 @@ def inner(a: Any, b: Any, /) -> Any:
     return tensordot(a, b, ([-1], [-1]))
 
 
-def einsum(subscripts: str, *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None, **_: Any) -> Any:
+def einsum(
+    subscripts: str, *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None, **_: Any
+) -> Any:
     if not isinstance(subscripts, str):
-        raise TypeError("einsum on traced arrays takes its subscripts as a string")
+        raise TracingError(at_user_line("`np.einsum` on traced arrays takes its subscripts as a string."))
     xs = promote([as_operand(x) for x in operands])
     if dtype is not None:
         xs = [cast(x, dtype) for x in xs]
@@ -105,7 +120,9 @@ def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:
     given, arrow, output = subscripts.partition("->")
     terms = given.split(",")
     if len(terms) != len(ndims):
-        raise ValueError(at_user_line(f"einsum: {subscripts!r} is for {len(terms)} operands, received {len(ndims)}"))
+        raise ValueError(
+            at_user_line(f"einsum: {subscripts!r} is for {len(terms)} operands, received {len(ndims)}")
+        )
     unused = [c for c in string.ascii_letters if c not in subscripts]
     dots = [n - len(t.replace("...", "")) if "..." in t else 0 for t, n in zip(terms, ndims, strict=True)]
     batch = "".join(unused[: max(dots)])
@@ -117,7 +134,11 @@ def explicit_subscripts(subscripts: str, ndims: list[int]) -> str:
         output = batch + "".join(c for c in sorted(set(letters)) if letters.count(c) == 1 and c not in batch)
     for term, n in zip(terms, ndims, strict=True):
         if len(term) != n:
-            raise ValueError(at_user_line(f"einsum: the term {term!r} of {subscripts!r} does not fit an operand with {n} dimensions"))
+            raise ValueError(
+                at_user_line(
+                    f"einsum: the term {term!r} of {subscripts!r} does not fit an operand with {n} dimensions"
+                )
+            )
     return f"{','.join(terms)}->{output}"
 
 
@@ -130,7 +151,9 @@ def kron(a: Any, b: Any) -> Any:
     ndim = max(a.ndim, b.ndim)
     left = (1,) * (ndim - a.ndim) + a.shape
     right = (1,) * (ndim - b.ndim) + b.shape
-    product = np.reshape(a, tuple(n for m in left for n in (m, 1))) * np.reshape(b, tuple(n for m in right for n in (1, m)))
+    product = np.reshape(a, tuple(n for m in left for n in (m, 1))) * np.reshape(
+        b, tuple(n for m in right for n in (1, m))
+    )
     return np.reshape(product, tuple(m * n for m, n in zip(left, right, strict=True)))
 
 
@@ -174,10 +197,14 @@ def matrix_power(a: Any, n: int) -> Any:
     return matmul(squared, a) if n % 2 else squared
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Vector norms, and the matrix norms that need no decomposition."""
     x = as_operand(x)
-    axes = tuple(range(x.ndim)) if axis is None else tuple(canonical_axis(i, x.ndim) for i in np.atleast_1d(axis))
+    axes = (
+        tuple(range(x.ndim))
+        if axis is None
+        else tuple(canonical_axis(i, x.ndim) for i in np.atleast_1d(axis))
+    )
     if ord is None:
         return vector_norm(x, axis=axes, keepdims=keepdims)
     if len(axes) == 1:
@@ -187,7 +214,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     raise ValueError("Improper number of dimensions to norm.")
 
 
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
+def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     x = _inexact(x)
     size = np.absolute(x)
     if ord == 2:
@@ -205,7 +232,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     return np.power(np.sum(np.power(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
 
 
-def matrix_norm(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> Any:  # noqa: A002
+def matrix_norm(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> Any:
     x = _inexact(x)
     if ord in ("fro", "f"):
         return vector_norm(x, axis=axes, keepdims=keepdims)

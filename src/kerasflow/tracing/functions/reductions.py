@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.normalize import as_operand, canonical_axes, canonical_axis, cast, newer, unknown_function
+from kerasflow.tracing.normalize import (
+    as_operand,
+    canonical_axes,
+    canonical_axis,
+    cast,
+    newer,
+    unknown_function,
+)
 from kerasflow.tracing.trace import apply
 
 
@@ -48,7 +55,12 @@ def _arithmetic(name: str, combine: Callable[..., Any], neutral: Any) -> Callabl
 
 def _extremum(name: str, combine: Callable[..., Any]) -> Callable[..., Any]:
     def handler(
-        a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = None
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = None,
     ) -> Any:
         a = as_operand(a)
         start = None if initial is None else cast(initial, a.dtype)
@@ -69,7 +81,9 @@ def _extremum(name: str, combine: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _logical(name: str, neutral: bool) -> Callable[..., Any]:
-    def handler(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = None) -> Any:
+    def handler(
+        a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = None
+    ) -> Any:
         a = cast(as_operand(a), np.bool_)
         if _is_given(where):
             a = np.where(where, a, np.bool_(neutral))
@@ -105,7 +119,9 @@ def _cumulative_array_api(name: str, first: int) -> Callable[..., Any]:
     """`np.cumulative_sum` and `np.cumulative_prod`."""
     function = _cumulative(name)
 
-    def handler(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False) -> Any:
+    def handler(
+        x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+    ) -> Any:
         x = as_operand(x)
         if axis is None and x.ndim > 1:
             raise ValueError("For arrays which have more than one dimension `axis` argument is required.")
@@ -159,7 +175,9 @@ def var(
     a = as_operand(a)
     result, compute = _mean_dtypes(a, dtype)
     a = cast(a, compute)
-    centre = np.mean(a, axis=axis, keepdims=True, where=True if where is None else where) if mean is None else mean
+    centre = (
+        np.mean(a, axis=axis, keepdims=True, where=True if where is None else where) if mean is None else mean
+    )
     total = np.sum(np.square(a - centre), axis=axis, keepdims=keepdims, where=where)
     removed = ddof if correction is None else correction
     count = _count(a, axis, where, compute, keepdims)
@@ -170,7 +188,9 @@ def std(a: Any, *args: Any, **kwargs: Any) -> Any:
     return np.sqrt(var(a, *args, **kwargs))
 
 
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
     a = as_operand(a)
     if weights is None:
         result = np.mean(a, axis=axis, keepdims=keepdims)

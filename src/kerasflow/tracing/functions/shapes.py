@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.normalize import as_operand, canonical_axes, canonical_axis, cast, newer, promote, unknown_function
+from kerasflow.tracing.normalize import (
+    as_operand,
+    canonical_axes,
+    canonical_axis,
+    cast,
+    newer,
+    promote,
+    unknown_function,
+)
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
 
@@ -28,7 +36,9 @@ def reshape(a: Any, /, shape: Any = None, order: str = "C", *, newshape: Any = N
     if -1 in target:
         known = int(np.prod([n for n in target if n != -1], dtype=np.int64))
         if target.count(-1) > 1 or known == 0 or a.size % known:
-            raise ValueError(f"cannot reshape array of shape {a.shape} (size {a.size}) into shape {tuple(target)}")
+            raise ValueError(
+                f"cannot reshape array of shape {a.shape} (size {a.size}) into shape {tuple(target)}"
+            )
         target[target.index(-1)] = a.size // known
     return a if tuple(target) == a.shape else apply("reshape", a, shape=tuple(target))
 
@@ -88,7 +98,9 @@ def broadcast_arrays(*args: Any, subok: bool = False) -> tuple[Any, ...]:
     return tuple(np.broadcast_to(a, shape) for a in arrays)
 
 
-def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None) -> Any:
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = None
+) -> Any:
     xs = promote([as_operand(a) for a in arrays])
     if dtype is not None:
         xs = [cast(x, dtype) for x in xs]
@@ -103,7 +115,11 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
     xs = [as_operand(a) for a in arrays]
     if len({x.shape for x in xs}) != 1:
         raise ValueError(f"all input arrays must have the same shape, received {[x.shape for x in xs]}")
-    return concatenate([np.expand_dims(x, canonical_axis(axis, x.ndim + 1)) for x in xs], canonical_axis(axis, xs[0].ndim + 1), dtype=dtype)
+    return concatenate(
+        [np.expand_dims(x, canonical_axis(axis, x.ndim + 1)) for x in xs],
+        canonical_axis(axis, xs[0].ndim + 1),
+        dtype=dtype,
+    )
 
 
 def _at_least(ndim: int) -> Callable[[Any], Any]:
@@ -173,7 +189,7 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     return a
 
 
-def tile(A: Any, reps: Any) -> Any:  # noqa: N803
+def tile(A: Any, reps: Any) -> Any:
     a, repeats = as_operand(A), as_shape(reps)
     ndim = max(a.ndim, len(repeats))
     shape = (1,) * (ndim - a.ndim) + a.shape
@@ -296,13 +312,17 @@ FUNCTIONS = {
     np.concatenate: concatenate,
     np.append: lambda arr, values, axis=None: concatenate([as_operand(arr), as_operand(values)], axis),
     np.stack: stack,
-    np.vstack: lambda tup, *, dtype=None, casting=None: concatenate([np.atleast_2d(x) for x in tup], 0, dtype=dtype),
+    np.vstack: lambda tup, *, dtype=None, casting=None: concatenate(
+        [np.atleast_2d(x) for x in tup], 0, dtype=dtype
+    ),
     np.hstack: lambda tup, *, dtype=None, casting=None: concatenate(
         [np.atleast_1d(x) for x in tup], 0 if as_operand(tup[0]).ndim <= 1 else 1, dtype=dtype
     ),
     np.block: block,
     np.dstack: lambda tup: concatenate([np.atleast_3d(x) for x in tup], 2),
-    np.column_stack: lambda tup: concatenate([x[:, None] if x.ndim == 1 else x for x in map(as_operand, tup)], 1),
+    np.column_stack: lambda tup: concatenate(
+        [x[:, None] if x.ndim == 1 else x for x in map(as_operand, tup)], 1
+    ),
     np.atleast_1d: _at_least(1),
     np.atleast_2d: _at_least(2),
     np.atleast_3d: _at_least(3),

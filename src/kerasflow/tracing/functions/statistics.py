@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+# NumPy's own `take` does not look at traced indices into a constant.
+from kerasflow.tracing.functions.indexing import take
 from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, is_weak, unknown_function
 from kerasflow.tracing.trace import apply
 
@@ -46,11 +48,15 @@ def nanpercentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Any:
     return nanquantile(a, q / 100 if is_weak(q) else np.true_divide(as_operand(q), 100), *args, **kwargs)
 
 
-def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
     return _quantile(a, 0.5, axis, "mean", keepdims)
 
 
-def nanmedian(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
     return _quantile(a, 0.5, axis, "mean", keepdims, skip_nan=True)
 
 
@@ -83,7 +89,7 @@ def _quantile(
     def pick(places: Any) -> Any:
         places = cast(places, np.int64)
         if places.ndim == 1:
-            return np.take(ordered, places, axis=-1)
+            return take(ordered, places, axis=-1)
         return np.take_along_axis(ordered, places, axis=-1)
 
     low = np.floor(position)
@@ -149,12 +155,16 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     return np.clip(c / np.expand_dims(deviation, 1) / np.expand_dims(deviation, 0), -1.0, 1.0)
 
 
-def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:  # noqa: N803
+def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     x = as_operand(x)
     count = x.shape[0] if N is None else int(N)
     x = cast(x, np.result_type(x.dtype, np.int64))
     factors = np.concatenate(
-        [np.ones((x.shape[0], 1), x.dtype), np.broadcast_to(np.expand_dims(x, 1), (x.shape[0], max(count - 1, 0)))], axis=1
+        [
+            np.ones((x.shape[0], 1), x.dtype),
+            np.broadcast_to(np.expand_dims(x, 1), (x.shape[0], max(count - 1, 0))),
+        ],
+        axis=1,
     )
     powers = np.cumprod(factors[:, :count], axis=1)
     return powers if increasing else np.flip(powers, 1)
@@ -163,7 +173,11 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:  # noqa: N80
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Central differences inside, one-sided ones at the edges; spacings are numbers."""
     f = as_operand(f)
-    axes = range(f.ndim) if axis is None else [a % f.ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+    axes = (
+        range(f.ndim)
+        if axis is None
+        else [a % f.ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+    )
     spacings = [as_operand(h) for h in varargs] or [np.asarray(1.0)]
     if edge_order != 1 or any(h.ndim for h in spacings):
         raise unknown_function("np.gradient with coordinates or edge_order=2")
@@ -173,7 +187,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     found = []
     for i, a in enumerate(axes):
         if f.shape[a] < 2:
-            raise ValueError("Shape of array too small to calculate a numerical gradient, at least 2 elements are required.")
+            raise ValueError(
+                "Shape of array too small to calculate a numerical gradient, at least 2 elements are required."
+            )
         h = cast(spacings[i if len(spacings) > 1 else 0], f.dtype)
         moved = np.moveaxis(f, a, 0)
         inside = (moved[2:] - moved[:-2]) / (2 * h)
@@ -191,8 +207,8 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     after = np.clip(apply("searchsorted", xp, x, side="right"), 1, max(last, 1))
     before = after - 1
     after = np.minimum(after, last)
-    x0, f0 = np.take(xp, before), np.take(fp, before)
-    slope = (np.take(fp, after) - f0) / np.where(after == before, 1.0, np.take(xp, after) - x0)
+    x0, f0 = take(xp, before), take(fp, before)
+    slope = (take(fp, after) - f0) / np.where(after == before, 1.0, take(xp, after) - x0)
     inside = slope * (x - x0) + f0
     result = np.where(x < xp[0], fp[0] if left is None else left, inside)
     result = np.where(x > xp[last], fp[last] if right is None else right, result)

@@ -1,0 +1,6 @@
+"""The table of NumPy calls stands beside the tests of tracing."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tracing"))

@@ -1,0 +1,64 @@
+"""The gradient of every NumPy function that has one, through `kerasflow.autodiff.grad`, against differences.
+
+The calls are those of `tests/tracing/numpy_calls.py`, in float64, with respect to every real operand in them.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy_calls import CLOSE, EXACT, operands
+
+from kerasflow.testing import check_grads
+
+# One of the calls is the cross product of vectors in the plane.
+pytestmark = pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")
+
+REAL = set("xyvwszcqptd")
+
+# Of the calls, those whose derivative differences cannot find, and why.
+UNSUITABLE = {
+    r"nextafter|spacing": "the neighbouring number: constant offset, no derivative rule by intention",
+    r"round\(.*[1-9]\)|astype|float16|float32|dtype=(int|bool|np\.int32)": "steps as small as the difference's",
+    r"linalg\.norm\(v, 0\)|norm\(x, 0": "counts",
+    r"x - x|s \* 0|x / 0|std\(s\)|log\(np.zeros_like": "no finite derivative",
+    r"floor_divide\(d|(remainder|fmod|mod)\(d|7 // p": "jumps close to the point",
+}
+
+
+def names_in(expression: str) -> list[str]:
+    return sorted(set(re.findall(r"(?<![\w.\"'])[a-z](?![\w\"'=(])", expression)))
+
+
+def suitable(expression: str) -> bool:
+    names = names_in(expression)
+    if not names or not set(names) <= REAL or any(re.search(pattern, expression) for pattern in UNSUITABLE):
+        return False
+    arrays = {name: array.astype(np.float64) for name, array in operands().items() if name in names}
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            results = flat(eval(expression, {"np": np, **arrays}))
+        except (TypeError, ValueError, OverflowError):
+            return False
+    kept = [np.asarray(r) for r in results if getattr(r, "dtype", np.dtype(int)).kind == "f"]
+    return bool(kept) and all(np.isfinite(r).all() for r in kept)
+
+
+def flat(result: Any) -> list[Any]:
+    return [leaf for part in result for leaf in flat(part)] if isinstance(result, (list, tuple)) else [result]
+
+
+@pytest.mark.parametrize("expression", list(filter(suitable, dict.fromkeys(EXACT + CLOSE))))
+def test_gradient(expression: str) -> None:
+    names = names_in(expression)
+    arrays = operands()
+
+    def function(*xs: Any) -> Any:
+        return tuple(flat(eval(expression, {"np": np, **dict(zip(names, xs, strict=True))})))
+
+    check_grads(function, [arrays[name].astype(np.float64) for name in names], order=1)

@@ -1,0 +1,117 @@
+"""Every optimizer with its options, every learning-rate schedule: 20 steps of a small network."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from parity_case import Case, Results, classes, normal, options, public_classes, train
+
+STEPS, BATCH = 20, 16
+
+# What the base class offers, in every optimizer.
+COMMON: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "clipnorm": {"clipnorm": 0.05},
+    "weight_decay": {"weight_decay": 0.1},
+    "ema": {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 7},
+    "accumulation": {"gradient_accumulation_steps": 3},
+}
+# What need not be tried with each of them.
+ADAM: dict[str, dict[str, Any]] = {
+    "clipvalue": {"clipvalue": 0.01},
+    "global_clipnorm": {"global_clipnorm": 0.05},
+    "loss_scale_factor": {"loss_scale_factor": 8.0},
+    "ema without overwriting": {"use_ema": True, "ema_momentum": 0.8},
+    "accumulation, ema, clipnorm, decay": {
+        "gradient_accumulation_steps": 4,
+        "use_ema": True,
+        "ema_overwrite_frequency": 3,
+        "clipnorm": 0.1,
+        "weight_decay": 0.02,
+    },
+    "amsgrad": {"amsgrad": True},
+}
+OWN: dict[str, dict[str, dict[str, Any]]] = {
+    "SGD": {"momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9, "nesterov": True}},
+    "RMSprop": {
+        "centered": {"centered": True},
+        "momentum": {"momentum": 0.9},
+        "centered, momentum": {"centered": True, "momentum": 0.9},
+    },
+    "Adam": ADAM,
+    "AdamW": {"amsgrad": {"amsgrad": True}},
+    "Ftrl": {"regularized": {"l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02}},
+    "Adafactor": {"not relative": {"relative_step": False, "beta_2_decay": -0.6}},
+    "Muon": {"no nesterov": {"nesterov": False}},
+    "ScheduleFreeAdamW": {"warmup": {"warmup_steps": 5}},
+}
+WRAPPERS = {"LossScaleOptimizer", "MultiOptimizer"}
+
+SCHEDULES: dict[str, tuple[Any, ...]] = {
+    "CosineDecay": (0.1, 15, 0.1, None, 0.2, 4),
+    "CosineDecayRestarts": (0.1, 6),
+    "ExponentialDecay": (0.1, 5, 0.5, True),
+    "InverseTimeDecay": (0.1, 4, 0.5),
+    "PiecewiseConstantDecay": ([5, 12], [0.1, 0.05, 0.01]),
+    "PolynomialDecay": (0.1, 8, 0.001, 2.0, True),
+}
+
+
+def network(**layer: Any) -> Any:
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input((10,)),
+            layers.Dense(24, activation="tanh", name="first", **layer),
+            layers.Dense(24, activation="relu", name="second", **layer),
+            layers.Dense(5, name="last", **layer),
+        ]
+    )
+
+
+def fit(optimizer: Any, scale: float = 1.0) -> Results:
+    model = network()
+    model.compile(
+        optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False, metrics=["accuracy"]
+    )
+    n = STEPS * BATCH
+    return train(model, normal(n, 10) * scale, classes(n, 5), BATCH)
+
+
+def case(what: str, make: Callable[[], Any], covers: str = "", tolerance: float = 1e-4, **kwargs: Any) -> Case:
+    return Case(f"optimizer/{what}", lambda: fit(make(), **kwargs), tolerance, covers)
+
+
+def loss_scale(**kwargs: Any) -> Any:
+    return keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(0.01), **kwargs)
+
+
+def multi() -> Any:
+    o = keras.optimizers
+    chosen = o.OptimizerMap(o.SGD(0.05, momentum=0.9), {"first/.*": o.Adam(0.01), "last/kernel": o.RMSprop(0.005)})
+    return o.MultiOptimizer(chosen)
+
+
+def cases() -> list[Case]:
+    found = []
+    for name, cls in public_classes(keras.optimizers, keras.optimizers.Optimizer).items():
+        if name in WRAPPERS:
+            continue
+        for option, kwargs in (COMMON | OWN.get(name, {})).items():
+            if kwargs != options(cls, **kwargs):
+                continue
+            make = lambda cls=cls, kwargs=kwargs: cls(learning_rate=0.02, **kwargs)
+            found.append(case(f"{name} {option}", make, name))
+    found += [
+        # Scales that overflow at first, that stay, and that grow.
+        case("LossScaleOptimizer", lambda: loss_scale(initial_scale=1024.0), "LossScaleOptimizer"),
+        case("LossScaleOptimizer growing", lambda: loss_scale(initial_scale=4.0, dynamic_growth_steps=4)),
+        case("LossScaleOptimizer overflowing", lambda: loss_scale(initial_scale=2.0**127), scale=100.0),
+    ]
+    if hasattr(keras.optimizers, "MultiOptimizer"):
+        found.append(case("MultiOptimizer", multi, "MultiOptimizer"))
+    schedules = keras.optimizers.schedules
+    for name, cls in public_classes(schedules, schedules.LearningRateSchedule).items():
+        make = lambda cls=cls, args=SCHEDULES[name]: keras.optimizers.SGD(cls(*args), momentum=0.5)
+        found.append(case(f"schedule {name}", make, name))
+    return found

@@ -22,16 +22,24 @@ from kerasflow_numpy.storage import plan_storage
 
 
 class NumpyBackend:
-    """Runs programs with NumPy alone (and SciPy for its special functions)."""
+    """Runs programs with NumPy alone (and SciPy for its special functions).
+
+    Args:
+        poison: for tests: fill every block of the workspace with 0xFF bytes (NaN, -1) before its first and after
+            its last use, so that any use of memory that is not alive shows.
+    """
 
     name = "numpy"
     primitives = SUPPORTED
+
+    def __init__(self, poison: bool = False) -> None:
+        self.poison = poison
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""
         graph = prepare(graph)
         plan = plan_storage(graph, find_groups(graph))
-        code = generate(graph, plan, self.compile)
+        code = generate(graph, plan, self.compile, self.poison)
         writes = any(a is not b for a, b in zip(graph.state_inputs, graph.state_outputs, strict=True))
         return NumpyProgram(code, plan.workspace, writes)
 

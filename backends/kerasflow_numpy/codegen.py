@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +62,16 @@ class Code:
 class Generator:
     """Generates the code of one planned graph."""
 
-    def __init__(self, graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any]) -> None:
+    def __init__(
+        self, graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any], poison: bool = False
+    ) -> None:
+        self.poison = poison
         self.graph = graph
         self.plan = plan
         self.compile_branch = compile_branch
         self.lines: list[str] = []
         self.code = Code("", [s for s in plan.storages if s.kind in STATIC])
-        self.taken: set[str] = {"np", "kernels", "scipy", "step"}
+        self.taken: set[str] = {"np", "kernels", "scipy", "step", "make", "NAMES"}
         self.derived: dict[tuple[str, str], str] = {}
         self.scope: str | None = None
         self._name_storages()
@@ -77,7 +81,8 @@ class Generator:
     def unique(self, wanted: str) -> str:
         """A valid Python name that is not taken yet."""
         name = re.sub(r"\W+", "_", wanted).strip("_") or "v"
-        if name[0].isdigit() or keyword.iskeyword(name):
+        # Functions are bound as `np_add`: arrays must not be called so.
+        if name[0].isdigit() or keyword.iskeyword(name) or name.startswith(("np_", "kernels_", "scipy_")):
             name = f"v_{name}"
         candidate, i = name, 1
         while candidate in self.taken:
@@ -129,10 +134,12 @@ class Generator:
         return self.derived[key]
 
     def operand(self, value: Value, node: Node) -> str:
-        """An expression for an operand: a literal for a scalar constant, else a name."""
+        """An expression for an operand: a literal for a scalar constant where that is as good, else a name."""
         if isinstance(value, Constant) and value.array.ndim == 0 and value.array.dtype.type in _LITERALS:
             beside = [v for v in node.inputs if not isinstance(v, Constant)]
-            if any(v.aval.dtype == value.aval.dtype for v in beside) or node.primitive.name in ("where", "pad", "setitem"):
+            if node.primitive.name in ("where", "pad", "setitem") or (
+                node.primitive.elementwise and any(v.aval.dtype == value.aval.dtype for v in beside)
+            ):
                 return _literal(value.array)
         place = self.plan.places.get(value)
         if place is None:
@@ -146,18 +153,34 @@ class Generator:
     # -- code -----------------------------------------------------------------------------------------------
 
     def run(self) -> Code:
-        for item in self.plan.items:
+        begins, ends = self._lifetimes() if self.poison else ({}, {})
+        for position, item in enumerate(self.plan.items):
+            self._poison(begins.get(position, ()))
             if isinstance(item, Group):
                 self._group(item)
             else:
                 self._node(item)
+            self._poison(ends.get(position, ()))
+        results = self._results()
         self._state_copies()
-        results = [self._result(v) for v in self.graph.outputs]
         self.lines.append(f"return [{', '.join(results)}]")
         inputs = [self.name(self.plan.places[v]) for v in self.graph.inputs]
         body = "\n".join(f"    {line}" for line in self.lines)
         self.code.source = f"def step({', '.join(inputs)}):\n{body}\n"
         return self.code
+
+    def _lifetimes(self) -> tuple[dict[int, list[Storage]], dict[int, list[Storage]]]:
+        """The blocks of the workspace that are used from, and to, each position of the schedule."""
+        begins: dict[int, list[Storage]] = defaultdict(list)
+        ends: dict[int, list[Storage]] = defaultdict(list)
+        for storage in self.plan.storages:
+            if storage.kind == WORK:
+                begins[storage.first].append(storage)
+                ends[storage.last].append(storage)
+        return begins, ends
+
+    def _poison(self, storages: Iterable[Storage]) -> None:
+        self.lines.extend(f"kernels.poison({storage.name})" for storage in storages)
 
     def _comment(self, scope: str) -> None:
         if scope != self.scope:
@@ -178,6 +201,7 @@ class Generator:
         if place.storage.kind == FRESH:
             aval = place.storage.aval
             self.lines.append(f"{place.storage.name} = np.empty({aval.shape}, {self._dtype(aval.dtype)})")
+            self._poison([place.storage] if self.poison else [])
         out = self.name(place)
         lines = LOWERINGS[node.primitive.name](self._call(node, args, out, place.storage.kind))
         if lines:
@@ -217,7 +241,7 @@ class Generator:
             else:
                 place = self.plan.places[value]
                 source = self.name(place)
-                if place.storage.kind in (STATE, LOCAL):
+                if place.storage.kind == STATE:
                     aside = self.unique("aside")
                     self.lines.append(f"{aside} = {source}.copy()")
                     source = aside
@@ -226,14 +250,26 @@ class Generator:
             self._comment("new state")
             self.lines.extend(pending)
 
-    def _result(self, value: Value) -> str:
-        """An expression for a result; one that nobody else holds."""
-        if isinstance(value, Constant):
-            return f"{self.operand(value, _NO_NODE)}.copy()"
-        place = self.plan.places[value]
-        name = self.name(place)
-        fresh = place.storage.kind in (FRESH, LOCAL) and place.source is None
-        return name if fresh and self.graph.outputs.count(value) == 1 else f"{name}.copy()"
+    def _results(self) -> list[str]:
+        """Expressions for the results, each an array that nobody else holds."""
+        counts = Counter(self.graph.outputs)
+        copied = {self.plan.places[self.graph.state_inputs[i]].storage for i, _ in self.plan.copies}
+        results = []
+        for value in self.graph.outputs:
+            if isinstance(value, Constant):
+                results.append(f"{self.operand(value, _NO_NODE)}.copy()")
+                continue
+            place = self.plan.places[value]
+            name = self.name(place)
+            if place.storage.kind in (FRESH, LOCAL) and place.source is None and counts[value] == 1:
+                results.append(name)
+            elif place.storage in copied:
+                # What the state is now, before it is changed at the end of the call.
+                results.append(self.unique("result"))
+                self.lines.append(f"{results[-1]} = {name}.copy()")
+            else:
+                results.append(f"{name}.copy()")
+        return results
 
     # -- fused updates --------------------------------------------------------------------------------------
 
@@ -252,14 +288,13 @@ class Generator:
         where: dict[tuple[str, int], str] = {("leaf", k): name for k, name in enumerate(leaves)}
         body: list[str] = []
         late: list[str] = []
-        states = {storage.name for storages in arenas for storage in storages if storage.kind == STATE}
         temporary: set[str] = set()
         for j, operation in enumerate(group.operations):
             node = operation.node
             dtype = node.outputs[0].aval.dtype
             args = []
             for (kind, operand), value in zip(operation.operands, node.inputs, strict=True):
-                args.append(self.operand(value, node) if kind == "scalar" else where[kind, operand])
+                args.append(self._scalar(value, node) if kind == "scalar" else where[kind, operand])
             # A temporary array that is read here for the last time can take the result.
             for kind, operand in dict.fromkeys(o for o in operation.operands if o[0] == "node"):
                 name = where[kind, operand]
@@ -270,7 +305,7 @@ class Generator:
             out = None
             if j in state_leaf:
                 k = state_leaf[j]
-                if last_read.get(("leaf", k), -1) <= j and self._last_outside(member.leaves[k], group):
+                if last_read.get(("leaf", k), -1) <= j:
                     out = leaves[k]
                 else:
                     out = self._scratch(dtype, scratch)
@@ -284,7 +319,8 @@ class Generator:
             where["node", j] = out
             call = Call(node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x, self.compile_branch)
             body.extend(LOWERINGS[node.primitive.name](call))
-        del states
+        if self.poison:
+            body[:0] = [f"kernels.poison({n})" for n, _ in scratch]
         name = self.unique("chunks")
         variables = leaves + [n for n, _ in scratch]
         self.code.chunks.append(Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size))
@@ -293,31 +329,18 @@ class Generator:
         self.lines.append(f"for {', '.join(variables)} in {name}:  # {group.size} elements: {shapes}")
         self.lines.extend(f"    {line}" for line in body + late)
 
+    def _scalar(self, value: Value, node: Node) -> str:
+        """An expression for a scalar beside flat arrays."""
+        name = self.operand(value, node)
+        if value.aval.ndim == 0:
+            return name
+        place = self.plan.places[value]
+        return self.derive(name, f"{name}.reshape(())", place.storage.kind in STATIC)
+
     def _scratch(self, dtype: np.dtype[Any], scratch: list[tuple[str, np.dtype[Any]]]) -> str:
         name = self.unique(f"s{len(scratch)}")
         scratch.append((name, dtype))
         return name
-
-    def _last_outside(self, leaf: Value, group: Group) -> bool:
-        """Whether nobody but the group reads an old state after it begins."""
-        position = self.plan.items.index(group)
-        inside = group.nodes
-        for item in self.plan.items[position + 1 :]:
-            nodes = item.nodes if isinstance(item, Group) else [item]
-            for node in nodes:
-                if node not in inside and any(self._reads(v, leaf) for v in node.inputs):
-                    return False
-        return not any(self._reads(v, leaf) for v in self.graph.results)
-
-    def _reads(self, value: Value, leaf: Value) -> bool:
-        """Whether a value is the leaf, or a view of it."""
-        place = self.plan.places.get(value)
-        target = self.plan.places[leaf]
-        while place is not None:
-            if place is target:
-                return True
-            place = place.source
-        return False
 
 
 class _NoNode:
@@ -343,10 +366,11 @@ def _short(storages: list[Storage]) -> str:
     return f"{first.name}s" if first.kind != WORK else f"g_{first.name}"
 
 
-def generate(graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any]) -> Code:
+def generate(graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any], poison: bool = False) -> Code:
     """The code of a planned graph.
 
     Args:
         compile_branch: compiles a sub-graph to a program `program(state, inputs) -> (outputs, new_state)`.
+        poison: spoil each block of the workspace before its first and after its last use.
     """
-    return Generator(graph, plan, compile_branch).run()
+    return Generator(graph, plan, compile_branch, poison).run()

@@ -28,7 +28,7 @@ class Operation:
     operands: list[Operand]
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """The update of one variable (with its moments): a connected piece of the graph."""
 
@@ -37,7 +37,7 @@ class Member:
     states: list[tuple[int, int]]  # (node number, index among the graph's state)
 
 
-@dataclass
+@dataclass(eq=False)
 class Group:
     """Members with the same formula.
 
@@ -77,18 +77,35 @@ def find_groups(graph: Graph) -> list[Group]:
             key, member, operations = described
             by_formula[key].append((member, operations))
     groups = []
+    taken = set(graph.inputs)  # A leaf can be in one flat array only, and an input is where it is.
     for entries in by_formula.values():
-        members = [member for member, _ in entries]
-        operations = entries[0][1]
-        if sum(m.leaves[0].aval.size for m in members) < MIN_ELEMENTS and len(members) == 1:
+        chosen = []
+        for member, operations in entries:
+            if taken.isdisjoint(member.leaves):
+                taken.update(member.leaves)
+                chosen.append((member, operations))
+        if not chosen or (len(chosen) == 1 and chosen[0][0].leaves[0].aval.size < MIN_ELEMENTS):
             continue
-        members.sort(key=lambda m: -m.leaves[0].aval.size)
-        if len({leaf for m in members for leaf in m.leaves}) != sum(len(m.leaves) for m in members):
-            continue
-        group = Group(members, operations, _last_input(members, operations, index))
-        if _can_run(group, used_by, index):
-            groups.append(group)
-    return sorted(groups, key=lambda g: g.after)
+        chosen.sort(key=lambda entry: -entry[0].leaves[0].aval.size)
+        members, operations = [member for member, _ in chosen], chosen[0][1]
+        groups.append(Group(members, operations, _last_input(members, operations, index)))
+    groups.sort(key=lambda g: g.after)
+    while (wrong := _out_of_order(graph, groups, used_by)) is not None:
+        groups.remove(wrong)
+    return groups
+
+
+def schedule(graph: Graph, groups: list[Group]) -> list[Node | Group]:
+    """The nodes in order, each group as soon as all that it needs is there."""
+    grouped = {node for group in groups for node in group.nodes}
+    waiting = list(reversed(groups))
+    items: list[Node | Group] = []
+    for i, node in enumerate([None, *graph.nodes], start=-1):
+        if node is not None and node not in grouped:
+            items.append(node)
+        while waiting and waiting[-1].after <= i:
+            items.append(waiting.pop())
+    return items
 
 
 def _components(
@@ -190,14 +207,33 @@ def _last_input(members: list[Member], operations: list[Operation], index: dict[
     return max((index[v.node] for v in values if v.node is not None), default=-1)
 
 
-def _can_run(group: Group, used_by: dict[Value, list[Node]], index: dict[Node, int]) -> bool:
-    """Whether everything that needs the group's results comes after all that the group waits for.
+def _out_of_order(graph: Graph, groups: list[Group], used_by: dict[Value, list[Node]]) -> Group | None:
+    """A group that would run before what it needs, after what needs it, or before a reader of a state that it writes."""
+    time: dict[Node, int] = {}
+    for i, item in enumerate(schedule(graph, groups)):
+        for node in item.nodes if isinstance(item, Group) else (item,):
+            time[node] = i
+    results = set(graph.results)
+    for group in groups:
+        own = group.nodes
+        now = time[group.members[0].nodes[0]]
+        for node in own:
+            if any(v.node is not None and v.node not in own and time[v.node] >= now for v in node.inputs):
+                return group
+            if any(user not in own and time[user] <= now for user in used_by.get(node.outputs[0], ())):
+                return group
+        for member in group.members:
+            for _, i in member.states:
+                for value in _with_views(graph.state_inputs[i], used_by):
+                    late = any(user not in own and time[user] >= now for user in used_by.get(value, ()))
+                    if late or value in results:
+                        return group
+    return None
 
-    And everything that reads the old state that the group overwrites comes before.
-    """
-    own = group.nodes
-    for member in group.members:
-        for node in member.nodes:
-            if any(user not in own and index[user] <= group.after for user in used_by[node.outputs[0]]):
-                return False
-    return True
+
+def _with_views(value: Value, used_by: dict[Value, list[Node]]) -> list[Value]:
+    """The value, and the values that can be views of it."""
+    found = [value]
+    for v in found:
+        found.extend(out for user in used_by.get(v, ()) if user.primitive.view for out in user.outputs)
+    return found

@@ -12,6 +12,11 @@ from kerasflow.primitives.random import philox
 Array = np.ndarray[Any, Any]
 
 
+def poison(array: Array) -> None:
+    """Fill an array with 0xFF bytes: NaN in floating-point dtypes."""
+    array.reshape(-1).view(np.uint8).fill(0xFF)
+
+
 def random_bits(seed: Array, out: Array) -> None:
     """Fill `out` (contiguous, unsigned) with the Philox stream of a seed; see `kerasflow.primitives.random`."""
     words = -(-out.nbytes // 8)
@@ -37,6 +42,7 @@ def add_rows(out: Array, updates: Array, index: Array) -> None:
     flat = index.reshape(-1)
     if flat.min() < -len(out) or flat.max() >= len(out):
         raise IndexError(f"index {flat.min()} to {flat.max()} is out of bounds for axis 0 with size {len(out)}")
+    flat = np.where(flat < 0, flat + len(out), flat)  # Otherwise one row would have two numbers.
     rows = np.broadcast_to(updates, index.shape + out.shape[1:]).reshape(flat.size, -1)
     order = np.argsort(flat, kind="stable")
     ordered = flat[order]

@@ -56,6 +56,9 @@ class _Rewriter:
         for node in self.graph.nodes:
             self.scope = node.scope
             inputs = tuple(self.env.get(v, v) for v in node.inputs)
+            if node.primitive.name == "custom_vjp":  # Its derivative has been taken.
+                self.env.update(zip(node.outputs, inputs[-len(node.outputs) :], strict=True))
+                continue
             rewrite = _REWRITES.get(node.primitive.name)
             result = rewrite(self, node, inputs) if rewrite else None
             if result is not None:
@@ -77,7 +80,8 @@ class _Rewriter:
 
 
 def _is_zero(value: Value) -> bool:
-    return isinstance(value, Constant) and value.array.size == 1 and bool(value.array.item() == 0)
+    """Whether the value is a scalar of zero bits (not -0)."""
+    return isinstance(value, Constant) and value.array.size == 1 and not any(value.array.tobytes())
 
 
 def _where(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
@@ -85,7 +89,7 @@ def _where(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value 
     condition, x, y = inputs
     aval = node.outputs[0].aval
     word = _WORDS.get(aval.dtype.itemsize)
-    if word is None or aval.dtype.kind == "c" or aval.size < 64:
+    if word is None or aval.dtype.kind == "c" or aval.size < 64 or condition.aval.dtype != bool:
         return None
     if _is_zero(y) and x.aval.shape == aval.shape:
         return rewriter.emit(mask_bits, x, rewriter.mask(condition, word))
@@ -98,6 +102,8 @@ def _where(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value 
 def _einsum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     """A product of two operands over distinct letters as a matrix product."""
     terms, output = split_subscripts(node.params["subscripts"])
+    if len({v.aval.dtype for v in inputs}) != 1:
+        return None
     if len(terms) != 2 or any(len(set(t)) != len(t) for t in terms):
         return None
     a, b = terms

@@ -43,6 +43,8 @@ class Context:
 
     def bind(self, state: Sequence[Array]) -> None:
         """Bind to state arrays; those of a fused update are moved together if they are not yet."""
+        self.step = None
+        self.step = None
         self.state = list(state)
         for chunks in self.code.chunks:
             for _, storages in chunks.arenas:
@@ -139,7 +141,8 @@ class NumpyProgram:
         functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.source)})
         bound = [s.name for s in code.storages] + [v[0] for v in code.views] + [c.name for c in code.chunks]
         names = [*functions, *bound, *code.objects]
-        used = [n for n in dict.fromkeys(names) if re.search(rf"\b{re.escape(n)}\b", text)]
+        words = set(re.findall(r"\w+", text))
+        used = [n for n in dict.fromkeys(names) if n in words]
         body = "".join(f"    {line}\n" for line in text.splitlines())
         whole = f"NAMES = {used!r}\ndef make({', '.join(used)}):\n{body}    return step\n"
         self.compiled = compile(whole, "<kerasflow program>", "exec")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, evaluate_node
-from kerasflow_numpy.fusion import Group
+from kerasflow_numpy.fusion import Group, schedule
 
 ALIGNMENT = 64
 Item = Node | Group
@@ -73,7 +73,6 @@ class Plan:
         storages: all of them. workspace: bytes needed.
         copies: `(state index, value)` pairs to copy at the end of a call.
         arenas: for each group and each of its leaves the storages that lie one behind the other.
-        scratch: for each group the dtypes of the temporary arrays of its update.
     """
 
     items: list[Item]
@@ -82,24 +81,6 @@ class Plan:
     workspace: int = 0
     copies: list[tuple[int, Value]] = field(default_factory=list)
     arenas: dict[int, list[list[Storage]]] = field(default_factory=dict)
-
-
-def schedule(graph: Graph, groups: list[Group]) -> list[Item]:
-    """The nodes in order, each group as soon as all that it needs is there."""
-    grouped = {node for group in groups for node in group.nodes}
-    waiting = list(groups)
-    items: list[Item] = []
-
-    def release(position: int) -> None:
-        while waiting and waiting[0].after <= position:
-            items.append(waiting.pop(0))
-
-    release(-1)
-    for i, node in enumerate(graph.nodes):
-        if node not in grouped:
-            items.append(node)
-        release(i)
-    return items
 
 
 class Planner:
@@ -113,6 +94,7 @@ class Planner:
         self.reads: dict[Value, list[int]] = {}
         self.reserved: dict[Value, Storage] = {}
         self.state_target: dict[Value, int] = {}
+        self.outputs = set(graph.outputs)
         self._find_lifetimes()
         self._place_arguments()
         self._reserve_arenas()
@@ -243,12 +225,12 @@ class Planner:
             return self.reserved[value]
         if node.primitive.multiple_results:
             return self._storage(LOCAL, aval, first=position)
-        if value in self.graph.outputs:
+        if value in self.outputs:
             return self._storage(FRESH, aval, first=position)
         operands = [] if not node.primitive.elementwise else [v for v in node.inputs if not isinstance(v, Constant)]
         if value in self.state_target:
             storage = self.plan.places[self.graph.state_inputs[self.state_target[value]]].storage
-            if self._can_overwrite(storage, node, value, position, operands):
+            if self._can_overwrite(storage, node, position):
                 return storage
         for v in operands:
             place = self.plan.places[v]
@@ -257,7 +239,7 @@ class Planner:
                 storage.kind == WORK
                 and storage.last == position
                 and place.source is None
-                and storage not in self.reserved.values()
+                and v not in self.reserved
                 and v.aval == aval
                 and storage.aval == aval
                 and not self._read_otherwise(storage, v, node)
@@ -265,15 +247,13 @@ class Planner:
                 return storage
         return self._storage(WORK, aval, first=position)
 
-    def _can_overwrite(
-        self, storage: Storage, node: Node, value: Value, position: int, operands: list[Value]
-    ) -> bool:
+    def _can_overwrite(self, storage: Storage, node: Node, position: int) -> bool:
         """Whether the old state is not read after the node, nor by it other than element by element."""
         if storage.last > position:
             return False
         if storage.last < position:
             return all(self.place(v).storage is not storage for v in node.inputs)
-        old = next(v for v in self.graph.state_inputs if self.plan.places[v].storage is storage)
+        old = self.graph.state_inputs[storage.index]
         return node.primitive.elementwise and not self._read_otherwise(storage, old, node)
 
     def _read_otherwise(self, storage: Storage, value: Value, node: Node) -> bool:

@@ -1,6 +1,6 @@
 """The gradient of every NumPy function that has one, through `kerasflow.autodiff.grad`, against differences.
 
-The calls are those of `tests/tracing/numpy_calls.py`, in float64, with respect to every real operand in them.
+The calls are those of `tests/tracing/numpy_calls`, in float64, with respect to every real operand in them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def suitable(expression: str) -> bool:
         warnings.simplefilter("ignore")
         try:
             results = flat(eval(expression, {"np": np, **arrays}))
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, AttributeError):
             return False
     kept = [np.asarray(r) for r in results if getattr(r, "dtype", np.dtype(int)).kind == "f"]
     return bool(kept) and all(np.isfinite(r).all() for r in kept)

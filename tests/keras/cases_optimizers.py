@@ -8,28 +8,27 @@ from parity_case import Case, Results, classes, normal, options, public_classes,
 
 STEPS, BATCH = 20, 16
 
-# What the base class offers, in every optimizer.
+# Each optimizer alone, and with what the base class offers; Adam with each option on its own.
 COMMON: dict[str, dict[str, Any]] = {
     "plain": {},
-    "clipnorm": {"clipnorm": 0.05},
-    "weight_decay": {"weight_decay": 0.1},
-    "ema": {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 7},
-    "accumulation": {"gradient_accumulation_steps": 3},
-}
-# What need not be tried with each of them.
-ADAM: dict[str, dict[str, Any]] = {
-    "clipvalue": {"clipvalue": 0.01},
-    "global_clipnorm": {"global_clipnorm": 0.05},
-    "loss_scale_factor": {"loss_scale_factor": 8.0},
-    "ema without overwriting": {"use_ema": True, "ema_momentum": 0.8},
-    "accumulation, ema, clipnorm, decay": {
-        "gradient_accumulation_steps": 4,
-        "use_ema": True,
-        "ema_overwrite_frequency": 3,
+    "with options": {
         "clipnorm": 0.1,
         "weight_decay": 0.02,
+        "use_ema": True,
+        "ema_overwrite_frequency": 3,
+        "gradient_accumulation_steps": 3,
     },
+}
+ADAM: dict[str, dict[str, Any]] = {
     "amsgrad": {"amsgrad": True},
+    "clipnorm": {"clipnorm": 0.05},
+    "clipvalue": {"clipvalue": 0.01},
+    "global_clipnorm": {"global_clipnorm": 0.05},
+    "weight_decay": {"weight_decay": 0.1},
+    "ema": {"use_ema": True, "ema_momentum": 0.8},
+    "ema, overwriting": {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 7},
+    "accumulation": {"gradient_accumulation_steps": 3},
+    "loss_scale_factor": {"loss_scale_factor": 8.0},
 }
 OWN: dict[str, dict[str, dict[str, Any]]] = {
     "SGD": {"momentum": {"momentum": 0.9}, "nesterov": {"momentum": 0.9, "nesterov": True}},
@@ -43,9 +42,10 @@ OWN: dict[str, dict[str, dict[str, Any]]] = {
     "Ftrl": {"regularized": {"l1_regularization_strength": 0.01, "l2_regularization_strength": 0.02}},
     "Adafactor": {"not relative": {"relative_step": False, "beta_2_decay": -0.6}},
     "Muon": {"no nesterov": {"nesterov": False}},
-    "ScheduleFreeAdamW": {"warmup": {"warmup_steps": 5}},
 }
-WRAPPERS = {"LossScaleOptimizer", "MultiOptimizer"}
+# Wrappers have cases of their own. Stock Keras on TensorFlow does not run ScheduleFreeAdamW as written: what the update
+# keeps as `momentum_old` is the variable itself, which it then changes. See test_formulas.py.
+APART = {"LossScaleOptimizer", "MultiOptimizer", "ScheduleFreeAdamW"}
 
 SCHEDULES: dict[str, tuple[Any, ...]] = {
     "CosineDecay": (0.1, 15, 0.1, None, 0.2, 4),
@@ -63,7 +63,6 @@ def network(**layer: Any) -> Any:
         [
             layers.Input((10,)),
             layers.Dense(24, activation="tanh", name="first", **layer),
-            layers.Dense(24, activation="relu", name="second", **layer),
             layers.Dense(5, name="last", **layer),
         ]
     )
@@ -72,7 +71,7 @@ def network(**layer: Any) -> Any:
 def fit(optimizer: Any, scale: float = 1.0) -> Results:
     model = network()
     model.compile(
-        optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False, metrics=["accuracy"]
+        optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False
     )
     n = STEPS * BATCH
     return train(model, normal(n, 10) * scale, classes(n, 5), BATCH)
@@ -95,7 +94,7 @@ def multi() -> Any:
 def cases() -> list[Case]:
     found = []
     for name, cls in public_classes(keras.optimizers, keras.optimizers.Optimizer).items():
-        if name in WRAPPERS:
+        if name in APART:
             continue
         for option, kwargs in (COMMON | OWN.get(name, {})).items():
             if kwargs != options(cls, **kwargs):

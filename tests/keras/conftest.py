@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,26 @@ from checked import checked_programs
 HERE = Path(__file__).parent
 DIFFERENCES = pytest.StashKey[dict[str, float]]()
 
-Reference = dict[str, dict[str, tuple[np.ndarray, str]]]
+
+class Reference:
+    """The reference program at work, one case after the other, while the tests compute theirs."""
+
+    def __init__(self, names: list[str], folder: Path) -> None:
+        self.names, self.folder, self.log = names, folder, folder / "log.txt"
+        (folder / "request.json").write_text(json.dumps(names))
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
+        command = [sys.executable, str(HERE / "reference.py"), str(folder / "request.json"), str(folder)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    def results(self, name: str) -> dict[str, tuple[np.ndarray, str]]:
+        """The arrays of a case, each with its dtype's name; waits for them."""
+        path = self.folder / f"{self.names.index(name)}.npz"
+        while not path.exists() and self.process.poll() is None:
+            time.sleep(0.02)
+        assert path.exists(), f"the reference program failed:\n{self.log.read_text()[-5000:]}"
+        with np.load(path) as stored:
+            return {key.partition("|")[0]: (stored[key], key.partition("|")[2]) for key in stored.files}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,27 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    """For each case that this session tests: its arrays, each with its dtype's name, by name."""
+def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    """Stock Keras on TensorFlow, running all the cases that this session tests."""
     if importlib.util.find_spec("tensorflow") is None:
         pytest.skip("the reference, TensorFlow, is not installed")
     params = [getattr(item, "callspec", None) for item in request.session.items]
     names = [p.params["case"].name for p in params if p is not None and "case" in p.params]
-    folder = tmp_path_factory.mktemp("reference")
-    asked, results = folder / "request.json", folder / "results.npz"
-    asked.write_text(json.dumps(names))
-    environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-    command = [sys.executable, str(HERE / "reference.py"), str(asked), str(results)]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert process.returncode == 0, process.stderr[-10000:]
-    found: Reference = {name: {} for name in names}
-    with np.load(results) as stored:
-        assert str(stored["engine"]).startswith("tensorflow")
-        for key in stored.files:
-            if key != "engine":
-                case, name, dtype = key.split("|")
-                found[case][name] = stored[key], dtype
-    return found
+    running = Reference(names, tmp_path_factory.mktemp("reference"))
+    yield running
+    running.process.kill()
+    running.process.wait()
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Runs cases under the Keras that it finds and stores the results.
 
-    python reference.py REQUEST.json RESULTS.npz
+    python reference.py REQUEST.json FOLDER
 
-The request lists the names of the cases. This is how the tests get the numbers of stock Keras on TensorFlow:
+The request lists the names of the cases; the results of number i become FOLDER/i.npz. This is how the tests get the numbers of stock Keras on TensorFlow:
 kerasflow is never imported here.
 """
 
@@ -18,9 +18,10 @@ import numpy as np
 
 def all_cases() -> dict[str, Any]:
     """Every case of every table by name."""
+    import cases_losses
     import cases_optimizers
 
-    tables = [cases_optimizers]
+    tables = [cases_optimizers, cases_losses]
     found = [case for table in tables for case in table.cases()]
     by_name = {case.name: case for case in found}
     assert len(by_name) == len(found), "two cases have the same name"
@@ -32,7 +33,6 @@ def run(case: Any) -> dict[str, np.ndarray]:
     import keras
 
     keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
     policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
     try:
         return {name: np.asarray(value) for name, value in case.run().items()}
@@ -41,29 +41,28 @@ def run(case: Any) -> dict[str, np.ndarray]:
         keras.config.set_dtype_policy(policy)
 
 
-def main(request: str, results: str) -> None:
+def main(request: str, folder: str) -> None:
     import keras
 
     assert "kerasflow" not in sys.modules
+    assert keras.backend.backend() == "tensorflow"
     with open(request) as file:
         names = json.load(file)
     known = all_cases()
-    found: dict[str, np.ndarray] = {"engine": np.array(f"{keras.backend.backend()}, Keras {keras.__version__}")}
-    failures = []
-    for name in names:
-        try:
-            with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+    for number, name in enumerate(names):
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
                 arrays = run(known[name])
-        except Exception as error:
-            failures.append(f"{name}: {type(error).__name__}: {error}")
-            continue
-        for key, array in arrays.items():
-            # npz has no bfloat16; the dtype's name goes along.
-            found[f"{name}|{key}|{array.dtype.name}"] = array.astype("float32") if array.dtype.kind == "V" else array
-    if failures:
-        sys.exit("The reference failed.\n" + "\n".join(failures))
-    np.savez(results, **found)
+            except Exception as error:
+                raise RuntimeError(f"the reference fails in {name}") from error
+        # npz has no bfloat16; the dtype's name goes along.
+        stored = {
+            f"{key}|{array.dtype.name}": array.astype("float32") if array.dtype.kind == "V" else array
+            for key, array in arrays.items()
+        }
+        np.savez(f"{folder}/unfinished.npz", **stored)
+        os.replace(f"{folder}/unfinished.npz", f"{folder}/{number}.npz")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def test_parity(case: Case, reference: Reference, pytestconfig: pytest.Config) -
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ours: dict[str, Any] = run(case)
-    expected = reference[case.name]
+    expected = reference.results(case.name)
     assert list(ours) == list(expected)
     found = {}
     for name, (theirs, dtype) in expected.items():

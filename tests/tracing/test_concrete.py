@@ -7,7 +7,6 @@ import pytest
 from numpy_calls import EXACT, operands
 from test_numpy_functions import flat
 
-from kerasflow.graph import evaluate
 from kerasflow.testing import assert_close
 from kerasflow.tracing import Trace, Tracer, record, recording
 
@@ -22,7 +21,7 @@ def test_values_are_there_at_once(expression: str) -> None:
     try:
         with np.errstate(all="ignore"):
             expected = flat(eval(expression, {"np": np, **arrays}))
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, AttributeError):
         return
     with recording(Trace(concrete=True)):
         found = flat(eval(expression, {"np": np, **{name: concrete(x) for name, x in arrays.items()}}))
@@ -45,11 +44,9 @@ def test_python_may_look() -> None:
         assert repr(x) == "Tracer(array([1., 2.]))"
 
 
-def test_the_recording_can_be_run_again() -> None:
+def test_nothing_is_kept() -> None:
     trace = Trace(concrete=True)
     with recording(trace):
         x = concrete(np.array([1.0, 2.0]))
-        y = np.sum(x * x)
-        graph = trace.graph([y])
-    (result,), _ = evaluate(graph, [], [])
-    assert result == y.numpy() == 5.0
+        assert np.sum(x * x).numpy() == 5.0
+    assert not trace.nodes

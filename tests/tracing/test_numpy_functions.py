@@ -49,6 +49,8 @@ def check(expression: str, resolutions: float) -> None:
                 run_traced(expression, arrays)
             del error
             return
+        except AttributeError:
+            pytest.skip("not in this version of NumPy")
         found = run_traced(expression, arrays)
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,20 @@ import optree
 
 from kerasflow.autodiff.vjp import sweep
 from kerasflow.errors import GradientError
-from kerasflow.graph import Value
-from kerasflow.tracing import Cell, Trace, Tracer, apply, as_operand, at_user_line, current_trace, record
-from kerasflow.tracing import trace as tracing
+from kerasflow.graph import Node, Value
+from kerasflow.tracing import (
+    Cell,
+    Trace,
+    Tracer,
+    as_operand,
+    at_user_line,
+    cast,
+    current_trace,
+    observing,
+    record,
+    recording,
+    watched,
+)
 
 
 class GradientTape:
@@ -36,34 +48,43 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
         self._watch_variables = watch_accessed_variables
-        self._watched: dict[int, tuple[Any, Tracer]] = {}
-        self._spans: list[tuple[int, int | None]] = []
         self._trace: Trace | None = None
-        self._owns_trace = False
-        self._used = False
+        self._block: ExitStack | None = None
+        self._paused = False
+        self.reset()
 
     # -- recording ------------------------------------------------------------------------------------------
 
     def __enter__(self) -> GradientTape:
+        if self._block is not None:
+            raise GradientError("The tape is already recording")
         trace = current_trace()
+        self._block = ExitStack()
         if trace is None:
             # A tape that is entered again goes on with its own recording.
-            trace = self._trace or Trace(concrete=True)
-            tracing._stack.traces.append(trace)
-            self._owns_trace = True
+            trace = self._block.enter_context(recording(self._trace or Trace(concrete=True)))
         self._trace = trace
-        self._spans.append((len(trace.nodes), None))
-        tracing._stack.tapes.append(self)
+        self._block.enter_context(observing(self))
         return self
 
     def __exit__(self, *_: Any) -> None:
-        assert self._trace is not None
-        start, _end = self._spans[-1]
-        self._spans[-1] = (start, len(self._trace.nodes))
-        tracing._stack.tapes.remove(self)
-        if self._owns_trace:
-            tracing._stack.traces.remove(self._trace)
-            self._owns_trace = False
+        assert self._block is not None
+        self._block.close()
+        self._block = None
+
+    def recorded(self, trace: Trace, node: Node) -> None:
+        """The trace recorded a node."""
+        if trace is self._trace and not self._paused:
+            self._nodes.append(node)
+
+    def accessed(self, trace: Trace, cell: Cell, value: Value, variable: Any) -> None:
+        """A variable was read."""
+        if self._paused:
+            return
+        if trace is self._trace:
+            self._reads.setdefault(cell, []).append(value)
+        if self._watch_variables and getattr(variable, "trainable", False):
+            self._variables[id(variable)] = variable
 
     def watch(self, tensor: Any) -> Any:
         """Record what is done with a tensor, so that gradients with respect to it can be asked for.
@@ -78,17 +99,18 @@ class GradientTape:
         Returns:
             The traced counterpart, with the structure of `tensor`.
         """
-        if self._trace is None:
+        if self._block is None:
             raise GradientError("`watch` must be called inside the `with GradientTape()` block")
         return optree.tree_map(self._watch, tensor)  # type: ignore[arg-type]
 
     def _watch(self, x: Any) -> Any:
         if hasattr(x, "_cell"):
-            self._watched[id(x)] = (x, x)
+            self._variables[id(x)] = x
             return x
-        tracer = record("identity", as_operand(x))
+        if isinstance(x, Tracer) and x.owner is current_trace():
+            return x
+        tracer = record("identity", as_operand(watched(x)))
         self._watched[id(x)] = (x, tracer)
-        self._watched[id(tracer)] = (tracer, tracer)
         return tracer
 
     def find(self, x: Any) -> Tracer | None:
@@ -96,19 +118,28 @@ class GradientTape:
         entry = self._watched.get(id(x))
         return entry[1] if entry is not None else None
 
-    def stop_recording(self) -> Any:
+    @contextmanager
+    def stop_recording(self) -> Iterator[None]:
         """A context in which nothing is recorded on this tape."""
-        return _Pause(self)
+        if self._block is None:
+            raise GradientError("`stop_recording` must be called inside the `with GradientTape()` block")
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
 
     def reset(self) -> None:
-        """Forget what was recorded."""
-        trace = self._require_trace()
-        self._spans = [(len(trace.nodes), None)]
+        """Forget what was recorded and watched."""
+        self._nodes: list[Node] = []
+        self._reads: dict[Cell, list[Value]] = {}
+        self._variables: dict[int, Any] = {}
+        self._watched: dict[int, tuple[Any, Tracer]] = {}
         self._used = False
 
     def watched_variables(self) -> tuple[Any, ...]:
-        """The variables given to `watch`."""
-        return tuple(x for x, _ in self._watched.values() if hasattr(x, "_cell"))
+        """The variables that were read or given to `watch`, in that order."""
+        return tuple(self._variables.values())
 
     # -- differentiating ------------------------------------------------------------------------------------
 
@@ -131,65 +162,108 @@ class GradientTape:
             Arrays with the structure of `sources`.
 
         Raises:
-            GradientError: if a tape that is not persistent is asked twice, or the target was not recorded.
+            GradientError: if a tape that is not persistent is asked twice, or a source is an unknown array.
         """
-        trace = self._require_trace()
+        with self._differentiating():
+            targets = self._targets(target, output_gradients)
+            return self._gradient(targets, sources, unconnected_gradients)
+
+    def jacobian(self, target: Any, sources: Any, unconnected_gradients: str = "none") -> Any:
+        """The derivative of each element of `target` with respect to each of `sources`; one sweep for each element.
+
+        Args:
+            target: a traced array of shape T. sources, unconnected_gradients: as `gradient`'s.
+
+        Returns:
+            For each source of shape S an array of shape T + S.
+
+        Raises:
+            GradientError: as `gradient`.
+        """
+        n = int(np.prod(target.shape))
+        return self._rows(target, sources, np.eye(n).reshape(n, *target.shape), 0, target.shape, unconnected_gradients)
+
+    def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: str = "none") -> Any:
+        """The Jacobian of each sample on its own: `target[b]` with respect to `source[b]`.
+
+        Args:
+            target: a traced array of shape (B, …T). source: of shape (B, …S).
+
+        Returns:
+            An array of shape (B, …T, …S).
+
+        Raises:
+            GradientError: as `gradient`.
+        """
+        batch, *rest = target.shape
+        n = int(np.prod(rest))
+        seeds = np.broadcast_to(np.eye(n).reshape(n, 1, *rest), (n, batch, *rest))
+        return self._rows(target, source, seeds, 1, (batch, *rest), unconnected_gradients)
+
+    @contextmanager
+    def _differentiating(self) -> Iterator[None]:
+        if self._trace is None:
+            raise GradientError("The tape has recorded nothing: use it in a `with` block first")
         if self._used and not self._persistent:
             raise GradientError(
                 "A non-persistent GradientTape can only be used to compute one set of gradients. "
                 "Use `GradientTape(persistent=True)`."
             )
-        if unconnected_gradients not in ("none", "zero"):
-            raise ValueError(f"unconnected_gradients is 'none' or 'zero', received {unconnected_gradients!r}")
         self._used = True
-        nodes = [n for start, end in self._spans for n in trace.nodes[start:end]]
-        targets = self._targets(trace, target, output_gradients)
+        yield
+        if not self._persistent:
+            self._nodes = []
+
+    def _gradient(self, targets: list[tuple[Value, Any]], sources: Any, unconnected: str) -> Any:
+        if unconnected not in ("none", "zero"):
+            raise ValueError(f"unconnected_gradients is 'none' or 'zero', received {unconnected!r}")
+        assert self._trace is not None
         leaves, structure = optree.tree_flatten(sources)
-        groups = [self._values(trace, leaf) for leaf in leaves]
+        groups = [self._values(leaf) for leaf in leaves]
         flat = list(dict.fromkeys(v for group in groups for v in group))
-        recording_now = current_trace() is not None
-        if not recording_now:
-            tracing._stack.traces.append(trace)
-        try:
-            found = dict(zip(flat, sweep(trace, nodes, targets, flat), strict=True))
+        inside = current_trace() is not None
+        with nullcontext() if inside else recording(self._trace):
+            found = dict(zip(flat, sweep(self._trace, list(self._nodes), targets, flat), strict=True))
             gradients = [self._total([found[v] for v in group]) for group in groups]
-        finally:
-            if not recording_now:
-                tracing._stack.traces.remove(trace)
-        if unconnected_gradients == "zero":
-            gradients = [np.zeros(s.shape, str(s.dtype)) if g is None else g for g, s in zip(gradients, leaves, strict=True)]
-        if not recording_now:
+        if unconnected == "zero":
+            gradients = [_zeros_like(x) if g is None else g for g, x in zip(gradients, leaves, strict=True)]
+        if not inside:
             gradients = [g if g is None else np.array(g) for g in gradients]
         return optree.tree_unflatten(structure, gradients)  # type: ignore[arg-type]
 
-    def _require_trace(self) -> Trace:
-        if self._trace is None:
-            raise GradientError("The tape has recorded nothing: use it in a `with` block first")
-        return self._trace
+    def _rows(self, target: Any, sources: Any, seeds: Any, axis: int, shape: Any, unconnected: str) -> Any:
+        """The gradients for each of the seeds, stacked along an axis and shaped as the target and the source."""
+        with self._differentiating():
+            rows = [self._gradient(self._targets(target, seed), sources, unconnected) for seed in seeds]
 
-    def _targets(self, trace: Trace, target: Any, weights: Any) -> list[tuple[Value, Any]]:
+        def stack(*parts: Any) -> Any:
+            if parts[0] is None:
+                return None
+            return np.reshape(np.stack(parts, axis), (*shape, *parts[0].shape[axis:]))
+
+        return optree.tree_map(stack, rows[0], *rows[1:], none_is_leaf=True)
+
+    def _targets(self, target: Any, weights: Any) -> list[tuple[Value, Any]]:
+        assert self._trace is not None
         leaves = optree.tree_leaves(target)
         factors = [None] * len(leaves) if weights is None else optree.tree_leaves(weights)
         result = []
         for leaf, factor in zip(leaves, factors, strict=True):
             if hasattr(leaf, "_cell"):
-                leaf = trace.read(leaf._cell)
-            if not isinstance(leaf, Tracer):
-                continue  # It depends on nothing that was recorded.
-            seed = np.ones(leaf.shape, leaf.dtype) if factor is None else np.broadcast_to(factor, leaf.shape)
-            result.append((trace.value_of(leaf), seed))
+                result.extend((value, _seed(leaf, factor)) for value in self._reads.get(leaf._cell, [])[-1:])
+            elif isinstance(leaf, Tracer):  # else it depends on nothing that was recorded
+                result.append((self._trace.value_of(leaf), _seed(leaf, factor)))
         return result
 
-    def _values(self, trace: Trace, source: Any) -> list[Value]:
+    def _values(self, source: Any) -> list[Value]:
         """The recorded values that stand for a source."""
+        assert self._trace is not None
         cell = getattr(source, "_cell", None)
         if isinstance(cell, Cell):
-            use = trace.cells.get(cell)
-            allowed = self._watch_variables and getattr(source, "trainable", True)
-            return list(use.reads) if use is not None and (allowed or id(source) in self._watched) else []
-        if isinstance(source, Tracer):
-            return [trace.value_of(source)]
+            return list(dict.fromkeys(self._reads.get(cell, []))) if id(source) in self._variables else []
         tracer = self.find(source)
+        if tracer is None and isinstance(source, Tracer):
+            tracer = source
         if tracer is None:
             raise GradientError(
                 at_user_line(
@@ -197,7 +271,7 @@ class GradientTape:
                     "`x = tape.watch(x)` inside the `with` block, before x is used."
                 )
             )
-        return [tracer.value]
+        return [self._trace.value_of(tracer)]
 
     @staticmethod
     def _total(parts: list[Any]) -> Any:
@@ -208,19 +282,16 @@ class GradientTape:
         return total
 
 
-class _Pause:
-    """The block of `GradientTape.stop_recording`: a gap between two spans of the tape."""
+def _seed(target: Any, weights: Any) -> Any:
+    """The cotangent of a target: the weights of its elements, ones if None."""
+    if weights is None:
+        return np.ones(target.shape, str(target.dtype))
+    return cast(np.broadcast_to(as_operand(weights), target.shape), str(target.dtype))
 
-    def __init__(self, tape: GradientTape) -> None:
-        self.tape = tape
 
-    def __enter__(self) -> None:
-        trace = self.tape._require_trace()
-        start, _ = self.tape._spans[-1]
-        self.tape._spans[-1] = (start, len(trace.nodes))
-
-    def __exit__(self, *_: Any) -> None:
-        self.tape._spans.append((len(self.tape._require_trace().nodes), None))
+def _zeros_like(x: Any) -> Any:
+    x = x if hasattr(x, "_cell") else as_operand(x)
+    return np.zeros(x.shape, str(x.dtype))
 
 
 def value_and_grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -283,13 +354,4 @@ def grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_a
     return wrapped
 
 
-def watched(x: Any) -> Any:
-    """The traced counterpart of an array that a tape of this thread watches, else the array itself."""
-    for tape in tracing._stack.tapes:
-        tracer = tape.find(x)
-        if tracer is not None:
-            return tracer
-    return x
-
-
-__all__ = ["GradientTape", "apply", "grad", "value_and_grad", "watched"]
+__all__ = ["GradientTape", "grad", "value_and_grad"]

@@ -5,26 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras.src import api_export
 
 from kerasflow.compiler import current_backend
 
 
-def Sequential(layers: Any = None, backend: str | None = None, **kwargs: Any) -> keras.Sequential:  # noqa: N802
+class Sequential(keras.Sequential):
     """A `keras.Sequential` that runs on one backend.
+
+    It is saved as the `keras.Sequential` that it is, without its backend, so that
+    Keras loads it anywhere; a subclass is saved as any custom model.
 
     Args:
         layers: Keras layers.
         backend: a name of `kerasflow.backends()`; None follows `kerasflow.backend()` at each call.
         kwargs: as `keras.Sequential`'s.
 
-    Returns:
-        A plain `keras.Sequential`: it saves, loads and clones as any other.
-
     Raises:
         UnknownBackendError: listing the available names.
     """
-    if backend is not None:
-        current_backend(backend)
-    model = keras.Sequential(layers, **kwargs)
-    model.kerasflow_backend = backend
-    return model
+
+    def __init__(self, layers: Any = None, backend: str | None = None, **kwargs: Any) -> None:
+        if backend is not None:
+            current_backend(backend)
+        super().__init__(layers, **kwargs)
+        self.kerasflow_backend = backend
+
+
+api_export.REGISTERED_OBJS_TO_NAMES[Sequential] = api_export.get_name_from_symbol(keras.Sequential)

@@ -182,11 +182,12 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     """The slices along an axis in random order."""
     x = convert_to_tensor(x)
     order = np.argsort(_bits(draw_seed(seed), (x.shape[axis],), np.uint64), kind="stable")
-    return np.take(x, order, axis=axis)
+    return np.moveaxis(apply("gather", np.moveaxis(x, axis, 0), order), 0, axis)
 
 
 def _keep_mask(seed: Any, keep: float, shape: Shape) -> Any:
     """True with probability `keep`; as few random bits as that allows."""
+    dtype: Any
     if (keep * 256).is_integer():
         dtype, threshold = np.uint8, int(keep * 256)
     elif min(keep, 1 - keep) >= 0.01:

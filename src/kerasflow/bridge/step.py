@@ -8,7 +8,7 @@ import numpy as np
 from keras.src import tree
 
 from kerasflow.compiler import CompiledFunction
-from kerasflow.tracing import Trace, Tracer, recording
+from kerasflow.tracing import Trace, Tracer, recording, suspended
 
 
 class Step:
@@ -31,10 +31,11 @@ class Step:
         return getattr(self.model, self.method)(batch)
 
     def __call__(self, batch: Any) -> Any:
-        if self.model.run_eagerly:
-            return self._run_with_values(batch)
-        self.compiled.backend = self.model.kerasflow_backend
-        return self.compiled(batch)
+        with suspended():  # Also where a tape records, a step is a program of its own.
+            if self.model.run_eagerly:
+                return self._run_with_values(batch)
+            self.compiled.backend = self.model.kerasflow_backend
+            return self.compiled(batch)
 
     def _run_with_values(self, batch: Any) -> Any:
         trace = Trace(concrete=True)

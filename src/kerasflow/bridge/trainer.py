@@ -54,6 +54,8 @@ class NumpyTrainer(base_trainer.Trainer):
                 loss = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights
         if weights:
+            if self.optimizer is None:
+                raise ValueError("The model has no optimizer. Give one: `model.compile(optimizer='adam', loss=…)`.")
             self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         else:
             warnings.warn("The model does not have any trainable weights.", stacklevel=2)
@@ -278,6 +280,8 @@ class NumpyTrainer(base_trainer.Trainer):
             if self.stop_predicting:
                 break
         callbacks.on_predict_end()
+        if not parts:
+            raise ValueError("`predict` received no data: there is not a single batch in `x`.")
         return _concatenated(parts)
 
     # -- single batches -------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ class Variable(KerasVariable):
         if self._cell is None:
             return None
         trace = current_trace()
-        return self._cell.read() if trace is None else trace.read(self._cell)
+        return self._cell.read() if trace is None else trace.read(self._cell, self)
 
     @_value.setter
     def _value(self, value: Any) -> None:

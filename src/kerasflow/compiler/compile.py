@@ -5,19 +5,19 @@ from __future__ import annotations
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.config import settings
 from kerasflow.errors import UnsupportedPrimitiveError
-from kerasflow.graph import Graph
+from kerasflow.graph import Graph, all_nodes
 from kerasflow.passes import optimize
 
 
 def check_supported(graph: Graph, backend: Backend) -> None:
-    """Refuse a graph that needs what the backend lacks, before anything runs.
+    """Refuse a graph that needs what the backend lacks, in itself or in its sub-graphs, before anything runs.
 
     Raises:
         UnsupportedPrimitiveError: naming the primitives, where they come from, and the backend.
     """
     missing = [
         f"`{node.primitive.name}`" + (f" (in {node.scope})" if node.scope else "")
-        for node in graph.nodes
+        for node in all_nodes(graph)
         if node.primitive.name not in backend.primitives
     ]
     if missing:
@@ -27,6 +27,6 @@ def check_supported(graph: Graph, backend: Backend) -> None:
 
 def compile_graph(graph: Graph, backend: Backend) -> tuple[Graph, Program]:
     """Optimize and compile; the optimized graph and its program."""
-    check_supported(graph, backend)
     graph = optimize(graph, check=settings.verify)
+    check_supported(graph, backend)
     return graph, backend.compile(graph)

@@ -20,7 +20,7 @@ from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.registry import current_backend
 from kerasflow.graph import Graph, ShapedArray, shaped
-from kerasflow.tracing import Cell, Trace, Tracer, current_trace, recording
+from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
 
 _NAMESPACE = "kerasflow"
 
@@ -45,11 +45,11 @@ class Entry:
     outputs: list[tuple[int, Any]]
 
     def __call__(self, inputs: Sequence[Any]) -> Any:
-        backend = self.backend
-        state = [cell.acquire(backend, writes) for cell, writes in zip(self.cells, self.writes, strict=True)]
-        outputs, new_state = self.program(state, inputs)
-        for cell, buffer in zip(self.cells, new_state, strict=True):
-            cell.release(buffer)
+        before = now = acquire(self.cells, self.writes, self.backend)
+        try:
+            outputs, now = self.program(before, inputs)
+        finally:
+            release(self.cells, before, now)
         leaves = [constant if i < 0 else outputs[i] for i, constant in self.outputs]
         return optree.tree_unflatten(self.structure, leaves)
 
@@ -60,7 +60,7 @@ def trace(
     """Record a function.
 
     Args:
-        leaves, structure: the arguments, a flattened tuple.
+        leaves, structure: the arguments, a flattened pair of positional and keyword ones.
         avals: for each leaf its type, or None for a leaf that is a constant.
 
     Returns:
@@ -70,19 +70,20 @@ def trace(
     recorder = Trace()
     with recording(recorder):
         traced = [leaf if aval is None else recorder.add_input(aval) for leaf, aval in zip(leaves, avals, strict=True)]
-        result = function(*optree.tree_unflatten(structure, traced))
+        args, kwargs = optree.tree_unflatten(structure, traced)
+        result = function(*args, **kwargs)
         flat, out_structure = optree.tree_flatten(result, namespace=_NAMESPACE)
-        tracers: list[Tracer] = []
+        results: list[Any] = []
         outputs: list[tuple[int, Any]] = []
         for leaf in flat:
             if hasattr(leaf, "_cell"):
                 leaf = recorder.read(leaf._cell)
-            if isinstance(leaf, Tracer):
-                outputs.append((len(tracers), None))
-                tracers.append(leaf)
+            if isinstance(leaf, (Tracer, np.ndarray)):
+                outputs.append((len(results), None))
+                results.append(leaf)
             else:
                 outputs.append((-1, leaf))
-        graph = recorder.graph(tracers)
+        graph = recorder.graph(results)
     return graph, list(recorder.cells), out_structure, outputs
 
 
@@ -91,8 +92,8 @@ class CompiledFunction:
 
     Arguments are nested structures (lists, tuples, dictionaries) of arrays. It
     is traced anew for each new combination of shapes and dtypes; Python numbers,
-    strings and other objects are constants of the trace (also traced anew for
-    each new value).
+    strings and other hashable objects are constants of the trace (also traced
+    anew for each new value). A variable is itself: the program reads and assigns it.
 
     Args:
         backend: the name of the backend that runs it; None takes the one chosen when it is called.
@@ -105,27 +106,24 @@ class CompiledFunction:
         self._lock = threading.Lock()
         functools.update_wrapper(self, function, updated=())
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_trace() is not None:
-            return self.function(*args)  # Inside another trace it is part of that program.
-        entry, inputs = self.entry(args)
+            return self.function(*args, **kwargs)  # Inside another trace it is part of that program.
+        entry, inputs = self.entry(args, kwargs)
         return entry(inputs)
 
-    def entry(self, args: Sequence[Any]) -> tuple[Entry, list[Any]]:
+    def entry(self, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> tuple[Entry, list[Any]]:
         """The compiled entry for these arguments (traced now if they are of a new kind), and its inputs."""
-        leaves, structure = optree.tree_flatten(tuple(args))
+        leaves, structure = optree.tree_flatten((tuple(args), kwargs or {}))
         inputs: list[Any] = []
         key: list[Any] = []
         for leaf in leaves:
-            if isinstance(leaf, np.ndarray):
-                key.append((leaf.shape, leaf.dtype))
-                inputs.append(leaf)
-            elif hasattr(leaf, "__array__"):
+            if _is_array(leaf):
                 leaf = np.asarray(leaf)
                 key.append((leaf.shape, leaf.dtype))
                 inputs.append(leaf)
             else:
-                key.append(leaf)
+                key.append((type(leaf), getattr(leaf, "_cell", leaf)))
         backend = current_backend(self.backend)
         full_key = (backend.name, structure, tuple(key))
         entry = self.entries.get(full_key)
@@ -136,11 +134,16 @@ class CompiledFunction:
         return entry, inputs
 
     def _compile(self, leaves: list[Any], structure: Any, backend: Backend) -> Entry:
-        avals = [shaped(np.asarray(leaf)) if hasattr(leaf, "__array__") else None for leaf in leaves]
+        avals = [shaped(np.asarray(leaf)) if _is_array(leaf) else None for leaf in leaves]
         graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure)
         graph, program = compile_graph(graph, backend)
         writes = [before is not now for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True)]
         return Entry(graph, program, backend, cells, writes, out_structure, outputs)
+
+
+def _is_array(leaf: Any) -> bool:
+    """Whether an argument is an input of the program; a variable is not, but a part of its state."""
+    return isinstance(leaf, np.ndarray) or (hasattr(leaf, "__array__") and not hasattr(leaf, "_cell"))
 
 
 def jit(function: Callable[..., Any]) -> CompiledFunction:
@@ -151,7 +154,7 @@ def jit(function: Callable[..., Any]) -> CompiledFunction:
             values of arrays is not possible; shapes are known.
 
     Returns:
-        A function with the same positional arguments that returns NumPy arrays.
+        A function with the same arguments that returns NumPy arrays.
         It runs on the backend that is chosen when it is called.
 
     Raises:

@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
 
 from kerasflow.compiler.backend import Backend
+from kerasflow.compiler.threads import limit_threads
 from kerasflow.config import settings
 from kerasflow.errors import UnknownBackendError
 
@@ -25,6 +26,7 @@ def _entry_points() -> dict[str, EntryPoint]:
 @functools.cache
 def _load(name: str) -> Backend:
     point = _entry_points()[name]
+    limit_threads()
     try:
         backend: Backend = point.load()()
     except ImportError as error:

@@ -1,6 +1,6 @@
 """The intermediate representation: types, graphs, analysis, verifier, printer. Needs NumPy alone."""
 
-from kerasflow.graph.analysis import last_uses, needed, users
+from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
 from kerasflow.graph.printer import format_graph
 from kerasflow.graph.types import ShapedArray, shaped
@@ -13,6 +13,7 @@ __all__ = [
     "Primitive",
     "ShapedArray",
     "Value",
+    "all_nodes",
     "evaluate",
     "evaluate_node",
     "format_graph",

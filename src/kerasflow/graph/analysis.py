@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kerasflow.graph.graph import Constant, Graph, Node, Value
 
@@ -15,6 +15,14 @@ def users(graph: Graph) -> dict[Value, list[Node]]:
         for value in dict.fromkeys(node.inputs):
             result[value].append(node)
     return result
+
+
+def all_nodes(graph: Graph) -> Iterator[Node]:
+    """The nodes of a graph and of its sub-graphs."""
+    for node in graph.nodes:
+        yield node
+        for sub in node.subgraphs:
+            yield from all_nodes(sub)
 
 
 def needed(nodes: Iterable[Node], results: Iterable[Value]) -> set[Node]:

@@ -51,7 +51,7 @@ class Value:
         node: the node that makes it, None for an input or a constant.
     """
 
-    __slots__ = ("aval", "node")
+    __slots__ = ("aval", "node", "__weakref__")
 
     def __init__(self, aval: ShapedArray, node: Node | None = None) -> None:
         self.aval = aval
@@ -94,6 +94,14 @@ class Node:
         self.outputs = tuple(Value(aval, self) for aval in avals)
         self.scope = scope
 
+    @property
+    def subgraphs(self) -> list[Graph]:
+        """The graphs among the parameters: the branches of a conditional."""
+        params = [
+            p for param in self.params.values() for p in (param if isinstance(param, tuple) else (param,))
+        ]
+        return [p for p in params if isinstance(p, Graph)]
+
 
 @dataclass(eq=False)
 class Graph:
@@ -128,7 +136,9 @@ class Graph:
         return self.state_inputs + self.inputs
 
 
-def infer(primitive: Primitive, avals: Sequence[ShapedArray], params: dict[str, Any]) -> tuple[ShapedArray, ...]:
+def infer(
+    primitive: Primitive, avals: Sequence[ShapedArray], params: dict[str, Any]
+) -> tuple[ShapedArray, ...]:
     """The abstract results of a primitive, always as a tuple."""
     result = primitive.shape_rule(*avals, **params)
     return tuple(result) if primitive.multiple_results else (result,)

@@ -12,6 +12,8 @@ from kerasflow.graph.graph import Constant, Graph, Value
 def _format_param(param: Any) -> str:
     if isinstance(param, Graph):
         return "{graph}"
+    if isinstance(param, tuple):
+        return f"({', '.join(map(_format_param, param))}{',' if len(param) == 1 else ''})"
     if isinstance(param, np.dtype):
         return param.name
     if callable(param):
@@ -35,9 +37,9 @@ def format_graph(graph: Graph, indent: str = "") -> str:
     def typed(value: Value) -> str:
         return f"{name(value)}:{value.aval}"
 
-    labels = graph.state_names or [""] * len(graph.state_inputs)
+    labels = graph.state_names + [""] * len(graph.state_inputs)
     lines = [
-        *(f"state {typed(v)} {label}".rstrip() for v, label in zip(graph.state_inputs, labels, strict=True)),
+        *(f"state {typed(v)} {label}".rstrip() for v, label in zip(graph.state_inputs, labels, strict=False)),
         *(f"input {typed(v)}" for v in graph.inputs),
     ]
     for node in graph.nodes:
@@ -46,12 +48,11 @@ def format_graph(graph: Graph, indent: str = "") -> str:
         results = ", ".join(typed(v) for v in node.outputs)
         comment = f"  # {node.scope}" if node.scope else ""
         lines.append(f"{results} = {node.primitive.name}({call}){comment}")
-        for param in node.params.values():
-            for sub in param if isinstance(param, tuple) else (param,):
-                if isinstance(sub, Graph):
-                    lines.append(format_graph(sub, indent="    "))
+        for sub in node.subgraphs:
+            lines.extend(format_graph(sub, indent="    ").splitlines())
     lines.append("return " + ", ".join(name(v) for v in graph.outputs))
-    for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True):
+    # Not strict: a graph that the verifier refuses is printed too.
+    for before, now in zip(graph.state_inputs, graph.state_outputs, strict=False):
         if before is not now:
             lines.append(f"state {name(before)} <- {name(now)}")
     return "\n".join(indent + line for line in lines)

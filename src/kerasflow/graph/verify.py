@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from kerasflow.errors import GraphError
 from kerasflow.graph.graph import Constant, Graph, Value, infer
 from kerasflow.graph.printer import format_graph
@@ -17,7 +19,7 @@ def verify(graph: Graph, after: str = "tracing") -> None:
         GraphError: naming the transformation, the node and what is wrong.
     """
 
-    def fail(message: str) -> None:
+    def fail(message: str) -> NoReturn:
         raise GraphError(f"Invalid graph after {after}: {message}\n{format_graph(graph)}")
 
     defined: set[Value] = set()
@@ -36,11 +38,12 @@ def verify(graph: Graph, after: str = "tracing") -> None:
             if value in defined or value.node is not node:
                 fail(f"a result of `{name}` is assigned twice or belongs to another node")
             defined.add(value)
-        for param in node.params.values():
-            for sub in param if isinstance(param, tuple) else (param,):
-                if isinstance(sub, Graph):
-                    verify(sub, after)
-        expected = infer(node.primitive, [v.aval for v in node.inputs], node.params)
+        for sub in node.subgraphs:
+            verify(sub, after)
+        try:
+            expected = infer(node.primitive, [v.aval for v in node.inputs], node.params)
+        except (ValueError, TypeError) as error:
+            fail(f"`{name}` does not fit its operands: {error}")
         found = tuple(v.aval for v in node.outputs)
         if expected != found:
             fail(f"`{name}` gives {[str(a) for a in expected]}, the graph says {[str(a) for a in found]}")
@@ -49,6 +52,8 @@ def verify(graph: Graph, after: str = "tracing") -> None:
             fail("a result of the graph is never computed")
     if len(graph.state_outputs) != len(graph.state_inputs):
         fail(f"{len(graph.state_inputs)} state inputs but {len(graph.state_outputs)} state outputs")
+    if len(graph.state_names) not in (0, len(graph.state_inputs)):
+        fail(f"{len(graph.state_inputs)} state inputs but {len(graph.state_names)} names for them")
     for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True):
         if before.aval != now.aval:
             fail(f"state changes its type from {before.aval} to {now.aval}")

@@ -29,7 +29,7 @@ def eliminate_common_subexpressions(graph: Graph) -> Graph:
                 return known[key]
         except TypeError:
             return None
-        known[key] = builder.emit_all(node.primitive, inputs, node.params)
+        known[key] = builder.keep(node, inputs)
         return known[key]
 
     return rebuild(graph, visit)

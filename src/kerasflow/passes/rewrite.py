@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from kerasflow.graph import Constant, Graph, Node, Primitive, Value, infer
 from kerasflow.primitives import PRIMITIVES
+
+# Constants of more elements than this are not searched for one value.
+_LARGE = 1 << 20
 
 
 class Builder:
@@ -22,7 +23,9 @@ class Builder:
         """A new node with one result; the result."""
         return self.emit_all(primitive, inputs, params)[0]
 
-    def emit_all(self, primitive: Primitive | str, inputs: Sequence[Value], params: dict[str, Any]) -> tuple[Value, ...]:
+    def emit_all(
+        self, primitive: Primitive | str, inputs: Sequence[Value], params: dict[str, Any]
+    ) -> tuple[Value, ...]:
         """A new node; all its results."""
         if isinstance(primitive, str):
             primitive = PRIMITIVES[primitive]
@@ -30,26 +33,34 @@ class Builder:
         self.nodes.append(node)
         return node.outputs
 
+    def keep(self, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        """A node as it is, but for inputs that stand for the same values; all its results."""
+        if inputs != node.inputs:
+            node = Node(node.primitive, inputs, node.params, [v.aval for v in node.outputs], node.scope)
+        self.nodes.append(node)
+        return node.outputs
+
 
 Visitor = Callable[[Builder, Node, tuple[Value, ...]], Sequence[Value] | None]
 
 
-def rebuild(graph: Graph, visit: Visitor) -> Graph:
+def rebuild(graph: Graph, visit: Visitor, builder: Builder | None = None) -> Graph:
     """A new graph in which every node has been visited.
 
     Args:
+        builder: takes the new nodes; one of its own kind if None.
         visit: `visit(builder, node, inputs)` gets a node of the old graph and
             its inputs in the new one; it returns the values that take the place of
             the node's results, or None to keep the node as it is.
     """
-    builder = Builder()
+    builder = builder or Builder()
     env: dict[Value, Value] = {}
     for node in graph.nodes:
         builder.scope = node.scope
         inputs = tuple(env.get(v, v) for v in node.inputs)
         results = visit(builder, node, inputs)
         if results is None:
-            results = builder.emit_all(node.primitive, inputs, node.params)
+            results = builder.keep(node, inputs)
         env.update(zip(node.outputs, results, strict=True))
     return Graph(
         inputs=graph.inputs,
@@ -62,7 +73,7 @@ def rebuild(graph: Graph, visit: Visitor) -> Graph:
 
 
 def uniform_value(value: Value) -> Any:
-    """The scalar that every element of a constant is, or None.
+    """The scalar that every element of a constant is, to the bit, or None.
 
     Broadcast scalars count as the constants that they are.
     """
@@ -74,4 +85,7 @@ def uniform_value(value: Value) -> Any:
     first = array.flat[0]
     if array.size == 1 or not any(array.strides):
         return first
-    return first if array.size <= 1 << 20 and bool(np.all(array == first)) else None
+    # By bytes: zeros of both signs are equal but not the same, NaNs the other way round.
+    if array.size > _LARGE or array.flat[-1].tobytes() != first.tobytes():
+        return None
+    return first if array.tobytes() == first.tobytes() * array.size else None

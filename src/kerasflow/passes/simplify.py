@@ -2,7 +2,9 @@
 
 A rule gets the builder, the node's inputs in the new graph and its parameters; it
 returns the value that replaces the result, or None. Rules keep every bit of
-the result, with one exception: products with several constants are regrouped.
+the result (the sign of zeros, infinities, wrapped integers; only a NaN may become
+another NaN), with one exception: products with several constants are regrouped, which may
+round differently in the last place.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow.graph import Constant, Graph, Node, Primitive, Value
 from kerasflow.passes.rewrite import Builder, rebuild, uniform_value
+from kerasflow.primitives.elementwise import broadcast_shapes
 
 Rule = Callable[..., Value | None]
 
@@ -35,8 +38,16 @@ def _scalar(value: Value) -> Constant | None:
     return None if found is None else Constant(np.asarray(found, value.aval.dtype))
 
 
-def _fits(value: Value, shape: tuple[int, ...]) -> bool:
-    return value.aval.shape == shape
+def _fits(x: Value, y: Value) -> bool:
+    """Whether an operation of x and y has x's shape and dtype."""
+    same = x.aval.dtype == y.aval.dtype
+    return same and broadcast_shapes(x.aval.shape, y.aval.shape) == x.aval.shape
+
+
+def _negated(value: Value, dtype: np.dtype[Any]) -> Value | None:
+    """What the value is the negative of; not if it is negated in one dtype and used in another."""
+    node = made_by(value, "negative")
+    return node.inputs[0] if node is not None and value.aval.dtype == dtype else None
 
 
 # -- identities ---------------------------------------------------------------------------------------------
@@ -46,32 +57,37 @@ def _forward(b: Builder, x: Value, **_: Any) -> Value:
     return x
 
 
+def _no_change(zero: Value, negative: bool) -> bool:
+    """Whether adding the value changes nothing, for floating-point numbers a zero of the one sign only."""
+    found = uniform_value(zero)
+    if found is None or found != 0:
+        return False
+    return zero.aval.dtype.kind in "iub" or (
+        zero.aval.dtype.kind in "fV" and bool(np.signbit(found)) == negative
+    )
+
+
 def _add(b: Builder, x: Value, y: Value) -> Value | None:
-    shape = np.broadcast_shapes(x.aval.shape, y.aval.shape)
-    if _is(y, 0) and _fits(x, shape):
-        return x
-    if _is(x, 0) and _fits(y, shape):
-        return y
-    if node := made_by(y, "negative"):
-        return b.emit("subtract", x, node.inputs[0])
-    if node := made_by(x, "negative"):
-        return b.emit("subtract", y, node.inputs[0])
+    for one, other in ((x, y), (y, x)):
+        if _fits(one, other) and _no_change(other, negative=True):
+            return one
+    for one, other in ((x, y), (y, x)):
+        if (z := _negated(other, one.aval.dtype)) is not None:
+            return b.emit("subtract", one, z)
     return None
 
 
 def _subtract(b: Builder, x: Value, y: Value) -> Value | None:
-    shape = np.broadcast_shapes(x.aval.shape, y.aval.shape)
-    if _is(y, 0) and _fits(x, shape):
+    if _fits(x, y) and _no_change(y, negative=False):
         return x
-    if node := made_by(y, "negative"):
-        return b.emit("add", x, node.inputs[0])
+    if (z := _negated(y, x.aval.dtype)) is not None:
+        return b.emit("add", x, z)
     return None
 
 
 def _multiply(b: Builder, x: Value, y: Value) -> Value | None:
-    shape = np.broadcast_shapes(x.aval.shape, y.aval.shape)
-    for factor, other in ((y, x), (x, y)):
-        if not _fits(other, shape):
+    for other, factor in ((x, y), (y, x)):
+        if not _fits(other, factor) or factor.aval.dtype.kind == "c":
             continue
         if _is(factor, 1):
             return other
@@ -80,53 +96,78 @@ def _multiply(b: Builder, x: Value, y: Value) -> Value | None:
         c = _scalar(factor)
         if c is None or c.aval.dtype.kind != "f":
             continue
-        # (z * d) * c = z * (d * c), (z / d) * c = z * (c / d), (-z) * c = z * -c
-        if node := made_by(other, "multiply"):
-            for d_value, z in (node.inputs, node.inputs[::-1]):
-                d = _scalar(d_value)
-                if d is not None and _fits(z, shape):
-                    return b.emit("multiply", z, Constant(d.array * c.array))
-        if node := made_by(other, "negative"):
-            return b.emit("multiply", node.inputs[0], Constant(-c.array))
+        if (node := made_by(other, "multiply")) is not None:
+            for z, inner in (node.inputs, node.inputs[::-1]):
+                if _fits(z, inner) and (product := _product(inner, c)) is not None:
+                    return b.emit("multiply", z, product)
+        if (positive := _negated(other, c.aval.dtype)) is not None:
+            return b.emit("multiply", positive, Constant(np.negative(c.array, out=np.empty_like(c.array))))
     for one, other in ((y, x), (x, y)):
-        if (node := made_by(one, "negative")) and _fits(other, shape):
-            return b.emit("negative", b.emit("multiply", other, node.inputs[0]))
+        if _fits(other, one) and (positive := _negated(one, other.aval.dtype)) is not None:
+            return b.emit("negative", b.emit("multiply", other, positive))
     return None
 
 
-def _divide(b: Builder, x: Value, y: Value) -> Value | None:
-    shape = np.broadcast_shapes(x.aval.shape, y.aval.shape)
-    if not _fits(x, shape):
+def _product(value: Value, c: Constant) -> Constant | None:
+    """The product of two constants, for (z * value) * c = z * (value * c).
+
+    Not for factors that are so large or small that a product could overflow or lose digits by them alone.
+    """
+    d = _scalar(value)
+    if d is None:
         return None
+    sizes = [abs(float(d.array)), abs(float(c.array)), abs(float(d.array) * float(c.array))]
+    bound = np.sqrt(float(np.finfo(c.aval.dtype).max))
+    if not all(1 / bound < size < bound for size in sizes):
+        return None
+    return Constant(np.multiply(d.array, c.array, out=np.empty_like(c.array)))
+
+
+def _divide(b: Builder, x: Value, y: Value) -> Value | None:
     c = _scalar(y)
-    if c is None or c.aval.dtype.kind != "f":
+    if c is None or c.aval.dtype.kind != "f" or not _fits(x, y):
         return None
     if c.array == 1:
         return x
-    mantissa, _ = np.frexp(c.array.astype(np.float64))
-    if abs(float(mantissa)) == 0.5 and c.array != 0:
-        return b.emit("multiply", x, Constant(np.asarray(1 / c.array, c.aval.dtype)))  # exact
+    mantissa, _ = np.frexp(float(c.array))
+    with np.errstate(all="ignore"):
+        inverse = np.asarray(1 / c.array, c.aval.dtype)
+    # Exact for powers of two, but for those whose inverse overflows (and the slow ones, whose inverse is subnormal).
+    if abs(mantissa) == 0.5 and np.finfo(inverse.dtype).tiny <= abs(inverse) < np.inf:
+        return b.emit("multiply", x, Constant(inverse))
     return None
 
 
 def _negative(b: Builder, x: Value) -> Value | None:
-    if node := made_by(x, "negative"):
+    if (node := made_by(x, "negative")) is not None:
         return node.inputs[0]
-    if node := made_by(x, "subtract"):
+    # Not for floating-point numbers: the difference of equal ones is 0 both ways round, never -0.
+    node = made_by(x, "subtract")
+    if (
+        node is not None
+        and x.aval.dtype.kind in "iu"
+        and all(v.aval.dtype == x.aval.dtype for v in node.inputs)
+    ):
         return b.emit("subtract", node.inputs[1], node.inputs[0])
     return None
 
 
 def _power(b: Builder, x: Value, y: Value) -> Value | None:
-    c = _scalar(y)
-    if c is None or not _fits(x, np.broadcast_shapes(x.aval.shape, y.aval.shape)):
+    """NumPy's own short cuts, which it takes for one exponent (not for a whole array of equal ones)."""
+    while (node := made_by(y, "broadcast_to", "reshape")) is not None:
+        y = node.inputs[0]
+    if not isinstance(y, Constant) or y.aval.size != 1 or not _fits(x, y):
         return None
-    simpler = {1.0: None, 2.0: "square", 0.5: "sqrt", -1.0: "reciprocal"}
-    exponent = float(c.array)
-    if exponent not in simpler or (x.aval.dtype.kind != "f" and exponent not in (1.0, 2.0)):
-        return None
-    name = simpler[exponent]
-    return x if name is None else b.emit(name, x)
+    kind, exponent = x.aval.dtype.kind, y.array.item()
+    if exponent == 1 and kind in "fiu":
+        return x
+    if exponent == 2 and kind in "fiu":
+        return b.emit("square", x)
+    if exponent == -1 and kind == "f":
+        return b.emit("reciprocal", x)
+    if exponent == 0.5 and x.aval.dtype in (np.float32, np.float64):
+        return b.emit("sqrt", x)
+    return None
 
 
 def _astype(b: Builder, x: Value, dtype: Any) -> Value | None:
@@ -139,50 +180,44 @@ def _astype(b: Builder, x: Value, dtype: Any) -> Value | None:
 def _reshape(b: Builder, x: Value, shape: tuple[int, ...]) -> Value | None:
     if x.aval.shape == shape:
         return x
-    if node := made_by(x, "reshape"):
+    if (node := made_by(x, "reshape")) is not None:
         inner = node.inputs[0]
         return inner if inner.aval.shape == shape else b.emit("reshape", inner, shape=shape)
-    if (node := made_by(x, "broadcast_to")) and node.inputs[0].aval.size == 1:
-        return b.emit("broadcast_to", _squeezed(b, node.inputs[0]), shape=shape)
+    if (node := made_by(x, "broadcast_to")) is not None and node.inputs[0].aval.size == 1:
+        return b.emit("broadcast_to", b.emit("reshape", node.inputs[0], shape=()), shape=shape)
     return None
 
 
-def _squeezed(b: Builder, x: Value) -> Value:
-    return x if x.aval.shape == () else b.emit("reshape", x, shape=())
-
-
 def _transpose(b: Builder, x: Value, axes: tuple[int, ...]) -> Value | None:
-    if axes == tuple(range(len(axes))):
+    unchanged = tuple(range(len(axes)))
+    if axes == unchanged:
         return x
-    if node := made_by(x, "transpose"):
-        inner = tuple(node.params["axes"][i] for i in axes)
-        return b.emit("transpose", node.inputs[0], axes=inner)
+    if (node := made_by(x, "transpose")) is not None:
+        both = tuple(node.params["axes"][i] for i in axes)
+        return node.inputs[0] if both == unchanged else b.emit("transpose", node.inputs[0], axes=both)
     return None
 
 
 def _broadcast_to(b: Builder, x: Value, shape: tuple[int, ...]) -> Value | None:
     if x.aval.shape == shape:
         return x
-    if node := made_by(x, "broadcast_to"):
+    if (node := made_by(x, "broadcast_to")) is not None:
         return b.emit("broadcast_to", node.inputs[0], shape=shape)
     return None
 
 
 def _setitem(b: Builder, x: Value, value: Value, index: Any) -> Value | None:
-    full = all(triple[0] == 0 and triple[1] in (n, None) and triple[2] == 1 for triple, n in zip(index, x.aval.shape, strict=True))
-    return value if full and value.aval.shape == x.aval.shape else None
+    full = all(range(n)[slice(*triple)] == range(n) for triple, n in zip(index, x.aval.shape, strict=True))
+    return value if full and value.aval == x.aval else None
 
 
 def _sum(b: Builder, x: Value, axis: tuple[int, ...], keepdims: bool) -> Value | None:
-    shape = tuple(1 if i in axis else n for i, n in enumerate(x.aval.shape))
-    target = shape if keepdims else tuple(n for i, n in enumerate(shape) if i not in axis)
-    if all(x.aval.shape[i] == 1 for i in axis):
-        return b.emit("reshape", x, shape=target)
-    if (node := made_by(x, "broadcast_to")) and node.inputs[0].aval.size == 1:
-        count = int(np.prod([x.aval.shape[i] for i in axis]))
-        one = b.emit("multiply", _squeezed(b, node.inputs[0]), Constant(np.asarray(count, x.aval.dtype)))
-        return b.emit("broadcast_to", one, shape=target)
-    return None
+    if any(x.aval.shape[i] != 1 for i in axis):
+        return None
+    shape = tuple(n for i, n in enumerate(x.aval.shape) if keepdims or i not in axis)
+    if x.aval.dtype.kind not in "iub":
+        x = b.emit("add", x, Constant(np.zeros((), x.aval.dtype)))  # NumPy's sum of -0 is 0.
+    return b.emit("reshape", x, shape=shape)
 
 
 RULES: dict[str, Rule] = {
@@ -208,29 +243,38 @@ def _without_broadcasts(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, .
     shape = node.outputs[0].aval.shape
     result = list(inputs)
     for i, value in enumerate(inputs):
-        source = value
-        if broadcast := made_by(value, "broadcast_to"):
-            source = broadcast.inputs[0]
-        scalar = _scalar(source) if source.aval.size > 1 else None
-        candidate = scalar if scalar is not None else source
+        broadcast = made_by(value, "broadcast_to")
+        candidate = value if broadcast is None else broadcast.inputs[0]
+        # NumPy's power with one exponent is another function than with an array of them.
+        if isinstance(candidate, Constant) and candidate.aval.size > 1 and node.primitive.name != "power":
+            candidate = _scalar(candidate) or candidate
         if candidate is value:
             continue
         shapes = [v.aval.shape for j, v in enumerate(result) if j != i]
-        if np.broadcast_shapes(candidate.aval.shape, *shapes) == shape:
+        if broadcast_shapes(candidate.aval.shape, *shapes) == shape:
             result[i] = candidate
     return tuple(result)
 
 
+class _Simplifier(Builder):
+    """Applies the rules to what the rules themselves emit."""
+
+    def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
+        rule = RULES.get(primitive if isinstance(primitive, str) else primitive.name)
+        found = rule(self, *inputs, **params) if rule else None
+        return super().emit(primitive, *inputs, **params) if found is None else found
+
+
 def simplify(graph: Graph) -> Graph:
-    """The graph with every rule applied once to every node."""
+    """The graph with every rule applied wherever it can be."""
 
     def visit(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Any:
         if node.primitive.elementwise:
             inputs = _without_broadcasts(node, inputs)
+        if node.primitive.name == "custom_vjp":
+            return inputs[-len(node.outputs) :]  # Its derivative has been taken.
         rule = RULES.get(node.primitive.name)
         found = rule(builder, *inputs, **node.params) if rule else None
-        if found is not None:
-            return [found]
-        return builder.emit_all(node.primitive, inputs, node.params)
+        return [found] if found is not None else builder.keep(node, inputs)
 
-    return rebuild(graph, visit)
+    return rebuild(graph, visit, _Simplifier())

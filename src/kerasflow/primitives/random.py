@@ -31,8 +31,9 @@ def philox(seed: Any) -> np.random.Philox:
         _local.state["state"]["counter"] = np.zeros(4, np.uint64)
         _local.state.update(buffer_pos=4, has_uint32=0, uinteger=0)
     _local.state["state"]["key"] = np.asarray(seed).astype(np.uint64)
-    _local.bits.state = _local.state
-    return _local.bits  # type: ignore[no-any-return]
+    bits: np.random.Philox = _local.bits
+    bits.state = _local.state
+    return bits
 
 
 def random_bits(seed: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:

@@ -57,7 +57,7 @@ class Operand:
         if self.values is not None:
             return np.array(self.values).astype(kind)
         size = int(np.prod(self.shape, dtype=np.int64))
-        if kind == bool:
+        if kind.kind == "b":
             return rng.integers(0, 2, self.shape).astype(kind)
         if kind.kind in "iu":
             low = max(self.low, 0) if kind.kind == "u" else self.low

@@ -26,7 +26,7 @@ from kerasflow.tracing.tracer import Tracer
 ALIASES = {"fabs": "absolute", "true_divide": "divide", "degrees": "rad2deg", "radians": "deg2rad"}
 
 # `ufunc.reduce` as a function.
-REDUCE = {
+REDUCE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: np.sum,
     np.multiply: np.prod,
     np.maximum: np.max,
@@ -34,7 +34,7 @@ REDUCE = {
     np.logical_and: np.all,
     np.logical_or: np.any,
 }
-ACCUMULATE = {np.add: np.cumsum, np.multiply: np.cumprod}
+ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 _SCALARS = (bool, int, float, complex)
 

@@ -1,7 +1,16 @@
-"""Mutable state: one cell for each Keras variable."""
+"""Mutable state: one cell for each Keras variable, and the rules by which programs and host code share it.
+
+A program takes all its cells at once (`acquire`), runs, and gives them back
+(`release`). Those that it changes it changes in place, alone: other programs and
+host code wait until it is done. Those that it only reads it shares: a program
+that wants to write meanwhile gets a copy, as it does where host code holds a
+reference (copy on write).
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,50 +28,65 @@ class Owner(Protocol):
         """The contents as a NumPy array, which may share the buffer's memory."""
 
 
+# Guards who uses which cell; one for all, since programs take many at once. Never held while a program runs.
+_bookkeeping = threading.Condition()
+
+
 class Cell:
     """A place for one array, held by the backend that used it last.
-
-    Programs change a cell's buffer in place. A host array that user code got
-    from `read` never changes: the first program that writes afterwards gets a
-    fresh buffer (copy on write).
 
     Args:
         array: the first contents; taken over, not copied.
         name: a readable name, e.g. a Keras variable's path.
     """
 
-    __slots__ = ("aval", "name", "_buffer", "_owner", "_shared", "__weakref__")
+    __slots__ = ("aval", "name", "_buffer", "_owner", "_shared", "_readers", "_writer", "__weakref__")
 
     def __init__(self, array: np.ndarray[Any, Any], name: str = "") -> None:
         self.aval: ShapedArray = shaped(array)
         self.name = name
         self._buffer: Any = array
         self._owner: Owner | None = None
-        self._shared = True
+        self._shared = True  # Host code may hold the buffer.
+        # The threads whose programs use the buffer. An interrupted thread that is still noted here blocks the
+        # others at most, never itself.
+        self._readers: set[int] = set()
+        self._writer = 0
+
+    def _host(self) -> np.ndarray[Any, Any]:
+        return self._buffer if self._owner is None else self._owner.to_host(self._buffer)  # type: ignore[no-any-return]
 
     def read(self) -> np.ndarray[Any, Any]:
         """The contents, a read-only array that stays as it is."""
-        host = self._buffer if self._owner is None else self._owner.to_host(self._buffer)
-        self._shared = True
-        host = host.view()
+        with _bookkeeping:
+            _wait_for_writers((self,))
+            self._shared = True
+            host = self._host().view()
         host.flags.writeable = False
-        return host  # type: ignore[no-any-return]
+        return host
 
     def write(self, array: np.ndarray[Any, Any]) -> None:
         """Replace the contents by a host array of the same shape and dtype; taken over, not copied."""
-        self._buffer, self._owner, self._shared = array, None, True
+        with _bookkeeping:
+            _wait_for_writers((self,))
+            self._buffer, self._owner, self._shared = array, None, True
 
-    def acquire(self, backend: Owner, writes: bool) -> Any:
-        """The contents as a buffer of `backend`, which may be written in place if `writes`."""
-        if self._owner is backend and not (writes and self._shared):
-            return self._buffer
-        host = self._buffer if self._owner is None else self._owner.to_host(self._buffer)
-        self._buffer, self._owner, self._shared = backend.from_host(host), backend, False
+    def _acquire(self, backend: Owner, writes: bool, thread: int) -> Any:
+        busy = writes and (self._shared or not self._readers <= {thread})
+        if busy or self._owner is not backend:
+            self._buffer, self._owner, self._shared = backend.from_host(self._host()), backend, False
+        if writes:
+            self._writer = thread
+        else:
+            self._readers.add(thread)
         return self._buffer
 
-    def release(self, buffer: Any) -> None:
-        """Take the buffer that a program of the owning backend left as the new contents."""
-        self._buffer = buffer
+    def _release(self, before: Any, now: Any, thread: int) -> None:
+        if self._buffer is before:  # else host code, or a program that wrote a copy, has replaced it
+            self._buffer = now
+        if self._writer == thread:
+            self._writer = 0
+        self._readers.discard(thread)
 
     def __getstate__(self) -> tuple[Any, str]:
         return np.array(self.read()), self.name
@@ -72,3 +96,36 @@ class Cell:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Cell:
         return memo.setdefault(id(self), Cell(*self.__getstate__()))
+
+
+def _wait_for_writers(cells: Sequence[Cell]) -> None:
+    """Wait until no other thread's program changes one of the cells."""
+    free = (0, threading.get_ident())
+    while any(cell._writer not in free for cell in cells):
+        _bookkeeping.wait()
+
+
+def acquire(cells: Sequence[Cell], writes: Sequence[bool], backend: Owner) -> list[Any]:
+    """The contents of a program's cells as buffers of its backend, until `release`.
+
+    Args:
+        writes: for each cell whether the program changes it; those buffers are the program's alone.
+    """
+    thread = threading.get_ident()
+    with _bookkeeping:
+        _wait_for_writers(cells)
+        return [cell._acquire(backend, writing, thread) for cell, writing in zip(cells, writes, strict=True)]
+
+
+def release(cells: Sequence[Cell], before: Sequence[Any], now: Sequence[Any]) -> None:
+    """Give the cells back.
+
+    Args:
+        before: the buffers that `acquire` gave. now: the buffers that hold the
+            contents after the program; those from before if it failed.
+    """
+    thread = threading.get_ident()
+    with _bookkeeping:
+        for cell, old, new in zip(cells, before, now, strict=True):
+            cell._release(old, new, thread)
+        _bookkeeping.notify_all()

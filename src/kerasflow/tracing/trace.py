@@ -2,17 +2,19 @@
 
 Traces form a stack, one stack a thread. The top one records. A *program* trace
 is abstract: its tracers have a shape and a dtype. A *concrete* trace
-(`run_eagerly=True`, `GradientTape` outside a program) also computes each
-operation at once, so that its tracers have values. A sub-graph (a branch of a
+(`run_eagerly=True`, `GradientTape` outside a program) computes each operation
+at once, so that its tracers have values; what was computed is kept only as long
+as a tracer or a tape needs it. A sub-graph (a branch of a
 conditional) has a trace of its own, which captures what it uses of the outer ones.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -23,12 +25,24 @@ from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
 
 
+class Observer(Protocol):
+    """What a gradient tape is to a trace: it is told what is recorded while it is open."""
+
+    def recorded(self, trace: Trace, node: Node) -> None:
+        """An operation was recorded."""
+
+    def accessed(self, trace: Trace, cell: Cell, value: Value, variable: Any) -> None:
+        """A cell was read, through the given variable."""
+
+    def find(self, x: Any) -> Tracer | None:
+        """The traced counterpart of an array that the observer watches."""
+
+
 class _Stack(threading.local):
     def __init__(self) -> None:
         self.traces: list[Trace] = []
         self.scope: str | None = None
-        # The gradient tapes that are open; `keras.ops` asks them for the arrays that they watch.
-        self.tapes: list[Any] = []
+        self.observers: list[Observer] = []
 
 
 _stack = _Stack()
@@ -53,13 +67,33 @@ def recording(trace: Trace) -> Iterator[Trace]:
 
 
 @contextmanager
-def suspended() -> Iterator[None]:
-    """Let nothing record in the block (initializers, callbacks into host code)."""
-    saved, _stack.traces = _stack.traces, []
+def observing(observer: Observer) -> Iterator[None]:
+    """Tell `observer` what is recorded in the block."""
+    _stack.observers.append(observer)
     try:
         yield
     finally:
-        _stack.traces = saved
+        _stack.observers.remove(observer)
+
+
+def watched(x: Any) -> Any:
+    """The traced counterpart of an array that the innermost tape, or one around it, watches; else the array itself."""
+    for observer in reversed(_stack.observers):
+        tracer = observer.find(x)
+        if tracer is not None:
+            return tracer
+    return x
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """Let nothing record in the block (initializers, callbacks into host code)."""
+    saved = _stack.traces, _stack.observers
+    _stack.traces, _stack.observers = [], []
+    try:
+        yield
+    finally:
+        _stack.traces, _stack.observers = saved
 
 
 @contextmanager
@@ -73,20 +107,19 @@ def scope(name: str) -> Iterator[None]:
 
 
 class CellUse:
-    """How a trace uses a cell.
+    """How an abstract trace uses a cell.
 
     Attributes:
         argument: the cell's value when the trace began.
-        reads: every value that reading the cell gave; gradients with respect to the cell are sums over these.
         current: what the cell holds now.
         written: whether the trace assigned it.
+        fresh: whether it was assigned and not read since.
     """
 
-    __slots__ = ("argument", "reads", "current", "written", "fresh")
+    __slots__ = ("argument", "current", "written", "fresh")
 
     def __init__(self, argument: Tracer) -> None:
         self.argument = argument
-        self.reads = [argument.value]
         self.current: Any = argument
         self.written = False
         self.fresh = False
@@ -96,7 +129,7 @@ class Trace:
     """A recording in progress.
 
     Args:
-        concrete: compute every operation at once.
+        concrete: compute every operation at once, and keep no nodes.
         parent: the enclosing trace, for a sub-graph.
     """
 
@@ -106,7 +139,7 @@ class Trace:
         self.nodes: list[Node] = []
         self.inputs: list[Value] = []
         self.cells: dict[Cell, CellUse] = {}
-        self.arrays: dict[Value, np.ndarray[Any, Any]] = {}
+        self.arrays: MutableMapping[Value, np.ndarray[Any, Any]] = WeakKeyDictionary()
         self.captures: dict[Value, Tracer] = {}
 
     # -- values ---------------------------------------------------------------------------------------------
@@ -168,43 +201,53 @@ class Trace:
             raise type(error)(at_user_line(str(error))) from None
         origin = _stack.scope if _stack.scope is not None else scope_provider()
         node = Node(primitive, values, params, avals, origin)
-        self.nodes.append(node)
         if self.concrete:
             operands = tuple(v.array if isinstance(v, Constant) else self.arrays[v] for v in values)
-            self.arrays.update(zip(node.outputs, map(np.asarray, evaluate_node(node, operands)), strict=True))
+            for value, array in zip(node.outputs, evaluate_node(node, operands), strict=True):
+                self.arrays[value] = np.asarray(array)
+                value.node = None  # A result does not keep alive what it was computed from.
+        else:
+            self.nodes.append(node)
+        for observer in _stack.observers:
+            observer.recorded(self, node)
         results = tuple(Tracer(self, v) for v in node.outputs)
         return results if primitive.multiple_results else results[0]
 
     # -- state ----------------------------------------------------------------------------------------------
 
     def use(self, cell: Cell) -> CellUse:
-        """How this trace uses the cell; begins the use if it is the first."""
+        """How this abstract trace uses the cell; begins the use if it is the first."""
         if cell not in self.cells:
-            if self.parent is not None and not self.concrete:
-                argument = self.capture(self.parent.read(cell))
-            else:
-                argument = Tracer(self, Value(cell.aval))
-                if self.concrete:
-                    self.arrays[argument.value] = cell.read()
+            inherited = self.parent is not None
+            argument = self.capture(self.parent.read(cell)) if inherited else Tracer(self, Value(cell.aval))
             self.cells[cell] = CellUse(argument)
         return self.cells[cell]
 
-    def read(self, cell: Cell) -> Tracer:
-        """The cell's contents at this point of the program."""
-        use = self.use(cell)
+    def read(self, cell: Cell, variable: Any = None) -> Tracer:
+        """The cell's contents at this point of the program.
+
+        Args:
+            variable: what users know the cell by.
+        """
+        current = self.lift(cell.read()) if self.concrete else self._read(self.use(cell))
+        for observer in _stack.observers:
+            observer.accessed(self, cell, current.value, variable)
+        return current
+
+    def _read(self, use: CellUse) -> Tracer:
         if use.fresh:
             # An assignment is not differentiable: what is read afterwards is a new value.
             use.current = self.bind(PRIMITIVES["stop_gradient"], (use.current,), {})
-            use.reads.append(use.current.value)
             use.fresh = False
         return use.current  # type: ignore[no-any-return]
 
     def write(self, cell: Cell, x: Any) -> None:
         """Assign the cell from this point of the program on."""
-        use = self.use(cell)
-        use.current, use.written, use.fresh = x, True, True
         if self.concrete:
             cell.write(np.array(concrete_array(x)))
+        else:
+            use = self.use(cell)
+            use.current, use.written, use.fresh = x, True, True
 
     # -- the result -----------------------------------------------------------------------------------------
 
@@ -267,8 +310,10 @@ __all__ = [
     "apply",
     "concrete_array",
     "current_trace",
+    "observing",
     "record",
     "recording",
     "scope",
     "suspended",
+    "watched",
 ]

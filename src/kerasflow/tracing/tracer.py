@@ -151,7 +151,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TracingError(
-            at_user_line(f"A traced array ({self.aval}) cannot be sorted in place. Use `np.sort`, which returns a new array.")
+            at_user_line(f"A traced array ({self.aval}) cannot be sorted in place. Use `np.sort`, which returns one.")
         )
 
     # -- containers -----------------------------------------------------------------------------------------

@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from keras.src.backend.common.dtypes import result_type
 
 from kerasflow.bridge.ops.activations import softmax
 from kerasflow.bridge.ops.core import cast, convert_to_tensor
-from kerasflow.bridge.ops.precision import compute_dtype
+from kerasflow.bridge.ops.precision import common_dtype, compute_dtype
 
 _AXES = (0, 2, 1, 3)
 
@@ -42,7 +41,7 @@ def dot_product_attention(
             "`dot_product_attention` only supports 4D inputs. "
             f"Received: query.shape={query.shape}, key.shape={key.shape}, value.shape={value.shape}."
         )
-    dtype = result_type(query.dtype, key.dtype, value.dtype)
+    dtype = common_dtype(query, key, value)
     compute = compute_dtype(dtype)
     query, key, value = (np.transpose(cast(x, compute), _AXES) for x in (query, key, value))
     heads, shared = query.shape[1], key.shape[1]

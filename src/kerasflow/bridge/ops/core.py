@@ -17,7 +17,6 @@ from keras.src.backend.common.stateless_scope import StatelessScope
 from keras.src.backend.common.symbolic_scope import SymbolicScope
 
 from kerasflow import tracing
-from kerasflow.autodiff import watched
 from kerasflow.bridge.ops import control
 from kerasflow.bridge.variable import Variable
 from kerasflow.graph import ShapedArray
@@ -27,7 +26,7 @@ from kerasflow.tracing import trace as trace_module
 SUPPORTS_SPARSE_TENSORS = False
 SUPPORTS_RAGGED_TENSORS = False
 SUPPORTS_COMPLEX_DTYPES = True
-IS_THREAD_SAFE = True
+IS_THREAD_SAFE = False
 
 # Recorded nodes carry the path of the layer or optimizer that made them.
 trace_module.scope_provider = current_path
@@ -45,8 +44,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
         dtype = standardize_dtype(dtype)
     if isinstance(x, Variable):
         x = x.value
-    elif trace_module._stack.tapes:
-        x = watched(x)
+    else:
+        x = tracing.watched(x)
     if isinstance(x, Tracer):
         return x if dtype is None else tracing.cast(x, dtype)
     if isinstance(x, (np.ndarray, np.generic)):

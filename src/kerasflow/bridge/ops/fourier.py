@@ -45,7 +45,7 @@ def _complex_transform(name: str, transform: Callable[[Any], Any]) -> Callable[[
     def function(x: Any) -> tuple[Any, Any]:
         parts = _parts(x)
         dtype = parts[0].dtype
-        return computed_at_once(name, lambda re, im: _pair(transform(re + 1j * im), dtype), *parts)  # type: ignore[no-any-return]
+        return computed_at_once(name, lambda re, im: _pair(transform(re + 1j * im), dtype), *parts)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"`np.fft.{name}` of a complex tensor."
@@ -59,7 +59,7 @@ ifft2 = _complex_transform("ifft2", np.fft.ifft2)
 
 def rfft(x: Any, fft_length: int | None = None) -> tuple[Any, Any]:
     x = convert_to_tensor(x)
-    return computed_at_once("rfft", lambda a: _pair(np.fft.rfft(a, n=fft_length), a.dtype), x)  # type: ignore[no-any-return]
+    return computed_at_once("rfft", lambda a: _pair(np.fft.rfft(a, n=fft_length), a.dtype), x)
 
 
 def irfft(x: Any, fft_length: int | None = None) -> Any:

@@ -104,7 +104,7 @@ def solve_triangular(a: Any, b: Any, lower: bool = False) -> Any:
 
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     def decompose(m: Any) -> Any:
-        result = np.linalg.svd(m, full_matrices=full_matrices, compute_uv=compute_uv)
+        result = np.linalg.svd(m, full_matrices=full_matrices, compute_uv=compute_uv)  # type: ignore[call-overload]
         return tuple(result) if compute_uv else result
 
     return computed_at_once("svd", decompose, floating(x))

@@ -47,10 +47,10 @@ def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
     target, output = cast(target, "int32"), floating(output)
-    if target.ndim == output.ndim and target.shape[-1] == 1:
-        target = np.squeeze(target, axis=-1)
     if not output.shape:
         raise ValueError(f"Argument `output` must be at least rank 1. Received: output.shape={output.shape}")
+    if target.ndim == output.ndim and target.shape[-1] == 1:
+        target = np.squeeze(target, axis=-1)
     if target.shape != output.shape[:-1]:
         raise ValueError(
             "Arguments `target` and `output` must have the same shape up until the last dimension: "

@@ -16,6 +16,9 @@ from kerasflow.bridge.ops.fourier import (
     rfft,
     stft,
 )
+
+# Keras before 3.15 had some of linear algebra here too.
+from kerasflow.bridge.ops.linalg import norm, qr, solve
 from kerasflow.bridge.ops.precision import computed_in_float32
 from kerasflow.bridge.ops.segments import segment_max, segment_min, segment_prod, segment_sum
 from kerasflow.bridge.ops.sequences import cdist, extract_sequences, in_top_k, logsumexp, top_k
@@ -63,12 +66,15 @@ __all__ = [
     "istft",
     "logdet",
     "logsumexp",
+    "norm",
+    "qr",
     "rfft",
     "rsqrt",
     "segment_max",
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "solve",
     "stft",
     "top_k",
 ]

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from keras.src.backend import config
 from keras.src.backend.common import dtypes
+from keras.src.backend.common.backend_utils import standardize_axis_for_numpy
 
 from kerasflow.bridge.ops.core import convert_to_tensor
 from kerasflow.tracing import Tracer
+from kerasflow.tracing.functions import indexing
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -52,9 +54,17 @@ def linspace(
     return (samples, step) if retstep else samples
 
 
+def take(x: Any, indices: Any, axis: Any = None) -> Any:
+    """`np.take`, which NumPy dispatches on x alone: here the indices may be what is traced."""
+    x, indices = convert_to_tensor(x), convert_to_tensor(indices)
+    function = indexing.take if isinstance(indices, Tracer) else np.take
+    return function(x, indices, axis=standardize_axis_for_numpy(axis))
+
+
 OVERRIDES: dict[str, Callable[..., Any]] = {
     "array": array,
     "divide_no_nan": divide_no_nan,
     "full": full,
     "linspace": linspace,
+    "take": take,
 }

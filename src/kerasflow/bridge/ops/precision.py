@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import standardize_dtype
 from keras.src.backend.common.dtypes import result_type
+from keras.src.backend.config import floatx
 
 from kerasflow.bridge.ops.core import cast, convert_to_tensor
 
@@ -16,9 +17,19 @@ HALVES = ("float16", "bfloat16")
 
 
 def floating(x: Any) -> Any:
-    """x as a tensor of floating dtype; integers and booleans become the float that Keras promotes them to."""
+    """x as a tensor of floating dtype; integers and booleans become Keras's `floatx`."""
     x = convert_to_tensor(x)
-    return cast(x, result_type(x.dtype, float)) if x.dtype.kind in "iub" else x
+    return cast(x, floatx()) if x.dtype.kind in "iub" else x
+
+
+def common_dtype(*xs: Any) -> str:
+    """The dtype that tensors have together.
+
+    Keras's own `result_type` makes float32 of float64, even where there is
+    nothing to promote.
+    """
+    names = {standardize_dtype(x.dtype) for x in xs}
+    return names.pop() if len(names) == 1 else str(result_type(*names))
 
 
 def compute_dtype(dtype: Any) -> str:

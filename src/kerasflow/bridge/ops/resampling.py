@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras.src.backend.common.dtypes import result_type
 
 from kerasflow.bridge.ops.core import cast, convert_to_tensor
 from kerasflow.bridge.ops.layout import channels_axis, check_choice, check_rank
-from kerasflow.bridge.ops.precision import compute_dtype
+from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
 
 
 def _triangle(x: Any) -> Any:
@@ -96,8 +95,8 @@ def scale_and_translate(
     antialias: bool = True,
 ) -> Any:
     check_choice("method", method, _METHODS)
-    scale, translation = convert_to_tensor(scale), convert_to_tensor(translation)
-    dtype = result_type(scale.dtype, translation.dtype, float)
+    scale, translation = floating(scale), floating(translation)
+    dtype = common_dtype(scale, translation)
     return _resample(
         convert_to_tensor(images),
         output_shape,

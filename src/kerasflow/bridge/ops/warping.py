@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras.src.backend.common.dtypes import result_type
 
 from kerasflow.bridge import random
 from kerasflow.bridge.ops.core import cast, convert_to_tensor, require_eager
 from kerasflow.bridge.ops.filters import gaussian_blur
 from kerasflow.bridge.ops.layout import check_choice, on_batches
 from kerasflow.bridge.ops.linalg import solve
-from kerasflow.bridge.ops.precision import compute_dtype, constant
+from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, constant, floating
 from kerasflow.tracing import apply
 
 _ORDERS = {"nearest": 0, "bilinear": 1}
@@ -51,7 +50,7 @@ def _sample(
             shape with which `lead` broadcasts; the axes that remain come last.
     """
     dtype = x.dtype
-    compute = "float32" if dtype.kind in "iub" else compute_dtype(dtype)
+    compute = _grid_dtype(x)
     values = cast(x, compute)
     sizes = x.shape[len(lead) : len(lead) + len(coordinates)]
     trailing = x.ndim - len(lead) - len(coordinates)
@@ -96,7 +95,7 @@ def map_coordinates(
         )
     check_choice("fill_mode", fill_mode, _FILL_MODES)
     check_choice("order", order, (0, 1))
-    coordinates = cast(coordinates, result_type(coordinates.dtype, float))
+    coordinates = floating(coordinates)
     return _sample(inputs, [], [coordinates[i] for i in range(inputs.ndim)], order, fill_mode, fill_value)
 
 
@@ -104,6 +103,11 @@ def _sample_batch(batch: Any, y: Any, x: Any, interpolation: str, fill_mode: str
     """Each image of (batch, height, width, channels) at its own coordinates, of shape (batch, height, width)."""
     numbers = np.arange(batch.shape[0]).reshape(-1, 1, 1)
     return _sample(batch, [numbers], [y, x], _ORDERS[interpolation], fill_mode, fill_value)
+
+
+def _grid_dtype(images: Any) -> str:
+    """The dtype for the coordinates of pixels."""
+    return "float32" if images.dtype.kind in "iub" else compute_dtype(images.dtype)
 
 
 def _grid(height: int, width: int, dtype: Any) -> tuple[Any, Any]:
@@ -135,7 +139,7 @@ def affine_transform(
         )
 
     def warp(batch: Any) -> Any:
-        compute = compute_dtype(result_type(batch.dtype, float))
+        compute = _grid_dtype(batch)
         y, x = _grid(batch.shape[1], batch.shape[2], compute)
         a0, a1, a2, b0, b1, b2, *_ = _rows(cast(transform, compute), batch.shape[0])
         return _sample_batch(
@@ -171,7 +175,7 @@ def perspective_transform(
     )
 
     def warp(batch: Any) -> Any:
-        compute = compute_dtype(result_type(batch.dtype, float))
+        compute = _grid_dtype(batch)
         y, x = _grid(batch.shape[1], batch.shape[2], compute)
         a0, a1, a2, a3, a4, a5, a6, a7 = _rows(cast(transforms, compute), batch.shape[0])
         depth = a6 * x + a7 * y + 1.0
@@ -189,8 +193,8 @@ def perspective_transform(
 
 def compute_homography_matrix(start_points: Any, end_points: Any) -> Any:
     """The eight parameters of the perspective map that takes the end points to the start points."""
-    start_points, end_points = convert_to_tensor(start_points), convert_to_tensor(end_points)
-    dtype = result_type(start_points.dtype, end_points.dtype, float)
+    start_points, end_points = floating(start_points), floating(end_points)
+    dtype = common_dtype(start_points, end_points)
     compute = compute_dtype(dtype)
     start, end = cast(start_points, compute), cast(end_points, compute)
     one, zero = np.ones_like(start[:, 0, 0]), np.zeros_like(start[:, 0, 0])
@@ -221,7 +225,7 @@ def elastic_transform(
     size = int(6 * sigma) | 1
 
     def warp(batch: Any) -> Any:
-        compute = compute_dtype(result_type(batch.dtype, float))
+        compute = _grid_dtype(batch)
         count, height, width, _ = batch.shape
         noise = random.normal((count, height, width, 2), stddev=sigma, dtype=compute, seed=seed)
         smooth = gaussian_blur(noise, (size, size), (sigma, sigma), "channels_last") * convert_to_tensor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -237,7 +238,7 @@ def modf(x: Any, /) -> tuple[Any, Any]:
 
 
 # The ufuncs that are not one primitive.
-UFUNCS = {
+UFUNCS: dict[Any, Callable[..., Any]] = {
     np.float_power: float_power,
     np.divmod: lambda x1, x2, /: (np.floor_divide(x1, x2), np.remainder(x1, x2)),
     np.modf: modf,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import string
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,18 +25,19 @@ def matmul(x1: Any, x2: Any, /, *, dtype: Any = None, **options: Any) -> Any:
         raise ValueError(
             at_user_line("matmul: Input operand does not have enough dimensions (it is a scalar)")
         )
-    if x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
+    columns, rows = x.shape[-1], y.shape[-2 if y.ndim > 1 else 0]
+    if columns != rows:
         raise ValueError(
             at_user_line(
-                f"matmul: operands of shapes {x.shape} and {y.shape} do not fit: {x.shape[-1]} columns, {y.shape[-2 if y.ndim > 1 else 0]} rows"
+                f"matmul: operands of shapes {x.shape} and {y.shape} do not fit: {columns} columns, {rows} rows"
             )
         )
     left = x if x.ndim > 1 else np.reshape(x, (1, -1))
     right = y if y.ndim > 1 else np.reshape(y, (-1, 1))
     if right.ndim == 2 and left.ndim > 2:
         # One product of two matrices instead of a loop over the batch.
-        rows = apply("matmul", np.reshape(left, (-1, left.shape[-1])), right)
-        result = np.reshape(rows, (*left.shape[:-1], right.shape[-1]))
+        flat = apply("matmul", np.reshape(left, (-1, left.shape[-1])), right)
+        result = np.reshape(flat, (*left.shape[:-1], right.shape[-1]))
     else:
         result = apply("matmul", left, right)
     shape = list(result.shape)
@@ -249,7 +251,7 @@ def _inexact(x: Any) -> Any:
     return cast(x, np.float64) if x.dtype.kind in "iub" else x
 
 
-UFUNCS = {
+UFUNCS: dict[Any, Callable[..., Any]] = {
     np.matmul: matmul,
     **newer(
         vecdot=vecdot,

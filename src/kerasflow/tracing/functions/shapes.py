@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -155,7 +156,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     else:
         bounds = [0, *(int(i) for i in indices_or_sections), n]
     before = (slice(None),) * axis
-    return [ary[(*before, slice(start, stop))] for start, stop in zip(bounds, bounds[1:], strict=False)]
+    return [ary[(*before, slice(start, stop))] for start, stop in itertools.pairwise(bounds)]
 
 
 def flip(m: Any, axis: Any = None) -> Any:
@@ -228,9 +229,9 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
         values = np.broadcast_to(cast(value, array.dtype), (array.ndim, 2))
         for axis, both in enumerate(widths):
             for side in (0, 1):
-                width = [(0, 0)] * array.ndim
-                width[axis] = (both[0], 0) if side == 0 else (0, both[1])
-                array = apply("pad", array, values[axis, side], pad_width=tuple(width))
+                here = (both[0], 0) if side == 0 else (0, both[1])
+                each = tuple(here if i == axis else (0, 0) for i in range(array.ndim))
+                array = apply("pad", array, values[axis, side], pad_width=each)
         return array
     if mode not in ("reflect", "symmetric", "edge", "wrap"):
         raise unknown_function(f"np.pad(mode={mode!r})")
@@ -242,18 +243,18 @@ def pad(array: Any, pad_width: Any, mode: str = "constant", **kwargs: Any) -> An
 
 
 def tri_mask(shape: tuple[int, ...], k: int) -> np.ndarray[Any, Any]:
-    return np.tri(*shape[-2:], k=k, dtype=bool)
+    rows, columns = shape[-2:] if len(shape) > 1 else shape * 2
+    return np.tri(rows, columns, k, dtype=bool)
 
 
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     a = as_operand(a)
     if n == 0:
         return a
     axis = canonical_axis(axis, a.ndim)
     thin = (*a.shape[:axis], 1, *a.shape[axis + 1 :])
-    ends = [e if e is np._NoValue else as_operand(e) for e in (prepend, append)]
-    ends = [np.broadcast_to(e, thin) if e is not np._NoValue and e.ndim == 0 else e for e in ends]
-    a = concatenate([x for x in (ends[0], a, ends[1]) if x is not np._NoValue], axis)
+    parts = [as_operand(x) for x in (prepend, a, append) if x is not None]
+    a = concatenate([np.broadcast_to(x, thin) if x.ndim == 0 else x for x in parts], axis)
     before = (slice(None),) * axis
     for _ in range(n):
         later, earlier = a[(*before, slice(1, None))], a[(*before, slice(None, -1))]

@@ -27,21 +27,22 @@ class NumpyBackend:
     Args:
         poison: for tests: fill every block of the workspace with 0xFF bytes (NaN, -1) before its first and after
             its last use, so that any use of memory that is not alive shows.
+        exact: compute bit for bit what the graph says: large sums are not regrouped for speed.
     """
 
     name = "numpy"
     primitives = SUPPORTED
 
-    def __init__(self, poison: bool = False) -> None:
+    def __init__(self, poison: bool = False, exact: bool = False) -> None:
         self.poison = poison
+        self.exact = exact
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""
-        graph = prepare(graph)
+        graph = prepare(graph, self.exact)
         plan = plan_storage(graph, find_groups(graph))
         code = generate(graph, plan, self.compile, self.poison)
-        writes = any(a is not b for a, b in zip(graph.state_inputs, graph.state_outputs, strict=True))
-        return NumpyProgram(code, plan.workspace, writes)
+        return NumpyProgram(code, plan.workspace, [v.aval for v in graph.inputs])
 
     def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A copy that programs may write."""

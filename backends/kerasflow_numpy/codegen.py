@@ -21,8 +21,8 @@ from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
 from kerasflow_numpy.storage import CONSTANT, FRESH, INPUT, LOCAL, STATE, STATIC, WORK, Place, Plan, Storage
 
-# Elements of each array that one round of a fused update works on: its arrays stay in the cache.
-CHUNK = 1 << 16
+# Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
+CHUNK = 1 << 20
 
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)
 
@@ -71,7 +71,7 @@ class Generator:
         self.compile_branch = compile_branch
         self.lines: list[str] = []
         self.code = Code("", [s for s in plan.storages if s.kind in STATIC])
-        self.taken: set[str] = {"np", "kernels", "scipy", "step", "make", "NAMES"}
+        self.taken: set[str] = {"np", "kernels", "blas", "scipy", "step", "make", "NAMES"}
         self.derived: dict[tuple[str, str], str] = {}
         self.scope: str | None = None
         self._name_storages()
@@ -82,7 +82,7 @@ class Generator:
         """A valid Python name that is not taken yet."""
         name = re.sub(r"\W+", "_", wanted).strip("_") or "v"
         # Functions are bound as `np_add`: arrays must not be called so.
-        if name[0].isdigit() or keyword.iskeyword(name) or name.startswith(("np_", "kernels_", "scipy_")):
+        if name[0].isdigit() or keyword.iskeyword(name) or name.startswith(("np_", "kernels_", "blas_", "scipy_")):
             name = f"v_{name}"
         candidate, i = name, 1
         while candidate in self.taken:
@@ -133,9 +133,9 @@ class Generator:
                 self.lines.append(f"{name} = {expression}")
         return self.derived[key]
 
-    def operand(self, value: Value, node: Node) -> str:
-        """An expression for an operand: a literal for a scalar constant where that is as good, else a name."""
-        if isinstance(value, Constant) and value.array.ndim == 0 and value.array.dtype.type in _LITERALS:
+    def operand(self, value: Value, node: Node | None = None) -> str:
+        """An expression for an operand: a literal for a scalar constant where the node takes it as well, else a name."""
+        if isinstance(value, Constant) and node and value.aval.shape == () and value.aval.dtype.type in _LITERALS:
             beside = [v for v in node.inputs if not isinstance(v, Constant)]
             if node.primitive.name in ("where", "pad", "setitem") or (
                 node.primitive.elementwise and any(v.aval.dtype == value.aval.dtype for v in beside)
@@ -237,7 +237,7 @@ class Generator:
         for i, value in self.plan.copies:
             target = self.name(self.plan.places[self.graph.state_inputs[i]])
             if isinstance(value, Constant):
-                source = self.operand(value, _NO_NODE)
+                source = self.operand(value)
             else:
                 place = self.plan.places[value]
                 source = self.name(place)
@@ -257,7 +257,7 @@ class Generator:
         results = []
         for value in self.graph.outputs:
             if isinstance(value, Constant):
-                results.append(f"{self.operand(value, _NO_NODE)}.copy()")
+                results.append(f"{self.operand(value)}.copy()")
                 continue
             place = self.plan.places[value]
             name = self.name(place)
@@ -326,7 +326,7 @@ class Generator:
         self.code.chunks.append(Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size))
         self._comment(member.nodes[-1].scope)
         shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
-        self.lines.append(f"for {', '.join(variables)} in {name}:  # {group.size} elements: {shapes}")
+        self.lines.append(f"for {', '.join(variables)}{',' * (len(variables) == 1)} in {name}:  # {group.size} elements: {shapes}")
         self.lines.extend(f"    {line}" for line in body + late)
 
     def _scalar(self, value: Value, node: Node) -> str:
@@ -343,16 +343,6 @@ class Generator:
         return name
 
 
-class _NoNode:
-    inputs: tuple[Value, ...] = ()
-
-    class primitive:  # noqa: N801
-        name = ""
-
-
-_NO_NODE: Any = _NoNode()
-
-
 def _literal(array: np.ndarray[Any, Any]) -> str:
     item = array.item()
     if isinstance(item, float) and not np.isfinite(item):
@@ -361,9 +351,16 @@ def _literal(array: np.ndarray[Any, Any]) -> str:
 
 
 def _short(storages: list[Storage]) -> str:
-    """A name for an arena: the last part that its members' names share, or where it comes from."""
-    first = storages[0]
-    return f"{first.name}s" if first.kind != WORK else f"g_{first.name}"
+    """A name for an arena: what its members' names end in, as in `momentum`."""
+    if storages[0].kind == WORK:
+        return "g"
+    words = [storage.name.split("_") for storage in storages]
+    common = []
+    for ending in zip(*(reversed(w) for w in words), strict=False):
+        if len(set(ending)) > 1:
+            break
+        common.insert(0, ending[0])
+    return "_".join(common) or "weights"
 
 
 def generate(graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any], poison: bool = False) -> Code:

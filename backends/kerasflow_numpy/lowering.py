@@ -1,7 +1,7 @@
 """The lowering table: from each primitive to the NumPy statements that compute it into memory that is there.
 
 A lowering gets a `Call` and returns lines of Python. `np.name` is NumPy,
-`kernels.name` this backend's few functions, everything else is an array.
+`kernels.name` and `blas.name` this backend's few functions, everything else is an array.
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ def _special(call: Call) -> list[str]:
     return [f"scipy.{call.node.primitive.name}({call.args[0]}, out={call.out})"]
 
 
+def _polygamma(call: Call) -> list[str]:
+    return [f"np.copyto({call.out}, scipy.polygamma({call.params['n']}, {call.args[0]}), casting='unsafe')"]
+
+
 def _extremum(call: Call) -> list[str]:
     """Against a scalar, `np.clip` has the fast loop that maximum and minimum lack."""
     name = call.node.primitive.name
@@ -67,7 +71,7 @@ def _extremum(call: Call) -> list[str]:
 def _clip(call: Call) -> list[str]:
     x, low, high = call.args
     if call.node.outputs[0].aval.dtype.name == "bfloat16":
-        return [f"np.maximum({x}, {low}, out={call.out})", f"np.minimum({call.out}, {high}, out={call.out})"]
+        return [f"np.minimum(np.maximum({x}, {low}), {high}, out={call.out})"]
     return [f"np.clip({x}, {low}, {high}, out={call.out})"]
 
 
@@ -96,6 +100,14 @@ def _mask_bits(call: Call) -> list[str]:
     out = call.view(call.out, f".view(np.{word})")
     x = out if call.same[0] else call.view(call.args[0], f".view(np.{word})")
     return [f"np.bitwise_and({x}, {call.args[1]}, out={out})"]
+
+
+def _axpby(call: Call) -> list[str]:
+    x, y, a, b = call.args
+    if call.same[0]:
+        x, y, a, b = y, x, b, a
+    copy = [] if call.same[0] or call.same[1] else [f"np.copyto({call.out}, {y})"]
+    return [*copy, f"blas.axpby({a}, {x}, {b}, {call.out})"]
 
 
 _REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
@@ -143,11 +155,11 @@ def slice_text(index: tuple[tuple[int, int | None, int], ...]) -> str:
     for start, stop, step in index:
         text = f"{start}:{'' if stop is None else stop}"
         parts.append(text if step == 1 else f"{text}:{step}")
-    return ", ".join(parts)
+    return ", ".join(parts) or "..."
 
 
 def _setitem(call: Call) -> list[str]:
-    target = call.view(call.out, f"[{slice_text(call.params['index'])}]" if call.params["index"] else "[...]")
+    target = call.view(call.out, f"[{slice_text(call.params['index'])}]")
     return [*_copy(call), f"np.copyto({target}, {call.args[1]})"]
 
 
@@ -158,7 +170,7 @@ def _concatenate(call: Call) -> list[str]:
 def _pad(call: Call) -> list[str]:
     x = call.node.inputs[0].aval
     index = tuple((before, before + n, 1) for (before, _), n in zip(call.params["pad_width"], x.shape, strict=True))
-    inner = call.view(call.out, f"[{slice_text(index)}]" if index else "[...]")
+    inner = call.view(call.out, f"[{slice_text(index)}]")
     return [f"np.copyto({call.out}, {call.args[1]})", f"np.copyto({inner}, {call.args[0]})"]
 
 
@@ -189,7 +201,11 @@ def _searchsorted(call: Call) -> list[str]:
 
 def _einsum(call: Call) -> list[str]:
     optimize = ", optimize=True" if len(call.args) > 2 else ""
-    return [f"np.einsum({call.params['subscripts']!r}, {', '.join(call.args)}, out={call.out}{optimize})"]
+    subscripts = repr(call.params["subscripts"])
+    if call.node.outputs[0].aval.dtype.kind == "V":  # NumPy has no einsum of extension dtypes.
+        args = ", ".join(f"{arg}.astype(np.float32)" for arg in call.args)
+        return [f"np.copyto({call.out}, np.einsum({subscripts}, {args}{optimize}), casting='unsafe')"]
+    return [f"np.einsum({subscripts}, {', '.join(call.args)}, out={call.out}{optimize})"]
 
 
 def _random_bits(call: Call) -> list[str]:
@@ -206,6 +222,7 @@ def _cond(call: Call) -> list[str]:
 LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     **dict.fromkeys(UNARY + BINARY, _ufunc),
     **dict.fromkeys(SPECIAL, _special),
+    "polygamma": _polygamma,
     "maximum": _extremum,
     "minimum": _extremum,
     "clip": _clip,
@@ -213,6 +230,7 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "where": _where,
     "bit_mask": _bit_mask,
     "mask_bits": _mask_bits,
+    "axpby": _axpby,
     "stop_gradient": _copy,
     "identity": _copy,
     **dict.fromkeys(_REDUCERS, _reduction),

@@ -5,16 +5,18 @@ The few primitives here are this backend's own; they never leave it.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, infer
+from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, infer, needed
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import broadcast_shapes
 from kerasflow.primitives.linalg import split_subscripts
+from kerasflow_numpy.combinations import combine, updates
 
-_WORDS = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
+_WORDS: dict[int, np.dtype[Any]] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
 def _bit_mask(condition: Any, dtype: np.dtype[Any]) -> Any:
@@ -39,17 +41,23 @@ mask_bits = Primitive(
 
 
 class _Rewriter:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, exact: bool) -> None:
         self.graph = graph
+        self.updates = set() if exact else updates(graph)
         self.nodes: list[Node] = []
         self.env: dict[Value, Value] = {}
-        self.masks: dict[tuple[Value, Any], Value] = {}
+        self.known: dict[Hashable, Value] = {}
         self.scope = ""
 
     def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
         primitive = PRIMITIVES[primitive] if isinstance(primitive, str) else primitive
+        # The scalars of several combinations are mostly the same.
+        key = (primitive, inputs, tuple(params.items()))
+        if key in self.known:
+            return self.known[key]
         node = Node(primitive, inputs, params, infer(primitive, [v.aval for v in inputs], params), self.scope)
         self.nodes.append(node)
+        self.known[key] = node.outputs[0]
         return node.outputs[0]
 
     def run(self) -> Graph:
@@ -70,13 +78,9 @@ class _Rewriter:
         g = self.graph
         outputs = [self.env.get(v, v) for v in g.outputs]
         state = [self.env.get(v, v) for v in g.state_outputs]
-        return Graph(g.inputs, self.nodes, outputs, g.state_inputs, state, g.state_names)
-
-    def mask(self, condition: Value, word: np.dtype[Any]) -> Value:
-        key = (condition, word)
-        if key not in self.masks:
-            self.masks[key] = self.emit(bit_mask, condition, dtype=word)
-        return self.masks[key]
+        keep = needed(self.nodes, outputs + state)
+        nodes = [node for node in self.nodes if node in keep]
+        return Graph(g.inputs, nodes, outputs, g.state_inputs, state, g.state_names)
 
 
 def _is_zero(value: Value) -> bool:
@@ -92,10 +96,10 @@ def _where(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value 
     if word is None or aval.dtype.kind == "c" or aval.size < 64 or condition.aval.dtype != bool:
         return None
     if _is_zero(y) and x.aval.shape == aval.shape:
-        return rewriter.emit(mask_bits, x, rewriter.mask(condition, word))
+        return rewriter.emit(mask_bits, x, rewriter.emit(bit_mask, condition, dtype=word))
     if _is_zero(x) and y.aval.shape == aval.shape:
         inverse = rewriter.emit("logical_not", condition)
-        return rewriter.emit(mask_bits, y, rewriter.mask(inverse, word))
+        return rewriter.emit(mask_bits, y, rewriter.emit(bit_mask, inverse, dtype=word))
     return None
 
 
@@ -135,9 +139,17 @@ def _einsum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value
     return product if axes == tuple(range(len(axes))) else rewriter.emit("transpose", product, axes=axes)
 
 
-_REWRITES = {"where": _where, "einsum": _einsum}
+def _combination(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    return combine(rewriter.emit, node, inputs) if node in rewriter.updates else None
 
 
-def prepare(graph: Graph) -> Graph:
-    """The graph in the form that this backend runs fastest; same meaning."""
-    return _Rewriter(graph).run()
+_REWRITES = {"where": _where, "einsum": _einsum, "add": _combination, "subtract": _combination}
+
+
+def prepare(graph: Graph, exact: bool = False) -> Graph:
+    """The graph in the form that this backend runs fastest; same meaning.
+
+    Args:
+        exact: keep every bit: no sums regrouped.
+    """
+    return _Rewriter(graph, exact).run()

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow_numpy import kernels
+from kerasflow.graph import ShapedArray, shaped
+from kerasflow_numpy import blas, kernels
 from kerasflow_numpy.codegen import CHUNK, Chunks, Code
 from kerasflow_numpy.storage import ALIGNMENT, CONSTANT, STATE, WORK, Storage
 
@@ -49,7 +50,7 @@ class Context:
         for chunks in self.code.chunks:
             for _, storages in chunks.arenas:
                 self._gather_arena(storages)
-        names: dict[str, Any] = {"np": np, "kernels": kernels, "scipy": _Scipy(), **self.code.objects}
+        names: dict[str, Any] = {"np": np, "kernels": kernels, "blas": blas, "scipy": _Scipy(), **self.code.objects}
         for storage in self.code.storages:
             names[storage.name] = self._array(storage)
         for name, _, expression in self.code.views:
@@ -121,20 +122,21 @@ def _resolve(name: str, names: dict[str, Any]) -> Any:
     return getattr(names[root], rest)
 
 
-_FUNCTION = re.compile(r"\b(np|kernels|scipy)\.(\w+)")
+_FUNCTION = re.compile(r"\b(np|kernels|blas|scipy)\.(\w+)")
 
 
 class NumpyProgram:
     """A compiled graph; may be called from several threads, each call has a workspace of its own.
 
     Attributes:
+        workspace: its size in bytes. inputs: the types that the inputs must have.
         source: the generated function's text.
     """
 
-    def __init__(self, code: Code, workspace: int, writes: bool) -> None:
+    def __init__(self, code: Code, workspace: int, inputs: Sequence[ShapedArray]) -> None:
         self.code = code
         self.workspace = workspace
-        self.writes = writes
+        self.inputs = list(inputs)
         self.source = code.source
         # `np.add` becomes the local name `np_add`: found faster, and the text above stays readable.
         text = _FUNCTION.sub(r"\1_\2", code.source)
@@ -149,6 +151,9 @@ class NumpyProgram:
         self.contexts: list[Context] = []
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
+        for given, aval in zip(inputs, self.inputs, strict=True):
+            if given.dtype != aval.dtype or given.shape != aval.shape:
+                raise ValueError(f"the program was compiled for an input {aval}, and was given {shaped(given)}")
         try:
             context = self.contexts.pop()
         except IndexError:

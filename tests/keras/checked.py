@@ -11,18 +11,23 @@ from kerasflow.graph import Graph, evaluate
 
 # Fused and regrouped arithmetic differs in the last bits; wrong memory differs in the first.
 TOLERANCE = {2: 2e-2, 4: 1e-4, 8: 1e-10}
+# How many calls of each program are checked.
+CALLS = 20
 
 
 class CheckedProgram:
-    """A program that compares its results with `kerasflow.graph.evaluate` at every call."""
+    """A program that compares its results with `kerasflow.graph.evaluate` at its first calls."""
 
     def __init__(self, graph: Graph, program: Any) -> None:
-        self.graph, self.program = graph, program
+        self.graph, self.program, self.calls = graph, program, 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.program, name)
 
     def __call__(self, state: Sequence[Any], inputs: Sequence[Any]) -> Any:
+        self.calls += 1
+        if self.calls > CALLS:
+            return self.program(state, inputs)
         state_before, inputs_before = [np.array(s) for s in state], [np.array(x) for x in inputs]
         expected, expected_state = evaluate(self.graph, state_before, inputs_before)
         outputs, new_state = self.program(state, inputs)

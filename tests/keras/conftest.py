@@ -36,7 +36,9 @@ class Reference:
             time.sleep(0.02)
         assert path.exists(), f"the reference program failed:\n{self.log.read_text()[-5000:]}"
         with np.load(path) as stored:
-            return {key.partition("|")[0]: (stored[key], key.partition("|")[2]) for key in stored.files}
+            found = {key.partition("|")[0]: (stored[key], key.partition("|")[2]) for key in stored.files}
+        assert "error" not in found, f"the reference fails in {name}:\n{found['error'][0]}"
+        return found
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,7 +7,7 @@ program imports it into stock Keras on TensorFlow, the tests into kerasflow.
 import inspect
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -26,12 +26,14 @@ class Case:
         tolerance: the largest difference allowed, relative to the largest number of an array
             (`losses`: relative to each loss).
         covers: the public class that the case is there for, "" if none.
+        limits: tolerances of single arrays.
     """
 
     name: str
     run: Callable[[], Results]
     tolerance: float = 1e-4
     covers: str = ""
+    limits: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.name

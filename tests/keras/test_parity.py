@@ -1,13 +1,11 @@
 """The same computation under kerasflow and under stock Keras on TensorFlow gives the same numbers."""
 
-import warnings
-from typing import Any
-
 import numpy as np
 import pytest
 from conftest import DIFFERENCES, Reference
 from parity_case import Case
 from reference import all_cases, run
+from threadpoolctl import threadpool_limits
 
 
 def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -30,10 +28,12 @@ def dtype_kind(name: str) -> str:
 @pytest.mark.usefixtures("checked")
 @pytest.mark.parametrize("case", all_cases().values(), ids=str)
 def test_parity(case: Case, reference: Reference, pytestconfig: pytest.Config) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        ours: dict[str, Any] = run(case)
+    # Beside the reference at work, a linear algebra library with two threads on two cores mostly waits.
+    with threadpool_limits(1):
+        ours, given = run(case)
     expected = reference.results(case.name)
+    stock_warnings, _ = expected.pop("warnings")
+    assert given <= set(stock_warnings), "warnings that stock Keras does not give"
     assert list(ours) == list(expected)
     found = {}
     for name, (theirs, dtype) in expected.items():
@@ -42,5 +42,5 @@ def test_parity(case: Case, reference: Reference, pytestconfig: pytest.Config) -
         assert dtype_kind(mine.dtype.name) == dtype_kind(dtype), name
         found[name] = difference(name, mine, theirs)
     pytestconfig.stash[DIFFERENCES][case.name] = max(found.values(), default=0.0)
-    wrong = {name: d for name, d in found.items() if not d <= case.tolerance}
+    wrong = {name: d for name, d in found.items() if not d <= case.limits.get(name, case.tolerance)}
     assert not wrong, "\n".join(f"{n}: {d:.2e}\n{ours[n].ravel()[:6]}\n{expected[n][0].ravel()[:6]}" for n, d in wrong.items())

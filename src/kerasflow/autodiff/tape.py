@@ -109,9 +109,9 @@ class GradientTape:
             return x
         if isinstance(x, Tracer) and x.owner is current_trace():
             return x
-        tracer = record("identity", as_operand(watched(x)))
-        self._watched[id(x)] = (x, tracer)
-        return tracer
+        if id(x) not in self._watched:
+            self._watched[id(x)] = (x, _traced(x))
+        return self._watched[id(x)][1]
 
     def find(self, x: Any) -> Tracer | None:
         """The traced counterpart of a watched array."""
@@ -282,6 +282,11 @@ class GradientTape:
         return total
 
 
+def _traced(x: Any) -> Any:
+    """A new traced array with the value of x."""
+    return record("identity", as_operand(watched(x)))
+
+
 def _seed(target: Any, weights: Any) -> Any:
     """The cotangent of a target: the weights of its elements, ones if None."""
     if weights is None:
@@ -294,7 +299,9 @@ def _zeros_like(x: Any) -> Any:
     return np.zeros(x.shape, str(x.dtype))
 
 
-def value_and_grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    function: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that computes `function` and its gradient.
 
     Args:
@@ -323,7 +330,8 @@ def value_and_grad(function: Callable[..., Any], argnums: int | tuple[int, ...] 
                             f"argument {i} has dtype {as_operand(leaf).dtype}; gradients need floating-point numbers, "
                             "e.g. `x.astype(np.float32)`"
                         )
-                traced[i] = tape.watch(args[i])
+                # Each argument on its own, also where two are the same array.
+                traced[i] = optree.tree_map(lambda x: tape.watch(x) if hasattr(x, "_cell") else _traced(x), args[i])  # type: ignore[arg-type]
             result = function(*traced, **kwargs)
             value, aux = result if has_aux else (result, None)
             if np.shape(value) != ():

@@ -30,6 +30,7 @@ SERVED = {
         "linalg": "ops.linalg",
         "image": "ops.image",
         "random": "random",
+        "rnn": "rnn",
         "layer": "layer",
         "trainer": "trainer",
         "export": "export",
@@ -61,12 +62,31 @@ def _override_numpy(module: ModuleType) -> Iterator[None]:
 
     for name, function in overrides.OVERRIDES.items():
         setattr(module, name, function)
+    for name in overrides.UNCONVERTED:
+        if hasattr(module, name):  # Not every version of Keras has all of them.
+            setattr(module, name, overrides.converting(getattr(module, name)))
+
+
+@contextmanager
+def _keep_float64(module: ModuleType) -> Iterator[None]:
+    """Float64 stays float64, as with TensorFlow; JAX's default, which Keras follows elsewhere, makes it float32."""
+    yield
+    module.BIT64_TO_BIT32_DTYPE |= {"float64": "float64", "complex128": "complex128"}  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _hide_frames(module: ModuleType) -> Iterator[None]:
+    """Keras leaves its own frames out of the tracebacks that users see; ours too."""
+    yield
+    module._EXCLUDED_PATHS += (os.path.dirname(os.path.dirname(os.path.abspath(__file__))),)  # type: ignore[attr-defined]
 
 
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.config": _select_numpy,
+    "keras.src.backend.common.dtypes": _keep_float64,
     "keras.src.backend.numpy.numpy": _override_numpy,
+    "keras.src.utils.traceback_utils": _hide_frames,
 }
 
 

@@ -22,7 +22,13 @@ from kerasflow.bridge.step import Step
 
 
 class NumpyTrainer(base_trainer.Trainer):
-    """The trainer that Keras mixes into `keras.Model`."""
+    """The trainer that Keras mixes into `keras.Model`.
+
+    What is not built yet the first step builds, as with TensorFlow. (Keras's
+    `_symbolic_build` would take the first batch from the data, and call the model
+    on its shapes, where `run_eagerly=True` promises values, and where a model with
+    a `train_step` of its own need not have a `call` at all.)
+    """
 
     # The backend that this model is bound to; None follows `kerasflow.backend()`.
     kerasflow_backend: str | None = None
@@ -149,7 +155,6 @@ class NumpyTrainer(base_trainer.Trainer):
             class_weight=class_weight,
             steps_per_execution=self.steps_per_execution,
         )
-        self._symbolic_build(iterator=iterator)
         iterator.reset()
         callbacks = self._callback_list(callbacks, iterator, epochs, verbose, history=True)
         self.stop_training = False
@@ -238,7 +243,6 @@ class NumpyTrainer(base_trainer.Trainer):
                 shuffle=False,
                 steps_per_execution=self.steps_per_execution,
             )
-        self._symbolic_build(iterator=iterator)
         iterator.reset()
         callbacks = self._callback_list(callbacks, iterator, 1, verbose, history=False)
         test_function = self.make_test_function()
@@ -299,7 +303,6 @@ class NumpyTrainer(base_trainer.Trainer):
                 )
             sample_weight = data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
         batch = _as_arrays((x, y, sample_weight))
-        self._symbolic_build(data_batch=batch)
         logs = self.make_train_function()([batch])
         return self._batch_result(logs, return_dict)
 
@@ -307,7 +310,6 @@ class NumpyTrainer(base_trainer.Trainer):
         """The loss and the metrics on one batch; see `keras.Model.test_on_batch`."""
         self._assert_compile_called("test_on_batch")
         batch = _as_arrays((x, y, sample_weight))
-        self._symbolic_build(data_batch=batch)
         logs = self.make_test_function()([batch])
         return self._batch_result(logs, return_dict)
 

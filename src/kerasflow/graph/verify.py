@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import NoReturn
 
 from kerasflow.errors import GraphError
-from kerasflow.graph.graph import Constant, Graph, Value, infer
+from kerasflow.graph.graph import Constant, Graph, Node, Value, infer
 from kerasflow.graph.printer import format_graph
 
 
-def verify(graph: Graph, after: str = "tracing") -> None:
+def verify(graph: Graph, after: str = "tracing", checked: set[Node] | None = None) -> None:
     """Check single assignment, order, shapes and dtypes, in sub-graphs too.
 
     Args:
         after: the name of the transformation that made the graph, for the message.
+        checked: nodes whose types are known to be right; those checked now are added.
 
     Raises:
         GraphError: naming the transformation, the node and what is wrong.
@@ -22,6 +23,7 @@ def verify(graph: Graph, after: str = "tracing") -> None:
     def fail(message: str) -> NoReturn:
         raise GraphError(f"Invalid graph after {after}: {message}\n{format_graph(graph)}")
 
+    checked = set() if checked is None else checked
     defined: set[Value] = set()
     for value in graph.arguments:
         if value in defined:
@@ -38,6 +40,9 @@ def verify(graph: Graph, after: str = "tracing") -> None:
             if value in defined or value.node is not node:
                 fail(f"a result of `{name}` is assigned twice or belongs to another node")
             defined.add(value)
+        if node in checked:
+            continue
+        checked.add(node)
         for sub in node.subgraphs:
             verify(sub, after)
         try:

@@ -32,14 +32,15 @@ def optimize(graph: Graph, check: bool = True) -> Graph:
     Raises:
         GraphError: naming the pass that broke the graph.
     """
+    checked: set[Node] = set()
     if check:
-        verify(graph)
+        verify(graph, checked=checked)
     if any(node.subgraphs for node in graph.nodes):
         graph = _with_optimized_subgraphs(graph, check)
     for run in PASSES:
         graph = run(graph)
         if check:
-            verify(graph, after=run.__name__)
+            verify(graph, run.__name__, checked)
     return graph
 
 

@@ -2,9 +2,8 @@
 
 A rule gets the builder, the node's inputs in the new graph and its parameters; it
 returns the value that replaces the result, or None. Rules keep every bit of
-the result (the sign of zeros, infinities, wrapped integers; only a NaN may become
-another NaN), with one exception: products with several constants are regrouped, which may
-round differently in the last place.
+the result: rounding, the sign of zeros, infinities, integers that wrap. Only a
+NaN may become another NaN.
 """
 
 from __future__ import annotations
@@ -96,31 +95,12 @@ def _multiply(b: Builder, x: Value, y: Value) -> Value | None:
         c = _scalar(factor)
         if c is None or c.aval.dtype.kind != "f":
             continue
-        if (node := made_by(other, "multiply")) is not None:
-            for z, inner in (node.inputs, node.inputs[::-1]):
-                if _fits(z, inner) and (product := _product(inner, c)) is not None:
-                    return b.emit("multiply", z, product)
         if (positive := _negated(other, c.aval.dtype)) is not None:
             return b.emit("multiply", positive, Constant(np.negative(c.array, out=np.empty_like(c.array))))
     for one, other in ((y, x), (x, y)):
         if _fits(other, one) and (positive := _negated(one, other.aval.dtype)) is not None:
             return b.emit("negative", b.emit("multiply", other, positive))
     return None
-
-
-def _product(value: Value, c: Constant) -> Constant | None:
-    """The product of two constants, for (z * value) * c = z * (value * c).
-
-    Not for factors that are so large or small that a product could overflow or lose digits by them alone.
-    """
-    d = _scalar(value)
-    if d is None:
-        return None
-    sizes = [abs(float(d.array)), abs(float(c.array)), abs(float(d.array) * float(c.array))]
-    bound = np.sqrt(float(np.finfo(c.aval.dtype).max))
-    if not all(1 / bound < size < bound for size in sizes):
-        return None
-    return Constant(np.multiply(d.array, c.array, out=np.empty_like(c.array)))
 
 
 def _divide(b: Builder, x: Value, y: Value) -> Value | None:
@@ -168,6 +148,15 @@ def _power(b: Builder, x: Value, y: Value) -> Value | None:
     if exponent == 0.5 and x.aval.dtype in (np.float32, np.float64):
         return b.emit("sqrt", x)
     return None
+
+
+def _where(b: Builder, condition: Value, x: Value, y: Value) -> Value | None:
+    known = uniform_value(condition)
+    if known is None:
+        return None
+    chosen = x if known else y
+    shape = broadcast_shapes(condition.aval.shape, x.aval.shape, y.aval.shape)
+    return chosen if chosen.aval.shape == shape else b.emit("broadcast_to", chosen, shape=shape)
 
 
 def _astype(b: Builder, x: Value, dtype: Any) -> Value | None:
@@ -229,6 +218,7 @@ RULES: dict[str, Rule] = {
     "divide": _divide,
     "negative": _negative,
     "power": _power,
+    "where": _where,
     "astype": _astype,
     "reshape": _reshape,
     "transpose": _transpose,

@@ -56,6 +56,11 @@ def current_trace() -> Trace | None:
     return _stack.traces[-1] if _stack.traces else None
 
 
+def is_recording(trace: Trace) -> bool:
+    """Whether the trace records on this thread, also where another records inside it."""
+    return trace in _stack.traces
+
+
 @contextmanager
 def recording(trace: Trace) -> Iterator[Trace]:
     """Let `trace` record in the block."""
@@ -170,13 +175,7 @@ class Trace:
             return Constant(x.owner.arrays[x.value])
         if x.owner in self.ancestors():
             return self.capture(x).value
-        raise TracingError(
-            at_user_line(
-                f"A traced array ({x.aval}) is used outside the call that traced it. "
-                "It has no value; it was probably stored in an attribute, a global or a list during tracing. "
-                "Return it from the traced function, or keep it in a `keras.Variable`."
-            )
-        )
+        raise leaked(x)
 
     def ancestors(self) -> list[Trace]:
         chain = []
@@ -298,7 +297,20 @@ def concrete_array(x: Any) -> Any:
     """
     if not isinstance(x, Tracer):
         return x
-    return x.concrete("its value is needed outside the traced call")
+    if not x.owner.concrete:
+        raise leaked(x)
+    return x.owner.arrays[x.value]
+
+
+def leaked(x: Tracer) -> TracingError:
+    """The error for a traced array that outlived its trace."""
+    return TracingError(
+        at_user_line(
+            f"A traced array ({x.aval}) is used outside the call that traced it. "
+            "It has no value; it was probably stored in an attribute, a global or a list during tracing. "
+            "Return it from the traced function, or keep it in a `keras.Variable`."
+        )
+    )
 
 
 # The tracer needs the trace and the trace the tracer; the class stands in its own file for readers.
@@ -310,6 +322,8 @@ __all__ = [
     "apply",
     "concrete_array",
     "current_trace",
+    "is_recording",
+    "leaked",
     "observing",
     "record",
     "recording",

@@ -29,7 +29,7 @@ def _no_value(tracer: Tracer, what: str, remedy: str) -> NoReturn:
     )
 
 
-_EAGER = "Or compile the model with `run_eagerly=True`, where every value is there."
+_EAGER = "Or compile the model (a subclass of `keras.Model`) with `run_eagerly=True`, where every value is there."
 
 
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
@@ -84,6 +84,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             TracingError: in an abstract trace, with the user's line.
         """
         if not self.owner.concrete:
+            from kerasflow.tracing.trace import is_recording, leaked
+
+            if not is_recording(self.owner):
+                raise leaked(self)
             _no_value(self, what[0].upper() + what[1:], f"{remedy} {_EAGER}".strip())
         return self.owner.arrays[self.value]
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from keras.src import tree
+from keras.src.backend.common.stateless_scope import StatelessScope, get_stateless_scope
 
 from kerasflow.errors import TracingError
 from kerasflow.graph import Graph, Value
@@ -26,15 +28,49 @@ def is_abstract(x: Any) -> bool:
     return isinstance(x, Tracer) and not x.owner.concrete
 
 
+class _BranchScope(StatelessScope):
+    """Inside a `keras.StatelessScope`, a branch's own: its updates, on top of what the scope around it holds."""
+
+    def __init__(self, outer: StatelessScope) -> None:
+        super().__init__(collect_losses=outer.collect_losses, initialize_variables=False)
+        self.outer = outer
+        self.losses = outer.losses
+        self.updates: dict[int, Any] = {}
+
+    def add_update(self, update: tuple[Any, Any]) -> None:
+        self.updates[id(update[0])] = update[0]
+        super().add_update(update)
+
+    def get_current_value(self, variable: Any) -> Any:
+        value = super().get_current_value(variable)
+        return self.outer.get_current_value(variable) if value is None else value
+
+
 class Branch:
     """One traced branch: what it returns, captures and assigns."""
 
     def __init__(self, function: Callable[[], Any], parent: Trace) -> None:
         self.trace = Trace(parent=parent)
-        with recording(self.trace):
+        outer = get_stateless_scope()
+        self.scope = None if outer is None else _BranchScope(outer)
+        with recording(self.trace), self.scope or nullcontext():
             result = function()
             self.structure = result
             self.outputs = [None if x is None else _tensor(x) for x in tree.flatten(result)]
+
+    def updates(self) -> dict[int, Any]:
+        """The variables that the branch updated in a stateless scope, by their identity."""
+        return self.scope.updates if self.scope else {}
+
+    def pass_through(self, cells: Sequence[Cell], variables: Sequence[Any]) -> None:
+        """Make cells and variables that only the other branch changes known to this one; variables are outputs."""
+        with recording(self.trace):
+            for cell in cells:
+                self.trace.use(cell)
+            for variable in variables:
+                assert self.scope is not None
+                value = self.scope.get_current_value(variable)
+                self.outputs.append(_tensor(variable) if value is None else value)
 
     def written(self) -> list[Cell]:
         return [cell for cell, use in self.trace.cells.items() if use.written]
@@ -79,20 +115,22 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     for x, y in zip(first, second, strict=True):
         if x is not None and x.shape != y.shape:
             raise ValueError(at_user_line(f"cond: the branches return shapes {x.shape} and {y.shape}"))
-    dtypes = [None if x is None else np.result_type(x.dtype, y.dtype) for x, y in zip(first, second, strict=True)]
+    count = len(first)
     cells = list(dict.fromkeys(cell for b in branches for cell in b.written()))
+    variables = list({**branches[0].updates(), **branches[1].updates()}.values())
     for branch in branches:
-        for cell in cells:
-            with recording(branch.trace):
-                branch.trace.use(cell)  # A cell that only the other branch assigns passes through.
+        branch.pass_through(cells, variables)
+    dtypes = [None if x is None else np.result_type(x.dtype, y.dtype) for x, y in zip(first, second, strict=True)]
     captured = list(dict.fromkeys(v for b in branches for v in b.trace.captures))
     graphs = tuple(b.finish(cells, captured, dtypes) for b in branches)
     operands = (pred, *(Tracer(trace, v) for v in captured))
-    results = list(trace.bind(PRIMITIVES["cond"], operands, {"branches": graphs}))
-    for cell, result in zip(reversed(cells), reversed(results), strict=False):
-        trace.write(cell, result)
-    values = iter(results)
-    return tree.pack_sequence_as(branches[0].structure, [None if x is None else next(values) for x in first])
+    results = iter(trace.bind(PRIMITIVES["cond"], operands, {"branches": graphs}))
+    values = [None if x is None else next(results) for x in first]
+    for variable, value in zip(variables, values[count:], strict=True):
+        get_stateless_scope().add_update((variable, value))
+    for cell, value in zip(cells, results, strict=True):
+        trace.write(cell, value)
+    return tree.pack_sequence_as(branches[0].structure, values[:count])
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:

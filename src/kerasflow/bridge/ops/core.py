@@ -62,7 +62,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     if dtype == "bfloat16":
         # NumPy cannot make extension types from every source (an HDF5 data set, say).
         return np.asarray(x).astype(dtype)
-    return np.array(x, dtype=dtype)
+    # Strings are NumPy's: an operation that has no meaning for them says so.
+    return np.array(x, dtype=None if dtype == "string" else dtype)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
@@ -122,15 +123,15 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
             full = tuple(fill if n is None else n for n in x.shape)
             return trace.add_input(ShapedArray(full, np.dtype(standardize_dtype(x.dtype))))
 
-        with recording(trace):
+        # A stateless scope of its own: what the other trace assigned means nothing here.
+        with StatelessScope(), SymbolicScope(), recording(trace):
             a, k = tree.map_structure(abstract, (args, kwargs))
             return fn(*a, **k)
 
-    with StatelessScope(), SymbolicScope():
-        outputs = infer(_FILLS[0])
-        others = outputs
-        if builtins.any(builtins.map(is_partial, tree.flatten((args, kwargs)))):
-            others = infer(_FILLS[1])
+    outputs = infer(_FILLS[0])
+    others = outputs
+    if builtins.any(builtins.map(is_partial, tree.flatten((args, kwargs)))):
+        others = infer(_FILLS[1])
 
     def spec(x: Any, y: Any) -> Any:
         if not is_tensor(x):

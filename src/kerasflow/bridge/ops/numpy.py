@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -68,3 +69,19 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "linspace": linspace,
     "take": take,
 }
+
+# Functions of Keras's that read `x.dtype` or `x.shape` of whatever they are given; lists and numbers have none.
+UNCONVERTED = (
+    "corrcoef cumprod cumsum median nanargmax nanargmin nancumprod nancumsum nanmean nanmedian nansum rot90 sum "
+    "unique unravel_index"
+).split()
+
+
+def converting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with a first argument that is a list, a tuple or a number made a tensor."""
+
+    @functools.wraps(function)
+    def wrapper(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(x if hasattr(x, "dtype") else convert_to_tensor(x), *args, **kwargs)
+
+    return wrapper

@@ -11,7 +11,7 @@ import numpy as np
 from kerasflow.bridge import random
 from kerasflow.bridge.ops.core import cast, convert_to_tensor, require_eager
 from kerasflow.bridge.ops.filters import gaussian_blur
-from kerasflow.bridge.ops.layout import check_choice, on_batches
+from kerasflow.bridge.ops.layout import check_choice, check_rank, on_batches
 from kerasflow.bridge.ops.linalg import solve
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, constant, floating
 from kerasflow.tracing import apply
@@ -158,6 +158,8 @@ def perspective_transform(
     data_format: str | None = None,
 ) -> Any:
     check_choice("interpolation", interpolation, _ORDERS)
+    images = convert_to_tensor(images)
+    check_rank(images)
     start_points, end_points = convert_to_tensor(start_points), convert_to_tensor(end_points)
     for name, points in (("start_points", start_points), ("end_points", end_points)):
         if points.ndim not in (2, 3) or points.shape[-2:] != (4, 2):

@@ -1,0 +1,282 @@
+"""Every layer that needs no convolution, pooling, recurrence or attention: value, gradients, new state."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from parity_case import Case, Results, classes, normal, public_classes, rng, set_weights
+
+L = keras.layers
+
+ABSTRACT = {"Layer": "the base class", "Wrapper": "a base class", "InputLayer": "holds no computation; in every model"}
+FOREIGN = {
+    name: "wraps another framework's code" for name in ("TFSMLayer", "FlaxLayer", "JaxLayer", "TorchModuleWrapper")
+}
+STRINGS = {
+    name: "looks values up in Python dictionaries and tf.data; no tensor code"
+    for name in ("IntegerLookup", "StringLookup", "TextVectorization", "HashedCrossing", "Hashing")
+}
+LATER = {
+    "attention": "AdditiveAttention Attention GroupedQueryAttention MultiHeadAttention",
+    "convolution": (
+        "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose DepthwiseConv1D DepthwiseConv2D "
+        "SeparableConv1D SeparableConv2D MelSpectrogram STFTSpectrogram"
+    ),
+    "pooling": (
+        "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
+        "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
+        "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D "
+        "GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D"
+    ),
+    "recurrence": (
+        "Bidirectional ConvLSTM1D ConvLSTM2D ConvLSTM3D GRU GRUCell LSTM LSTMCell RNN SimpleRNN SimpleRNNCell "
+        "StackedRNNCells TimeDistributed"
+    ),
+    "image augmentation": (
+        "AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization "
+        "MaxNumBoundingBoxes MixUp Pipeline RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
+        "RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
+        "RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation "
+        "RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing Solarization"
+    ),
+}
+# What has no case here, each with its reason.
+EXCLUDED = ABSTRACT | FOREIGN | STRINGS | {n: f"needs {why}" for why, names in LATER.items() for n in names.split()}
+
+
+@dataclass(frozen=True)
+class Use:
+    """A way to use a layer: how it is made and what it gets.
+
+    Attributes:
+        differentiable: whether its inputs are floats to differentiate with respect to.
+        random: only its inference, and the moments of its training result, can be compared.
+        call: further arguments of the call.
+    """
+
+    make: Callable[[], Any]
+    inputs: Any
+    differentiable: bool = True
+    random: bool = False
+    call: tuple[tuple[str, Any], ...] = ()
+
+
+X2, X3, X4, X5 = normal(6, 8), normal(4, 5, 6), normal(3, 4, 5, 6), normal(2, 3, 4, 5, 2)
+PAIR = (normal(4, 5, 6), normal(4, 5, 6, seed=1))
+TRIPLE = (*PAIR, normal(4, 5, 6, seed=2))
+TIES = (np.round(PAIR[0]), np.round(PAIR[1]))
+IDS = classes(24, 7).reshape(4, 6)
+MASKED = np.where(rng("masked").random((4, 5, 1)) < 0.4, 0, X3).astype("float32")
+
+
+def spectral() -> Any:
+    return L.SpectralNormalization(L.Dense(6), power_iterations=2)
+
+
+def normalization(**kwargs: Any) -> Any:
+    layer = L.Normalization(**kwargs)
+    layer.adapt(X3 * 3 + 1)
+    return layer
+
+
+USES: dict[str, dict[str, Use]] = {
+    "Activation": {"": Use(lambda: L.Activation("tanh"), X3)},
+    "ActivityRegularization": {"": Use(lambda: L.ActivityRegularization(0.1, 0.2), X3)},
+    "Add": {"": Use(L.Add, TRIPLE), "broadcast": Use(L.Add, (X3, X3[:, :1]))},
+    "AlphaDropout": {"": Use(lambda: L.AlphaDropout(0.3), X3, random=True)},
+    "Average": {"": Use(L.Average, TRIPLE)},
+    "BatchNormalization": {
+        "": Use(L.BatchNormalization, X3),
+        "training": Use(L.BatchNormalization, X3, call=(("training", True),)),
+        "images": Use(lambda: L.BatchNormalization(momentum=0.8), X4, call=(("training", True),)),
+        "axis 1, plain": Use(lambda: L.BatchNormalization(1, scale=False, center=False), X4, call=(("training", True),)),
+        "masked": Use(L.BatchNormalization, X3, call=(("training", True), ("mask", MASKED[..., 0] != 0))),
+        "frozen": Use(lambda: L.BatchNormalization(trainable=False), X3, call=(("training", True),)),
+    },
+    "CategoryEncoding": {
+        "multi hot": Use(lambda: L.CategoryEncoding(7), IDS, differentiable=False),
+        "one hot": Use(lambda: L.CategoryEncoding(7, output_mode="one_hot"), IDS[:, 0], differentiable=False),
+        "count": Use(lambda: L.CategoryEncoding(7, output_mode="count"), IDS, differentiable=False),
+    },
+    "Concatenate": {"": Use(L.Concatenate, TRIPLE), "axis": Use(lambda: L.Concatenate(1), PAIR)},
+    "Cropping1D": {"": Use(lambda: L.Cropping1D((1, 2)), X3)},
+    "Cropping2D": {"": Use(lambda: L.Cropping2D(((1, 0), (2, 1))), X4)},
+    "Cropping3D": {"": Use(lambda: L.Cropping3D(((1, 0), (2, 1), (0, 1))), X5)},
+    "Dense": {
+        "": Use(lambda: L.Dense(5), X2),
+        "3D": Use(lambda: L.Dense(5, activation="gelu", use_bias=False), X3),
+        "regularized": Use(lambda: L.Dense(5, kernel_regularizer="l1_l2", activity_regularizer="l2"), X2),
+    },
+    "Discretization": {
+        "": Use(lambda: L.Discretization([-1.0, 0.0, 0.5]), X3, differentiable=False),
+        "one hot": Use(lambda: L.Discretization([-1.0, 0.5], output_mode="one_hot"), X2[:, :1], differentiable=False),
+    },
+    "Dot": {
+        "": Use(lambda: L.Dot(2), PAIR),
+        "normalized": Use(lambda: L.Dot((1, 1), normalize=True), PAIR),
+        "2D": Use(lambda: L.Dot(-1), (X2, X2[::-1].copy())),
+    },
+    "Dropout": {
+        "": Use(lambda: L.Dropout(0.3), X3, random=True),
+        "noise shape": Use(lambda: L.Dropout(0.3, noise_shape=(None, 1, 6)), X3, random=True),
+    },
+    "ELU": {"": Use(lambda: L.ELU(0.7), X3)},
+    "EinsumDense": {
+        "": Use(lambda: L.EinsumDense("abc,cd->abd", (None, 3), bias_axes="d"), X3),
+        "heads": Use(lambda: L.EinsumDense("abc,cde->abde", (5, 2, 3), bias_axes="de", activation="relu"), X3),
+        "ellipsis": Use(lambda: L.EinsumDense("...x,xy->...y", 4, bias_axes="y"), X4),
+        "over two": Use(lambda: L.EinsumDense("abc,bcd->ad", 4), X3),
+    },
+    "Embedding": {
+        "": Use(lambda: L.Embedding(7, 3), IDS, differentiable=False),
+        "masking": Use(lambda: L.Embedding(7, 3, mask_zero=True), IDS, differentiable=False),
+    },
+    "Flatten": {"": Use(L.Flatten, X4), "channels first": Use(lambda: L.Flatten("channels_first"), X4)},
+    "GaussianDropout": {"": Use(lambda: L.GaussianDropout(0.3), X3, random=True)},
+    "GaussianNoise": {"": Use(lambda: L.GaussianNoise(0.3), X3, random=True)},
+    "GroupNormalization": {
+        "": Use(lambda: L.GroupNormalization(3), X4),
+        "instance": Use(lambda: L.GroupNormalization(-1), X4),
+        "axis 1": Use(lambda: L.GroupNormalization(2, axis=1, scale=False), X4),
+    },
+    "Identity": {"": Use(L.Identity, X3)},
+    "Lambda": {"": Use(lambda: L.Lambda(lambda x: keras.ops.tanh(x) * 2 + x[:, ::-1]), X3)},
+    "LayerNormalization": {
+        "": Use(L.LayerNormalization, X3),
+        "two axes": Use(lambda: L.LayerNormalization(axis=(1, 2), center=False), X4),
+        "axis 1": Use(lambda: L.LayerNormalization(axis=1, epsilon=0.1), X3),
+    },
+    "LeakyReLU": {"": Use(lambda: L.LeakyReLU(0.2), X3)},
+    "Masking": {"": Use(L.Masking, MASKED)},
+    "Maximum": {"": Use(L.Maximum, TRIPLE), "ties": Use(L.Maximum, TIES)},
+    "Minimum": {"": Use(L.Minimum, TRIPLE)},
+    "Multiply": {"": Use(L.Multiply, TRIPLE)},
+    "Normalization": {
+        "adapted": Use(normalization, X3),
+        "axis 1": Use(lambda: normalization(axis=1), X3),
+        "given": Use(lambda: L.Normalization(mean=0.5, variance=2.0), X3),
+        "inverse": Use(lambda: normalization(invert=True), X3),
+    },
+    "PReLU": {"": Use(L.PReLU, X3), "shared": Use(lambda: L.PReLU(shared_axes=[1]), X3)},
+    "Permute": {"": Use(lambda: L.Permute((3, 1, 2)), X4)},
+    "RMSNormalization": {"": Use(L.RMSNormalization, X3)},
+    "ReLU": {"": Use(L.ReLU, X3), "options": Use(lambda: L.ReLU(1.5, 0.1, 0.2), X3)},
+    "RepeatVector": {"": Use(lambda: L.RepeatVector(3), X2)},
+    "Rescaling": {"": Use(lambda: L.Rescaling(0.5, -1.0), X3), "list": Use(lambda: L.Rescaling([1.0, 2, 3, 4, 5, 6]), X3)},
+    "Reshape": {"": Use(lambda: L.Reshape((-1, 3)), X3)},
+    "ReversibleEmbedding": {
+        "": Use(lambda: L.ReversibleEmbedding(7, 3), IDS, differentiable=False),
+        "reverse": Use(lambda: L.ReversibleEmbedding(7, 6), X3, call=(("reverse", True),)),
+        "untied": Use(lambda: L.ReversibleEmbedding(7, 6, tie_weights=False), X3, call=(("reverse", True),)),
+    },
+    "Softmax": {
+        "": Use(L.Softmax, X3),
+        "masked": Use(L.Softmax, X3, call=(("mask", np.abs(X3) < 1.5),)),
+        "two axes": Use(lambda: L.Softmax((1, 2)), X3),
+    },
+    "SpatialDropout1D": {"": Use(lambda: L.SpatialDropout1D(0.3), X3, random=True)},
+    "SpatialDropout2D": {"": Use(lambda: L.SpatialDropout2D(0.3), X4, random=True)},
+    "SpatialDropout3D": {"": Use(lambda: L.SpatialDropout3D(0.3), X5, random=True)},
+    "SpectralNormalization": {"": Use(spectral, X2), "training": Use(spectral, X2, call=(("training", True),))},
+    "Subtract": {"": Use(L.Subtract, PAIR)},
+    "UnitNormalization": {"": Use(L.UnitNormalization, X3), "axis": Use(lambda: L.UnitNormalization((1, 2)), X3)},
+    "UpSampling1D": {"": Use(lambda: L.UpSampling1D(3), X3)},
+    "UpSampling2D": {
+        "": Use(lambda: L.UpSampling2D((2, 3)), X4),
+        "bilinear": Use(lambda: L.UpSampling2D(2, interpolation="bilinear"), X4),
+    },
+    "UpSampling3D": {"": Use(lambda: L.UpSampling3D((2, 1, 2)), X5)},
+    "ZeroPadding1D": {"": Use(lambda: L.ZeroPadding1D((1, 2)), X3)},
+    "ZeroPadding2D": {"": Use(lambda: L.ZeroPadding2D(((1, 0), (2, 1))), X4)},
+    "ZeroPadding3D": {"": Use(lambda: L.ZeroPadding3D(1), X5)},
+}
+NOT_ACTIVATIONS = {"deserialize", "get", "serialize"}
+ARGUMENTS = {"threshold": {"threshold": 0.5, "default_value": -1.0}, "gelu": {"approximate": True}}
+
+
+def gradients(function: Callable[..., Any], inputs: list[Any], layer: Any) -> tuple[Any, list[Any], list[Any]]:
+    """The results of `function(*inputs)` (first a scalar), and its gradients for the inputs and the layer's weights.
+
+    Under kerasflow inside a compiled program, as in training.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tensors = [tf.convert_to_tensor(x) for x in inputs]
+        with tf.GradientTape() as tape:
+            tape.watch(tensors)
+            results = function(*tensors)
+        sources, zero = [tensors, [v.value for v in layer.trainable_variables]], tf.UnconnectedGradients.ZERO
+        found = tape.gradient(results[0], sources, unconnected_gradients=zero)
+        found = tf.nest.map_structure(tf.convert_to_tensor, found)  # an embedding's are sparse
+        return results, *found
+
+    import kerasflow
+
+    def program(*tensors: Any) -> Any:
+        variables = [v.value for v in layer.trainable_variables]
+        with kerasflow.GradientTape() as tape:
+            tape.watch(list(tensors))
+            results = function(*tensors)
+        flat = tape.gradient(results[0], [*tensors, *layer.trainable_variables])
+        flat = [np.zeros_like(x) if g is None else g for g, x in zip(flat, [*tensors, *variables], strict=True)]
+        return results, flat[: len(tensors)], flat[len(tensors) :]
+
+    return kerasflow.jit(program)(*inputs)
+
+
+def layer_results(use: Use) -> Results:
+    keras.utils.clear_session()
+    layer = use.make()
+    inputs = list(use.inputs) if isinstance(use.inputs, tuple) else [use.inputs]
+    kwargs = dict(use.call)
+    together = (lambda xs: list(xs)) if isinstance(use.inputs, tuple) else (lambda xs: xs[0])
+    layer(together(inputs), **kwargs)  # builds
+    for variable in layer.variables:
+        if "seed" not in variable.path:
+            variable.assign(rng(variable.path.split("/")[-1]).uniform(0.2, 1.0, variable.shape).astype("float32"))
+    set_weights(layer.trainable_variables)
+    outputs = layer(together(inputs), **kwargs)
+    found = {"eager": keras.ops.convert_to_numpy(outputs)}
+    if use.random:
+        return found  # inference; training is in test_random.py
+    weights = normal(*found["eager"].shape, seed="loss")
+
+    def loss(*xs: Any) -> Any:
+        y = layer(together(xs), **kwargs)
+        total = keras.ops.sum(keras.ops.cast(y, "float32") * weights)
+        for term in layer.losses:
+            total = total + term
+        return [total, y, *(v.value for v in layer.non_trainable_variables if "seed" not in v.path)]
+
+    if not use.differentiable:
+        fixed = inputs
+        results, _, of_weights = gradients(lambda: loss(*fixed), [], layer)
+        of_inputs = []
+    else:
+        results, of_inputs, of_weights = gradients(loss, inputs, layer)
+    named = {"result": results, "gradient of input": of_inputs, "gradient of weight": of_weights}
+    return found | {
+        f"{name} {i}": keras.ops.convert_to_numpy(value) for name, values in named.items() for i, value in enumerate(values)
+    }
+
+
+def activation_names() -> list[str]:
+    functions = vars(keras.activations).items()
+    return sorted({f.__name__ for n, f in functions if callable(f) and not n.startswith("_") and n not in NOT_ACTIVATIONS})
+
+
+def cases() -> list[Case]:
+    found = []
+    for name in public_classes(keras.layers, keras.layers.Layer):
+        for what, use in ({} if name in EXCLUDED else USES[name]).items():
+            found.append(Case(f"layer/{name} {what}".rstrip(), lambda u=use: layer_results(u), covers=name))
+    extremes = np.concatenate([X3, np.full((1, 5, 6), 30.0, "float32"), np.full((1, 5, 6), -30.0, "float32")])
+    for name in activation_names():
+        function = functools.partial(getattr(keras.activations, name), **ARGUMENTS.get(name, {}))
+        use = Use(lambda f=function: L.Activation(f), extremes)
+        found.append(Case(f"activation/{name}", lambda u=use: layer_results(u)))
+    return found

@@ -29,9 +29,7 @@ class Variable:
         current_trace().write(self.cell, x)
 
 
-def graph_of(
-    function: Callable[..., Any], *avals: ShapedArray, variables: Sequence[Variable] = ()
-) -> Graph:
+def graph_of(function: Callable[..., Any], *avals: ShapedArray, variables: Sequence[Variable] = ()) -> Graph:
     """A function of tracers as a graph whose state are the variables, in this order."""
     trace = Trace()
     with recording(trace):
@@ -102,7 +100,7 @@ def assert_runs(
     expected_state = copies(state)
     buffers: Sequence[Any] = [backend.from_host(np.array(x)) for x in state]
     earlier: list[tuple[Any, bytes]] = []
-    for call in range(calls):
+    for _ in range(calls):
         given = [x.tobytes() for x in inputs]
         expected, expected_state = evaluate(graph, expected_state, inputs)
         expected, expected_state = copies(expected), copies(expected_state)

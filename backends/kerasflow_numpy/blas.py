@@ -17,7 +17,11 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 # How builds of BLAS spell a C function; those with a suffix take 64-bit sizes.
-_SPELLINGS = (("scipy_cblas_{}64_", ctypes.c_int64), ("cblas_{}64_", ctypes.c_int64), ("cblas_{}", ctypes.c_int))
+_SPELLINGS = (
+    ("scipy_cblas_{}64_", ctypes.c_int64),
+    ("cblas_{}64_", ctypes.c_int64),
+    ("cblas_{}", ctypes.c_int),
+)
 _TYPES: dict[str, tuple[str, Any]] = {"f": ("s", ctypes.c_float), "d": ("d", ctypes.c_double)}
 
 
@@ -38,7 +42,7 @@ def _function(char: str) -> Callable[..., None] | None:
             if function is not None:
                 function.argtypes = [integer, real, ctypes.c_void_p, integer, real, ctypes.c_void_p, integer]
                 function.restype = None
-                return function  # type: ignore[no-any-return]
+                return function
     return None
 
 

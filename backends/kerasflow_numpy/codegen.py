@@ -82,7 +82,11 @@ class Generator:
         """A valid Python name that is not taken yet."""
         name = re.sub(r"\W+", "_", wanted).strip("_") or "v"
         # Functions are bound as `np_add`: arrays must not be called so.
-        if name[0].isdigit() or keyword.iskeyword(name) or name.startswith(("np_", "kernels_", "blas_", "scipy_")):
+        if (
+            name[0].isdigit()
+            or keyword.iskeyword(name)
+            or name.startswith(("np_", "kernels_", "blas_", "scipy_"))
+        ):
             name = f"v_{name}"
         candidate, i = name, 1
         while candidate in self.taken:
@@ -113,7 +117,11 @@ class Generator:
     def name(self, place: Place) -> str:
         """The name of a place; a view is made when it is first asked for."""
         if not place.name:
-            if place.source is None or place.node is None or place.node.primitive.name in ("custom_vjp", "identity", "stop_gradient"):
+            if (
+                place.source is None
+                or place.node is None
+                or place.node.primitive.name in ("custom_vjp", "identity", "stop_gradient")
+            ):
                 place.name = place.storage.name if place.source is None else self.name(place.source)
             else:
                 source = self.name(place.source)
@@ -135,7 +143,12 @@ class Generator:
 
     def operand(self, value: Value, node: Node | None = None) -> str:
         """An expression for an operand: a literal for a scalar constant where the node takes it as well, else a name."""
-        if isinstance(value, Constant) and node and value.aval.shape == () and value.aval.dtype.type in _LITERALS:
+        if (
+            isinstance(value, Constant)
+            and node
+            and value.aval.shape == ()
+            and value.aval.dtype.type in _LITERALS
+        ):
             beside = [v for v in node.inputs if not isinstance(v, Constant)]
             if node.primitive.name in ("where", "pad", "setitem") or (
                 node.primitive.elementwise and any(v.aval.dtype == value.aval.dtype for v in beside)
@@ -209,7 +222,9 @@ class Generator:
             self.lines[-1] += f"  # {node.outputs[0].aval}"
 
     def _call(self, node: Node, args: list[str], out: str, kind: str) -> Call:
-        kinds = {self.name(p): p.storage.kind for v in node.inputs if (p := self.plan.places.get(v)) is not None}
+        kinds = {
+            self.name(p): p.storage.kind for v in node.inputs if (p := self.plan.places.get(v)) is not None
+        }
 
         def view(source: str, suffix: str) -> str:
             static = (kind if source == out else kinds.get(source, LOCAL)) in STATIC
@@ -218,8 +233,10 @@ class Generator:
         return Call(node, args, out, [a == out for a in args], self.bind, view, self.compile_branch)
 
     def _dtype(self, dtype: np.dtype[Any]) -> str:
-        return f"np.{dtype.name}" if dtype.type.__module__ == "numpy" and dtype.name != "bool" else (
-            "np.bool_" if dtype.name == "bool" else self.bind("dtype", dtype)
+        return (
+            f"np.{dtype.name}"
+            if dtype.type.__module__ == "numpy" and dtype.name != "bool"
+            else ("np.bool_" if dtype.name == "bool" else self.bind("dtype", dtype))
         )
 
     def _several_results(self, node: Node, places: list[Place], args: list[str]) -> None:
@@ -317,7 +334,9 @@ class Generator:
                 out = self._scratch(dtype, scratch)
                 temporary.add(out)
             where["node", j] = out
-            call = Call(node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x, self.compile_branch)
+            call = Call(
+                node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x, self.compile_branch
+            )
             body.extend(LOWERINGS[node.primitive.name](call))
         if self.poison:
             body[:0] = [f"kernels.poison({n})" for n, _ in scratch]
@@ -326,7 +345,8 @@ class Generator:
         self.code.chunks.append(Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size))
         self._comment(member.nodes[-1].scope)
         shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
-        self.lines.append(f"for {', '.join(variables)}{',' * (len(variables) == 1)} in {name}:  # {group.size} elements: {shapes}")
+        targets = ", ".join(variables) + "," * (len(variables) == 1)
+        self.lines.append(f"for {targets} in {name}:  # {group.size} elements: {shapes}")
         self.lines.extend(f"    {line}" for line in body + late)
 
     def _scalar(self, value: Value, node: Node) -> str:
@@ -355,7 +375,7 @@ def _short(storages: list[Storage]) -> str:
     if storages[0].kind == WORK:
         return "g"
     words = [storage.name.split("_") for storage in storages]
-    common = []
+    common: list[str] = []
     for ending in zip(*(reversed(w) for w in words), strict=False):
         if len(set(ending)) > 1:
             break

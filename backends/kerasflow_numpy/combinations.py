@@ -32,7 +32,12 @@ def updates(graph: Graph) -> set[Node]:
         while pending:
             value = pending.pop()
             node = value.node
-            if value.aval == now.aval and node is not None and node.primitive.elementwise and node not in found:
+            if (
+                value.aval == now.aval
+                and node is not None
+                and node.primitive.elementwise
+                and node not in found
+            ):
                 found.add(node)
                 pending.extend(node.inputs)
     return found
@@ -46,9 +51,7 @@ def combine(emit: Emit, node: Node, inputs: tuple[Value, ...]) -> Value | None:
         node: an addition or a subtraction. inputs: its operands in the new graph.
     """
     aval = node.outputs[0].aval
-    if aval.dtype.char not in "fd" or any(
-        v.aval != aval or isinstance(v, Constant) for v in inputs
-    ):
+    if aval.dtype.char not in "fd" or any(v.aval != aval or isinstance(v, Constant) for v in inputs):
         return None
     x, y = inputs
     negative = node.primitive.name == "subtract"

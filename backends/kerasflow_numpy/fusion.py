@@ -127,7 +127,12 @@ def _components(
                 continue
             piece.add(node)
             for v in node.inputs:
-                if v.node is not None and v.aval.shape == shape and _is_local(v.node, shape) and v not in results:
+                if (
+                    v.node is not None
+                    and v.aval.shape == shape
+                    and _is_local(v.node, shape)
+                    and v not in results
+                ):
                     pending.append(v.node)
         # A result that others read too is computed outside, unless it is new state; so is what it needs.
         changed = True
@@ -193,7 +198,9 @@ def _describe(
         except TypeError:
             return None
         formula.append((node.primitive.name, params, tuple(keys), node.outputs[0].aval.dtype))
-    states = [(i, state_of[node.outputs[0]][0]) for i, node in enumerate(nodes) if node.outputs[0] in state_of]
+    states = [
+        (i, state_of[node.outputs[0]][0]) for i, node in enumerate(nodes) if node.outputs[0] in state_of
+    ]
     roles = [(number, leaves.get(graph.state_inputs[i])) for number, i in states]
     if not leaves or any(role is None for _, role in roles):
         return None
@@ -203,12 +210,14 @@ def _describe(
 def _last_input(members: list[Member], operations: list[Operation], index: dict[Node, int]) -> int:
     """The index of the last node that the group waits for."""
     values = [leaf for member in members for leaf in member.leaves]
-    values += [operand for operation in operations for kind, operand in operation.operands if kind == "scalar"]
+    values += [
+        operand for operation in operations for kind, operand in operation.operands if kind == "scalar"
+    ]
     return max((index[v.node] for v in values if v.node is not None), default=-1)
 
 
 def _out_of_order(graph: Graph, groups: list[Group], used_by: dict[Value, list[Node]]) -> Group | None:
-    """A group that would run before what it needs, after what needs it, or before a reader of a state that it writes."""
+    """A group that would run before what it needs, after what needs it, or before a reader of state that it writes."""
     time: dict[Node, int] = {}
     for i, item in enumerate(schedule(graph, groups)):
         for node in item.nodes if isinstance(item, Group) else (item,):

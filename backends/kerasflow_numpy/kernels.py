@@ -41,7 +41,9 @@ def add_rows(out: Array, updates: Array, index: Array) -> None:
     """
     flat = index.reshape(-1)
     if flat.min() < -len(out) or flat.max() >= len(out):
-        raise IndexError(f"index {flat.min()} to {flat.max()} is out of bounds for axis 0 with size {len(out)}")
+        raise IndexError(
+            f"index {flat.min()} to {flat.max()} is out of bounds for axis 0 with size {len(out)}"
+        )
     flat = np.where(flat < 0, flat + len(out), flat)  # Otherwise one row would have two numbers.
     rows = np.broadcast_to(updates, index.shape + out.shape[1:]).reshape(flat.size, -1)
     order = np.argsort(flat, kind="stable")

@@ -110,7 +110,14 @@ def _axpby(call: Call) -> list[str]:
     return [*copy, f"blas.axpby({a}, {x}, {b}, {call.out})"]
 
 
-_REDUCERS = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+_REDUCERS = {
+    "sum": "add",
+    "prod": "multiply",
+    "max": "maximum",
+    "min": "minimum",
+    "any": "logical_or",
+    "all": "logical_and",
+}
 
 
 def _reduction(call: Call) -> list[str]:
@@ -118,8 +125,14 @@ def _reduction(call: Call) -> list[str]:
     x = call.node.inputs[0].aval
     axis_text = "None" if len(axis) == x.ndim else repr(axis[0] if len(axis) == 1 else axis)
     keep = ", keepdims=True" if keepdims else ""
-    dtype = f", dtype={call.bind('dtype', x.dtype)}" if x.dtype.kind in "iub" and call.node.primitive.name in ("sum", "prod") else ""
-    return [f"np.{_REDUCERS[call.node.primitive.name]}.reduce({call.args[0]}, axis={axis_text}{dtype}{keep}, out={call.out})"]
+    dtype = (
+        f", dtype={call.bind('dtype', x.dtype)}"
+        if x.dtype.kind in "iub" and call.node.primitive.name in ("sum", "prod")
+        else ""
+    )
+    return [
+        f"np.{_REDUCERS[call.node.primitive.name]}.reduce({call.args[0]}, axis={axis_text}{dtype}{keep}, out={call.out})"
+    ]
 
 
 def _arg_reduction(call: Call) -> list[str]:
@@ -142,7 +155,11 @@ def view_expression(node: Node, x: str) -> str:
     if name == "reshape":
         return f"{x}.reshape({params['shape']})"
     if name == "transpose":
-        return f"{x}.T" if params["axes"] == tuple(reversed(range(len(params["axes"])))) else f"{x}.transpose({params['axes']})"
+        return (
+            f"{x}.T"
+            if params["axes"] == tuple(reversed(range(len(params["axes"]))))
+            else f"{x}.transpose({params['axes']})"
+        )
     if name == "broadcast_to":
         return f"np.broadcast_to({x}, {params['shape']})"
     if name == "getitem":
@@ -169,7 +186,9 @@ def _concatenate(call: Call) -> list[str]:
 
 def _pad(call: Call) -> list[str]:
     x = call.node.inputs[0].aval
-    index = tuple((before, before + n, 1) for (before, _), n in zip(call.params["pad_width"], x.shape, strict=True))
+    index = tuple(
+        (before, before + n, 1) for (before, _), n in zip(call.params["pad_width"], x.shape, strict=True)
+    )
     inner = call.view(call.out, f"[{slice_text(index)}]")
     return [f"np.copyto({call.out}, {call.args[1]})", f"np.copyto({inner}, {call.args[0]})"]
 
@@ -216,7 +235,9 @@ def _cond(call: Call) -> list[str]:
     predicate, *operands = call.args
     branches = [call.bind("branch", call.compile(graph)) for graph in call.params["branches"]]
     listed = ", ".join(operands)
-    return [f"{call.out} = {branches[0]}([], [{listed}])[0] if {predicate} else {branches[1]}([], [{listed}])[0]"]
+    return [
+        f"{call.out} = {branches[0]}([], [{listed}])[0] if {predicate} else {branches[1]}([], [{listed}])[0]"
+    ]
 
 
 LOWERINGS: dict[str, Callable[[Call], list[str]]] = {

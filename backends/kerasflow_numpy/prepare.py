@@ -130,7 +130,9 @@ def _einsum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value
         )
         return value if value.aval.shape == shape else rewriter.emit("reshape", value, shape=shape)
 
-    product = rewriter.emit("matmul", arrange(x, a, [batch, rows, inner]), arrange(y, b, [batch, inner, columns]))
+    product = rewriter.emit(
+        "matmul", arrange(x, a, [batch, rows, inner]), arrange(y, b, [batch, inner, columns])
+    )
     letters = batch + rows + columns
     shape = tuple(sizes[c] for c in letters)
     if product.aval.shape != shape:

@@ -50,21 +50,27 @@ class Context:
         for chunks in self.code.chunks:
             for _, storages in chunks.arenas:
                 self._gather_arena(storages)
-        names: dict[str, Any] = {"np": np, "kernels": kernels, "blas": blas, "scipy": _Scipy(), **self.code.objects}
+        names: dict[str, Any] = {
+            "np": np,
+            "kernels": kernels,
+            "blas": blas,
+            "scipy": _Scipy(),
+            **self.code.objects,
+        }
         for storage in self.code.storages:
             names[storage.name] = self._array(storage)
         for name, _, expression in self.code.views:
-            names[name] = eval(expression, names)  # noqa: S307
+            names[name] = eval(expression, names)
         for chunks in self.code.chunks:
             names[chunks.name] = self._chunks(chunks)
-        exec(self.compiled, names)  # noqa: S102
+        exec(self.compiled, names)
         self.step = names["make"](**{name: _resolve(name, names) for name in names["NAMES"]})
 
     def _array(self, storage: Storage) -> Array:
         if storage.kind == STATE:
             return self.state[storage.index]
         if storage.kind == CONSTANT:
-            return storage.array  # type: ignore[no-any-return]
+            return storage.array
         aval = storage.aval
         block = self.workspace[storage.offset : storage.offset + aval.nbytes]
         return block.view(aval.dtype).reshape(aval.shape)
@@ -153,7 +159,9 @@ class NumpyProgram:
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
         for given, aval in zip(inputs, self.inputs, strict=True):
             if given.dtype != aval.dtype or given.shape != aval.shape:
-                raise ValueError(f"the program was compiled for an input {aval}, and was given {shaped(given)}")
+                raise ValueError(
+                    f"the program was compiled for an input {aval}, and was given {shaped(given)}"
+                )
         try:
             context = self.contexts.pop()
         except IndexError:

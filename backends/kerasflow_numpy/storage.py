@@ -227,7 +227,9 @@ class Planner:
             return self._storage(LOCAL, aval, first=position)
         if value in self.outputs:
             return self._storage(FRESH, aval, first=position)
-        operands = [] if not node.primitive.elementwise else [v for v in node.inputs if not isinstance(v, Constant)]
+        operands = (
+            [] if not node.primitive.elementwise else [v for v in node.inputs if not isinstance(v, Constant)]
+        )
         if value in self.state_target:
             storage = self.plan.places[self.graph.state_inputs[self.state_target[value]]].storage
             if self._can_overwrite(storage, node, position):
@@ -267,9 +269,8 @@ class Planner:
 
     def _allocate(self) -> None:
         """Offsets for the blocks of the workspace: first fit, in the order in which they come to life."""
-        arena_of = {
-            id(s): storages for arenas in self.plan.arenas.values() for storages in arenas for s in storages if s.kind == WORK
-        }
+        arenas = [arena for group in self.plan.arenas.values() for arena in group]
+        arena_of = {id(s): arena for arena in arenas for s in arena if s.kind == WORK}
         blocks: list[tuple[int, int, int, list[Storage]]] = []  # first, last, bytes, storages
         seen: set[int] = set()
         for storage in self.plan.storages:
@@ -332,7 +333,7 @@ def _views(node: Node) -> list[tuple[Value, Value]]:
 
 
 def _view_sample(node: Node, sample: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return evaluate_node(node, [sample])[0]  # type: ignore[no-any-return]
+    return evaluate_node(node, [sample])[0]
 
 
 def plan_storage(graph: Graph, groups: list[Group]) -> Plan:

@@ -62,7 +62,9 @@ class Model:
 
 def loops(source: str) -> list[int]:
     """How many variables each fused loop updates."""
-    return [len(re.findall(r"\w+\[[\d,]*\]", line)) for line in source.splitlines() if line.startswith("    for ")]
+    return [
+        len(re.findall(r"\w+\[[\d,]*\]", line)) for line in source.splitlines() if line.startswith("    for ")
+    ]
 
 
 def assert_near(ours: Any, theirs: Any) -> None:

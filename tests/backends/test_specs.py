@@ -32,7 +32,9 @@ def test_alone(name: str, spec: OpSpec) -> None:
 
 def moved(x: Any) -> Any:
     """x in a buffer of its own."""
-    return apply("logical_or", x, np.False_) if x.dtype == bool else apply("multiply", x, np.ones((), x.dtype))
+    return (
+        apply("logical_or", x, np.False_) if x.dtype == bool else apply("multiply", x, np.ones((), x.dtype))
+    )
 
 
 def wrapped(spec: OpSpec, dtype: str) -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -261,7 +261,13 @@ def f(x):
 
 @pytest.mark.parametrize(
     "derivative",
-    [grad(f), jit(grad(f)), grad(jit(f)), lambda x: value_and_grad(f)(x)[1], lambda x: jit(value_and_grad(f))(x)[1]],
+    [
+        grad(f),
+        jit(grad(f)),
+        grad(jit(f)),
+        lambda x: value_and_grad(f)(x)[1],
+        lambda x: jit(value_and_grad(f))(x)[1],
+    ],
     ids=["grad", "jit(grad)", "grad(jit)", "value_and_grad", "jit(value_and_grad)"],
 )
 def test_derivatives_of_functions(derivative):

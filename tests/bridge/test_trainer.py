@@ -15,7 +15,9 @@ Y = (X.sum(1, keepdims=True) > 0).astype("float32")
 
 def make(metrics=("accuracy",), **options):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([layers.Input((4,)), layers.Dense(8, activation="tanh"), layers.Dense(1, "sigmoid")])
+    model = keras.Sequential(
+        [layers.Input((4,)), layers.Dense(8, activation="tanh"), layers.Dense(1, "sigmoid")]
+    )
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=list(metrics), **options)
     return model
 
@@ -127,7 +129,10 @@ def test_weights_of_samples_and_classes():
 def test_several_inputs_and_outputs():
     a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
     h = layers.concatenate([a, b])
-    outputs = {"number": layers.Dense(1, name="number")(h), "kind": layers.Dense(2, "softmax", name="kind")(h)}
+    outputs = {
+        "number": layers.Dense(1, name="number")(h),
+        "kind": layers.Dense(2, "softmax", name="kind")(h),
+    }
     model = keras.Model({"a": a, "b": b}, outputs)
     model.compile(
         "sgd",
@@ -175,6 +180,24 @@ def test_predict_gives_arrays_of_ones_own():
         np.testing.assert_array_equal(first, kept)
         assert type(first) is np.ndarray
         assert first.flags.writeable
+
+
+def test_several_steps_at_once_do_not_ask_for_more(recwarn):
+    ends = []
+
+    class Counting(Batches):
+        def on_epoch_end(self):
+            ends.append(1)
+
+    seen = []
+    recorder = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    fit(make(steps_per_execution=2), X, Y, callbacks=[recorder], epochs=1)
+    assert seen == [1, 3, 5]
+    fit(make(), Counting(), batch_size=None)
+    once = len(ends)
+    fit(make(steps_per_execution=2), Counting(), batch_size=None)
+    assert len(ends) == 2 * once
+    assert not [w for w in recwarn if "ran out of data" in str(w.message)]
 
 
 def test_a_generator_that_ends_early_warns():

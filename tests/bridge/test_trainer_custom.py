@@ -19,7 +19,9 @@ class Small(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.hidden = layers.Dense(6, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(seed=1))
+        self.hidden = layers.Dense(
+            6, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(seed=1)
+        )
         self.head = layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed=2))
 
     def call(self, x):
@@ -27,13 +29,17 @@ class Small(keras.Model):
 
 
 def train(model, **kwargs):
-    history = model.fit(X, Y, **{"batch_size": 8, "epochs": 3, "shuffle": False, "verbose": 0, **kwargs}).history
+    history = model.fit(
+        X, Y, **{"batch_size": 8, "epochs": 3, "shuffle": False, "verbose": 0, **kwargs}
+    ).history
     return history, model.get_weights()
 
 
 def compiled(model_class, eagerly=False, **kwargs):
     model = model_class()
-    model.compile(**{"optimizer": keras.optimizers.SGD(0.05), "loss": "mse", "run_eagerly": eagerly, **kwargs})
+    model.compile(
+        **{"optimizer": keras.optimizers.SGD(0.05), "loss": "mse", "run_eagerly": eagerly, **kwargs}
+    )
     return model
 
 
@@ -130,11 +136,15 @@ def test_add_loss_and_regularizers(eagerly):
             self.add_loss(0.1 * ops.mean(ops.square(x)))
             return x
 
-    outputs = Penalty()(layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.01))(inputs := keras.Input((3,))))
+    outputs = Penalty()(
+        layers.Dense(1, kernel_regularizer=keras.regularizers.L2(0.01))(inputs := keras.Input((3,)))
+    )
     model = keras.Model(inputs, outputs)
     model.compile("sgd", "mse", run_eagerly=eagerly)
     y_pred = model.predict(X, verbose=0)
-    expected = np.mean((Y - y_pred) ** 2) + 0.1 * np.mean(y_pred**2) + 0.01 * np.sum(model.get_weights()[0] ** 2)
+    expected = (
+        np.mean((Y - y_pred) ** 2) + 0.1 * np.mean(y_pred**2) + 0.01 * np.sum(model.get_weights()[0] ** 2)
+    )
     assert model.evaluate(X, Y, verbose=0, batch_size=40) == pytest.approx(expected, rel=1e-5)
 
 
@@ -191,8 +201,11 @@ def test_with_values_every_numpy_function_works():
 def test_dropout_and_batch_normalization_agree(eagerly):
     def build():
         keras.utils.set_random_seed(3)
-        model = keras.Sequential([layers.Dense(8), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(1)])
-        model.compile("adam", "mse", run_eagerly=eagerly)
+        model = keras.Sequential(
+            [layers.Dense(8), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(1)]
+        )
+        # Not Adam: it makes steps of the noise that is the gradient of a bias before the normalization.
+        model.compile("sgd", "mse", run_eagerly=eagerly)
         return model
 
     history, weights = train(build())
@@ -202,6 +215,43 @@ def test_dropout_and_batch_normalization_agree(eagerly):
     np.testing.assert_allclose(history["loss"], expected_history["loss"], rtol=1e-4)
     for a, b in zip(weights, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@MODES
+def test_what_building_assigns_is_assigned_once(eagerly):
+    class Scaled(layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(name="scale", shape=())
+            self.scale.assign(3.0)
+            self.twice = 2 * self.scale
+
+        def call(self, x):
+            return x * self.scale + self.twice
+
+    class Slowing(keras.optimizers.SGD):
+        def build(self, variables):
+            super().build(variables)
+            self.past = keras.Variable(0.0, name="past")
+            self.past.assign(10.0)
+
+        def update_step(self, gradient, variable, learning_rate):
+            self.past.assign(self.past + 1.0)
+            super().update_step(gradient, variable, learning_rate / self.past)
+
+    def run(built):
+        model = keras.Sequential([Scaled()])
+        model.compile(Slowing(0.1), "mse", run_eagerly=eagerly)
+        if built:
+            model.build((None, 3))
+            model.optimizer.build(model.trainable_variables)
+        history, (scale,) = train(model)
+        assert model.optimizer.past.numpy() == 10.0 + 15
+        assert model.layers[0].twice == 6.0
+        return history["loss"], scale
+
+    (losses, scale), (expected_losses, expected) = run(False), run(True)
+    assert losses == expected_losses
+    assert scale == expected != 3.0
 
 
 @MODES

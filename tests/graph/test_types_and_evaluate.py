@@ -30,9 +30,7 @@ from kerasflow.tracing import apply
         ((5,), "bfloat16", 5, 10, "bfloat16[5]"),
     ],
 )
-def test_a_type_knows_its_size(
-    shape: tuple[int, ...], dtype: str, size: int, nbytes: int, text: str
-) -> None:
+def test_a_type_knows_its_size(shape: tuple[int, ...], dtype: str, size: int, nbytes: int, text: str) -> None:
     a = ShapedArray(shape, as_dtype(dtype))
     assert (a.ndim, a.size, a.nbytes, str(a)) == (len(shape), size, nbytes, text)
     assert a == shaped(np.zeros(shape, as_dtype(dtype)))
@@ -122,10 +120,12 @@ def test_last_uses() -> None:
 
 def test_all_nodes_with_those_of_branches() -> None:
     inner = branch(lambda x: np.sin(x), aval(2))
-    middle = branch(
-        lambda x: list(apply("cond", np.True_, x, branches=(inner, inner))) + list(apply("cond", x[0] > 0, x, branches=(inner, inner))),
-        aval(2),
-    )  # fmt: skip
+    twice = (inner, inner)
+
+    def two(x: np.ndarray) -> list:
+        return [apply("cond", p, x, branches=twice)[0] for p in (np.True_, x[0] > 0)]
+
+    middle = branch(two, aval(2))
     other = branch(lambda x: [np.cos(x), np.exp(x)], aval(2))
     graph = graph_of(lambda p, x: apply("cond", p, x, branches=(middle, other)), aval(dtype=bool), aval(2))
     found = [node.primitive.name for node in all_nodes(graph)]

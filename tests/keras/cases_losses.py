@@ -1,11 +1,12 @@
 """Every loss with its options: 20 steps of a small network, and its values without reduction."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from parity_case import Case, Results, classes, normal, public_classes, rng, train
+from parity_case import Case, Results, classes, known, normal, public_classes, rng, train
 
 STEPS, BATCH, WIDTH = 20, 12, 4
 N = STEPS * BATCH
@@ -47,7 +48,10 @@ def alignments() -> np.ndarray:
 Entry = tuple[Callable[[], np.ndarray], Any, dict[str, dict[str, Any]]]
 REGRESSION: Entry = (reals, None, {})
 LOGITS = {"from_logits": {"from_logits": True}}
-SMOOTHED = {"label_smoothing": {"label_smoothing": 0.2}, "logits, smoothing": {"from_logits": True, "label_smoothing": 0.1}}
+SMOOTHED = {
+    "label_smoothing": {"label_smoothing": 0.2},
+    "logits, smoothing": {"from_logits": True, "label_smoothing": 0.1},
+}
 LOSSES: dict[str, Entry] = {
     "BinaryCrossentropy": (bits, "sigmoid", LOGITS | SMOOTHED),
     "BinaryFocalCrossentropy": (
@@ -57,10 +61,18 @@ LOSSES: dict[str, Entry] = {
     ),
     "CTC": (alignments, None, {}),
     "CategoricalCrossentropy": (one_hot, "softmax", LOGITS | SMOOTHED),
-    "CategoricalFocalCrossentropy": (one_hot, "softmax", LOGITS | SMOOTHED | {"gamma": {"alpha": 0.4, "gamma": 3.0}}),
+    "CategoricalFocalCrossentropy": (
+        one_hot,
+        "softmax",
+        LOGITS | SMOOTHED | {"gamma": {"alpha": 0.4, "gamma": 3.0}},
+    ),
     "CategoricalGeneralizedCrossEntropy": (labels, "softmax", {"q": {"q": 0.3}}),
     "CategoricalHinge": (one_hot, None, {}),
-    "Circle": (labels, "unit", {"gamma": {"gamma": 20.0, "margin": 0.2}, "diagonal": {"remove_diagonal": False}}),
+    "Circle": (
+        labels,
+        "unit",
+        {"gamma": {"gamma": 20.0, "margin": 0.2}, "diagonal": {"remove_diagonal": False}},
+    ),
     "CosineSimilarity": (reals, None, {"axis": {"axis": 1}}),
     "Dice": (bits, "sigmoid", {"axis": {"axis": (1,)}}),
     "Hinge": (bits, None, {}),
@@ -123,18 +135,19 @@ def fit_masked(name: str, weighted: bool, **kwargs: Any) -> Results:
 
 def cases() -> list[Case]:
     found = []
-    for name in public_classes(keras.losses, keras.losses.Loss):
+    for name in known(LOSSES, public_classes(keras.losses, keras.losses.Loss)):
         variants = {"plain": {}, "sample_weight": {"weighted": True}} | LOSSES[name][2]
         for option, kwargs in variants.items():
-            found.append(Case(f"loss/{name} {option}", lambda n=name, k=kwargs: fit(n, **k), covers=name))
+            found.append(Case(f"loss/{name} {option}", partial(fit, name, **kwargs), covers=name))
     for name in ("MeanSquaredError", "BinaryCrossentropy"):
         for reduction in REDUCTIONS:
-            run = lambda n=name, r=reduction: fit(n, weighted=True, reduction=r)
+            run = partial(fit, name, weighted=True, reduction=reduction)
             found.append(Case(f"loss/{name} {reduction}", run))
-    for name in ("MeanSquaredError", "SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy"):
+    crossentropies = ("BinaryCrossentropy", "CategoricalCrossentropy", "SparseCategoricalCrossentropy")
+    for name in ("MeanSquaredError", *crossentropies):
         for weighted in (False, True):
-            run = lambda n=name, w=weighted: fit_masked(n, w)
+            run = partial(fit_masked, name, weighted)
             found.append(Case(f"loss/{name} masked{' and weighted' * weighted}", run))
-    run = lambda: fit_masked("MeanSquaredError", True, reduction="mean_with_sample_weight")
+    run = partial(fit_masked, "MeanSquaredError", True, reduction="mean_with_sample_weight")
     found.append(Case("loss/MeanSquaredError masked, mean_with_sample_weight", run))
     return found

@@ -1,10 +1,11 @@
 """Every metric: several updates with and without weights, result, reset; compiled into a model's step."""
 
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from parity_case import Case, Results, classes, normal, public_classes, rng, set_weights
+from parity_case import Case, Results, classes, known, normal, public_classes, rng, set_weights
 
 N, K = 24, 4
 
@@ -40,7 +41,9 @@ def labels(i: int) -> np.ndarray:
 
 
 def predicted(i: int) -> np.ndarray:
-    return np.where(rng(f"same {i}").random(N) < 0.5, labels(i), classes(N, K, f"guesses {i}")).astype("int32")
+    return np.where(rng(f"same {i}").random(N) < 0.5, labels(i), classes(N, K, f"guesses {i}")).astype(
+        "int32"
+    )
 
 
 def column(values: Any) -> Any:
@@ -51,7 +54,11 @@ def column(values: Any) -> Any:
 LABELS, TWO = [{"num_classes": K}], [{"num_classes": 2, "target_class_ids": [0, 1]}]
 SENSITIVITY = [{"sensitivity": 0.6}]
 METRICS: dict[str, tuple[Any, Any, list[dict[str, Any]]]] = {
-    "AUC": (bits, scores, [{}, {"curve": "PR"}, {"multi_label": True, "num_labels": K}, {"summation_method": "minoring"}]),
+    "AUC": (
+        bits,
+        scores,
+        [{}, {"curve": "PR"}, {"multi_label": True, "num_labels": K}, {"summation_method": "minoring"}],
+    ),
     "Accuracy": (labels, predicted, [{}]),
     "BinaryAccuracy": (bits, scores, [{}, {"threshold": 0.7}]),
     "BinaryCrossentropy": (bits, scores, [{}, {"label_smoothing": 0.1}]),
@@ -82,7 +89,11 @@ METRICS: dict[str, tuple[Any, Any, list[dict[str, Any]]]] = {
     "Poisson": (positive, positive, [{}]),
     "Precision": (bits, scores, [{}, {"top_k": 2}, {"class_id": 1, "thresholds": 0.6}]),
     "PrecisionAtRecall": (bits, scores, [{"recall": 0.6}]),
-    "R2Score": (reals, reals, [{}, {"class_aggregation": "variance_weighted_average"}, {"class_aggregation": None}]),
+    "R2Score": (
+        reals,
+        reals,
+        [{}, {"class_aggregation": "variance_weighted_average"}, {"class_aggregation": None}],
+    ),
     "Recall": (bits, scores, [{}, {"thresholds": [0.1, 0.5, 0.9]}]),
     "RecallAtPrecision": (bits, scores, [{"precision": 0.4}]),
     "RootMeanSquaredError": (reals, positive, [{}]),
@@ -106,8 +117,14 @@ def update(name: str, arguments: dict[str, Any]) -> Results:
         metric = getattr(keras.metrics, name)(**arguments)
         for i in range(3):
             # The first batch's labels and predictions must differ where both are drawn in the same way.
-            values = [predictions(i + 1)] if true is None else [true(i), predictions(i + (predictions is not predicted))]
-            weight = {"sample_weight": rng(f"weight {i}").uniform(0, 2, N).astype("float32")} if weighted else {}
+            values = (
+                [predictions(i + 1)]
+                if true is None
+                else [true(i), predictions(i + (predictions is not predicted))]
+            )
+            weight = (
+                {"sample_weight": rng(f"weight {i}").uniform(0, 2, N).astype("float32")} if weighted else {}
+            )
             metric.update_state(*values, **weight)
             result = metric.result()
             found[f"result {i} {weighted}"] = np.asarray(keras.ops.convert_to_numpy(result))
@@ -120,27 +137,27 @@ def update(name: str, arguments: dict[str, Any]) -> Results:
 def compiled(names: list[str], last: str | None, true: Any) -> Results:
     """Metrics of a model: training, evaluation with weights."""
     model = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(K, activation=last)])
-    make = lambda: [getattr(keras.metrics, n)(**METRICS[n][2][0]) for n in names]
-    model.compile("sgd", "mse", metrics=make(), weighted_metrics=make(), jit_compile=False)
+    plain, weighted = ([getattr(keras.metrics, n)(**METRICS[n][2][0]) for n in names] for _ in range(2))
+    model.compile("sgd", "mse", metrics=plain, weighted_metrics=weighted, jit_compile=False)
     set_weights(model.trainable_variables)
-    x, y, weight = normal(3 * N, 6), np.concatenate([true(i) for i in range(3)]), rng("weights").uniform(0, 2, 3 * N)
-    history = model.fit(x, y, 16, 2, 0, shuffle=False, sample_weight=weight.astype("float32"), validation_split=0.25)
+    x, y = normal(3 * N, 6), np.concatenate([true(i) for i in range(3)])
+    weight = rng("weights").uniform(0, 2, 3 * N).astype("float32")
+    history = model.fit(x, y, 16, 2, 0, shuffle=False, sample_weight=weight, validation_split=0.25)
     found = {k: np.array(v) for k, v in history.history.items()}
-    logs = model.evaluate(x, y, 20, 0, weight.astype("float32"), return_dict=True)
+    logs = model.evaluate(x, y, 20, 0, weight, return_dict=True)
     return found | {f"evaluate {k}": np.asarray(v) for k, v in logs.items()}
 
 
 def cases() -> list[Case]:
     found = []
-    for name in public_classes(keras.metrics, keras.metrics.Metric):
+    for name in known(METRICS, public_classes(keras.metrics, keras.metrics.Metric)):
         for number, arguments in enumerate(METRICS[name][2]):
-            run = lambda n=name, a=arguments: update(n, a)
-            found.append(Case(f"metric/{name} {number}", run, 1e-5, name))
-    groups = {
-        "of scores": (["AUC", "Precision", "Recall", "TruePositives", "BinaryAccuracy"], "sigmoid", bits),
-        "of classes": (["CategoricalAccuracy", "F1Score", "TopKCategoricalAccuracy", "OneHotIoU"], "softmax", one_hot),
-        "of values": (["RootMeanSquaredError", "R2Score", "CosineSimilarity", "MeanAbsoluteError"], None, reals),
+            found.append(Case(f"metric/{name} {number}", partial(update, name, arguments), 1e-5, name))
+    groups: dict[str, tuple[str, str | None, Any]] = {
+        "of scores": ("AUC Precision Recall TruePositives BinaryAccuracy", "sigmoid", bits),
+        "of classes": ("CategoricalAccuracy F1Score TopKCategoricalAccuracy OneHotIoU", "softmax", one_hot),
+        "of values": ("RootMeanSquaredError R2Score CosineSimilarity MeanAbsoluteError", None, reals),
     }
-    for what, arguments in groups.items():
-        found.append(Case(f"metric/compiled, {what}", lambda a=arguments: compiled(*a)))
+    for what, (names, last, true) in groups.items():
+        found.append(Case(f"metric/compiled, {what}", partial(compiled, names.split(), last, true)))
     return found

@@ -1,18 +1,19 @@
 """The MNIST workflow on data of the same shape: 300 steps in both precisions.
 
-On TensorFlow, Keras's softmax leaves its logits on its result, and `binary_crossentropy` takes logits that it finds for
-those of a sigmoid. That loss is not the one that was asked for (nor the one that Keras computes on JAX). A product with one
-is a result without logits; `test_formulas.py` has the case without the product, against the formula.
+On TensorFlow, Keras's softmax leaves its logits on its result, and `binary_crossentropy` takes logits that it
+finds for those of a sigmoid. That loss is not the one that was asked for (nor the one that Keras computes on JAX).
+A product with one is a result without logits; `test_formulas.py` has the case without the product, against the
+formula.
 
-In float64 Adam's constants are numbers that float32 has too: on TensorFlow, Keras rounds them to it (`tf.cast(0.999,
-"float64")` is 0.99900001), which changes the losses by 1e-5.
+In float64 Adam's constants are numbers that float32 has too: on TensorFlow, Keras rounds them to it
+(`tf.cast(0.999, "float64")` is 0.99900001), which changes the losses by 1e-5.
 """
 
 from typing import Any
 
 import keras
 import numpy as np
-from parity_case import Case, Results, Losses, results_of, rng, set_weights
+from parity_case import Case, Losses, Results, results_of, rng, set_weights
 
 STEPS, BATCH, EPOCHS = 300, 128, 4
 

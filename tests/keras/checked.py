@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from kerasflow_numpy import NumpyBackend
 
 from kerasflow.graph import Graph, evaluate
+from kerasflow_numpy import NumpyBackend
 
 # Fused and regrouped arithmetic differs in the last bits; wrong memory differs in the first.
 TOLERANCE = {2: 2e-2, 4: 1e-4, 8: 1e-10}
@@ -50,7 +50,9 @@ def compare(what: str, ours: Any, plain: Any) -> None:
     ours, plain = ours.astype("float64"), plain.astype("float64")
     finite = np.abs(plain[np.isfinite(plain)])
     scale = finite.max() if finite.size else 0.0
-    np.testing.assert_allclose(ours, plain, tolerance, tolerance * scale, err_msg=f"{what}: program and graph differ")
+    np.testing.assert_allclose(
+        ours, plain, tolerance, tolerance * scale, err_msg=f"{what}: program and graph differ"
+    )
 
 
 @contextmanager

@@ -9,10 +9,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import kerasflow  # noqa: F401  (before Keras)
 import numpy as np
 import pytest
 from checked import checked_programs
+from threadpoolctl import threadpool_limits
+
+import kerasflow  # noqa: F401  (before Keras)
 
 HERE = Path(__file__).parent
 DIFFERENCES = pytest.StashKey[dict[str, float]]()
@@ -46,7 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+def reference(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Reference]:
     """Stock Keras on TensorFlow, running all the cases that this session tests."""
     if importlib.util.find_spec("tensorflow") is None:
         pytest.skip("the reference, TensorFlow, is not installed")
@@ -56,6 +60,13 @@ def reference(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     yield running
     running.process.kill()
     running.process.wait()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Beside the reference at work, a linear algebra library with a thread for each core mostly waits."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture
@@ -75,4 +86,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("parity with stock Keras on TensorFlow")
     for family, (difference, name) in largest.items():
         count = sum(n.startswith(family + "/") for n in config.stash[DIFFERENCES])
-        terminalreporter.line(f"{family}: {count} cases, largest relative difference {difference:.1e} ({name})")
+        terminalreporter.line(
+            f"{family}: {count} cases, largest relative difference {difference:.1e} ({name})"
+        )

@@ -101,3 +101,8 @@ def public_classes(module: Any, base: Any) -> dict[str, Any]:
         for name, cls in vars(module).items()
         if inspect.isclass(cls) and issubclass(cls, base) and cls is not base and not name.startswith("_")
     }
+
+
+def known(table: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The classes that a table has an entry for; test_completeness.py says which are missing."""
+    return {name: cls for name, cls in found.items() if name in table}

@@ -2,8 +2,9 @@
 
     python reference.py REQUEST.json FOLDER
 
-The request lists the names of the cases; the results of number i become FOLDER/i.npz. This is how the tests get the numbers of stock Keras on TensorFlow:
-kerasflow is never imported here.
+The request lists the names of the cases; the results of number i become
+FOLDER/i.npz. This is how the tests get the numbers of stock Keras on
+TensorFlow: kerasflow is never imported here.
 """
 
 import json
@@ -22,9 +23,10 @@ def all_cases() -> dict[str, Any]:
     import cases_losses
     import cases_metrics
     import cases_mnist
+    import cases_models
     import cases_optimizers
 
-    tables = [cases_mnist, cases_optimizers, cases_losses, cases_metrics, cases_layers]
+    tables = [cases_mnist, cases_optimizers, cases_losses, cases_metrics, cases_layers, cases_models]
     found = [case for table in tables for case in table.cases()]
     by_name = {case.name: case for case in found}
     assert len(by_name) == len(found), "two cases have the same name"
@@ -35,7 +37,7 @@ def run(case: Any) -> tuple[dict[str, np.ndarray], set[str]]:
     """The results of a case, from a clean state, and the warnings that it gave."""
     import keras
 
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -5,7 +5,6 @@ import pytest
 from conftest import DIFFERENCES, Reference
 from parity_case import Case
 from reference import all_cases, run
-from threadpoolctl import threadpool_limits
 
 
 def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -28,9 +27,7 @@ def dtype_kind(name: str) -> str:
 @pytest.mark.usefixtures("checked")
 @pytest.mark.parametrize("case", all_cases().values(), ids=str)
 def test_parity(case: Case, reference: Reference, pytestconfig: pytest.Config) -> None:
-    # Beside the reference at work, a linear algebra library with two threads on two cores mostly waits.
-    with threadpool_limits(1):
-        ours, given = run(case)
+    ours, given = run(case)
     expected = reference.results(case.name)
     stock_warnings, _ = expected.pop("warnings")
     assert given <= set(stock_warnings), "warnings that stock Keras does not give"
@@ -43,4 +40,6 @@ def test_parity(case: Case, reference: Reference, pytestconfig: pytest.Config) -
         found[name] = difference(name, mine, theirs)
     pytestconfig.stash[DIFFERENCES][case.name] = max(found.values(), default=0.0)
     wrong = {name: d for name, d in found.items() if not d <= case.limits.get(name, case.tolerance)}
-    assert not wrong, "\n".join(f"{n}: {d:.2e}\n{ours[n].ravel()[:6]}\n{expected[n][0].ravel()[:6]}" for n, d in wrong.items())
+    assert not wrong, "\n".join(
+        f"{n}: {d:.2e}\n{ours[n].ravel()[:6]}\n{expected[n][0].ravel()[:6]}" for n, d in wrong.items()
+    )

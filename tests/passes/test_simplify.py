@@ -144,7 +144,9 @@ def test_times_one(dtype: np.dtype) -> None:
 def test_times_one_that_widens_stays() -> None:
     for one in (np.ones((2, 1, 1), np.float32), np.float64(1)):
         assert names(simplified(lambda x, one=one: of("multiply", x, one), aval(15, 1))) == ["multiply"]
-    assert names(simplified(lambda x: of("multiply", x, np.complex64(1)), aval(15, dtype="c8"))) == ["multiply"]
+    assert names(simplified(lambda x: of("multiply", x, np.complex64(1)), aval(15, dtype="c8"))) == [
+        "multiply"
+    ]
 
 
 @types(*FLOATS, *SIGNED)
@@ -339,5 +341,7 @@ def test_a_sum_over_nothing_but_ones(dtype: np.dtype) -> None:
 @pytest.mark.parametrize("n", [0, 3, 300])
 def test_the_sum_of_a_broadcast_is_not_a_product(dtype: np.dtype, n: int) -> None:
     # It rounds otherwise, and a count can be zero or too large for the dtype.
-    graph = simplified(lambda x: of("sum", np.broadcast_to(x, (n,)), axis=(0,), keepdims=False), aval(dtype=dtype))
+    graph = simplified(
+        lambda x: of("sum", np.broadcast_to(x, (n,)), axis=(0,), keepdims=False), aval(dtype=dtype)
+    )
     assert "multiply" not in names(graph)

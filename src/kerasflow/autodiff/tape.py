@@ -101,7 +101,7 @@ class GradientTape:
         """
         if self._block is None:
             raise GradientError("`watch` must be called inside the `with GradientTape()` block")
-        return optree.tree_map(self._watch, tensor)  # type: ignore[arg-type]
+        return optree.tree_map(self._watch, tensor)
 
     def _watch(self, x: Any) -> Any:
         if hasattr(x, "_cell"):
@@ -181,7 +181,9 @@ class GradientTape:
             GradientError: as `gradient`.
         """
         n = int(np.prod(target.shape))
-        return self._rows(target, sources, np.eye(n).reshape(n, *target.shape), 0, target.shape, unconnected_gradients)
+        return self._rows(
+            target, sources, np.eye(n).reshape(n, *target.shape), 0, target.shape, unconnected_gradients
+        )
 
     def batch_jacobian(self, target: Any, source: Any, unconnected_gradients: str = "none") -> Any:
         """The Jacobian of each sample on its own: `target[b]` with respect to `source[b]`.
@@ -229,7 +231,7 @@ class GradientTape:
             gradients = [_zeros_like(x) if g is None else g for g, x in zip(gradients, leaves, strict=True)]
         if not inside:
             gradients = [g if g is None else np.array(g) for g in gradients]
-        return optree.tree_unflatten(structure, gradients)  # type: ignore[arg-type]
+        return optree.tree_unflatten(structure, gradients)
 
     def _rows(self, target: Any, sources: Any, seeds: Any, axis: int, shape: Any, unconnected: str) -> Any:
         """The gradients for each of the seeds, stacked along an axis and shaped as the target and the source."""
@@ -247,7 +249,7 @@ class GradientTape:
         assert self._trace is not None
         leaves = optree.tree_leaves(target)
         factors = [None] * len(leaves) if weights is None else optree.tree_leaves(weights)
-        result = []
+        result: list[tuple[Value, Any]] = []
         for leaf, factor in zip(leaves, factors, strict=True):
             if hasattr(leaf, "_cell"):
                 result.extend((value, _seed(leaf, factor)) for value in self._reads.get(leaf._cell, [])[-1:])
@@ -331,15 +333,19 @@ def value_and_grad(
                             "e.g. `x.astype(np.float32)`"
                         )
                 # Each argument on its own, also where two are the same array.
-                traced[i] = optree.tree_map(lambda x: tape.watch(x) if hasattr(x, "_cell") else _traced(x), args[i])  # type: ignore[arg-type]
+                traced[i] = optree.tree_map(
+                    lambda x: tape.watch(x) if hasattr(x, "_cell") else _traced(x), args[i]
+                )
             result = function(*traced, **kwargs)
             value, aux = result if has_aux else (result, None)
             if np.shape(value) != ():
-                raise GradientError(f"the function must return a scalar, received shape {np.shape(value)}; sum it, say")
+                raise GradientError(
+                    f"the function must return a scalar, received shape {np.shape(value)}; sum it, say"
+                )
         gradients = tape.gradient(value, tuple(traced[i] for i in positions), unconnected_gradients="zero")
         gradient = gradients[0] if isinstance(argnums, int) else gradients
         if outside:
-            value, aux = optree.tree_map(lambda x: np.array(x) if isinstance(x, Tracer) else x, (value, aux))  # type: ignore[arg-type]
+            value, aux = optree.tree_map(lambda x: np.array(x) if isinstance(x, Tracer) else x, (value, aux))
         return ((value, aux) if has_aux else value), gradient
 
     wrapped.__name__ = f"value_and_grad({getattr(function, '__name__', 'function')})"
@@ -347,7 +353,9 @@ def value_and_grad(
     return wrapped
 
 
-def grad(function: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    function: Callable[..., Any], argnums: int | tuple[int, ...] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that computes the gradient of `function`; see `value_and_grad`.
 
     Returns:

@@ -108,9 +108,12 @@ def _apply_rule(trace: Trace, node: Node, gs: list[Any], flags: list[bool]) -> l
     g, result = gs[0], results[0]
     cotangents: list[Any] = []
     for flag, partial in zip(flags, rule, strict=True):
-        if flag and partial is None:
+        if not flag:
+            cotangents.append(None)
+        elif partial is None:
             raise GradientError(f"`{node.primitive.name}` has no derivative with respect to this operand")
-        cotangents.append(partial(g, result, *inputs, **node.params) if flag else None)
+        else:
+            cotangents.append(partial(g, result, *inputs, **node.params))
     return cotangents
 
 

@@ -49,8 +49,8 @@ def _last_entry(model: Any, x: Any, step: str | None) -> Entry | None:
     if x is not None:
         return None
     for name in [step] if step else ["train", "predict"]:
-        function = getattr(model, f"{name}_function", None)
-        entries = list(function.step.compiled.entries.values()) if hasattr(function, "step") else []
+        step_of_function = getattr(getattr(model, f"{name}_function", None), "step", None)
+        entries = list(step_of_function.compiled.entries.values()) if step_of_function else []
         if entries:
             # A short last batch is traced after the full ones.
             return entries[0]

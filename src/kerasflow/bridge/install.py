@@ -81,11 +81,26 @@ def _hide_frames(module: ModuleType) -> Iterator[None]:
     module._EXCLUDED_PATHS += (os.path.dirname(os.path.dirname(os.path.abspath(__file__))),)  # type: ignore[attr-defined]
 
 
+@contextmanager
+def _build_once(module: ModuleType) -> Iterator[None]:
+    """Optimizers that a step builds are built outside of the program that records the step, as layers are."""
+    yield
+    from kerasflow.tracing import suspended
+
+    def wrap(cls: type) -> None:
+        if "build" in vars(cls):
+            cls.build = suspended()(vars(cls)["build"])  # type: ignore[attr-defined]
+
+    wrap(module.BaseOptimizer)
+    module.BaseOptimizer.__init_subclass__ = classmethod(wrap)
+
+
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.config": _select_numpy,
     "keras.src.backend.common.dtypes": _keep_float64,
     "keras.src.backend.numpy.numpy": _override_numpy,
+    "keras.src.optimizers.base_optimizer": _build_once,
     "keras.src.utils.traceback_utils": _hide_frames,
 }
 
@@ -195,7 +210,9 @@ def install() -> None:
     try:
         version = importlib.metadata.version("keras")
     except importlib.metadata.PackageNotFoundError:
-        raise ImportOrderError('kerasflow needs Keras, which is not installed: pip install "keras>=3.13"') from None
+        raise ImportOrderError(
+            'kerasflow needs Keras, which is not installed: pip install "keras>=3.13"'
+        ) from None
     check_version(version)
     sys.meta_path.insert(0, Finder())
     sys.meta_path.append(PublicFinder())

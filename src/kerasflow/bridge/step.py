@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 from keras.src import tree
+from keras.src.trainers.epoch_iterator import EpochIterator
 
 from kerasflow.compiler import CompiledFunction
 from kerasflow.tracing import Trace, Tracer, recording, suspended
@@ -30,7 +32,19 @@ class Step:
     def _run(self, batch: Any) -> Any:
         return getattr(self.model, self.method)(batch)
 
+    def _prepare(self) -> None:
+        """Build the optimizer of a model whose layers are built, also for a `train_step` that is the user's own."""
+        optimizer = self.model.optimizer
+        if (
+            optimizer is not None
+            and not optimizer.built
+            and all(x.built for x in self.model._flatten_layers())
+        ):
+            self.model.build_optimizer()
+
     def __call__(self, batch: Any) -> Any:
+        if self.method == "train_step":
+            self._prepare()
         with suspended():  # Also where a tape records, a step is a program of its own.
             if self.model.run_eagerly:
                 return self._run_with_values(batch)
@@ -40,5 +54,20 @@ class Step:
     def _run_with_values(self, batch: Any) -> Any:
         trace = Trace(concrete=True)
         with recording(trace):
-            result = self._run(tree.map_structure(lambda x: trace.lift(x) if isinstance(x, np.ndarray) else x, batch))
+            result = self._run(
+                tree.map_structure(lambda x: trace.lift(x) if isinstance(x, np.ndarray) else x, batch)
+            )
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+class Batches(EpochIterator):
+    """Keras's iterator over an epoch: lists of `steps_per_execution` batches, the last list as long as the data are."""
+
+    def __next__(self) -> tuple[int, int, list[Any]]:
+        begin, end, iterator = next(self._epoch_iterator)
+        batches = list(itertools.islice(iterator, self.steps_per_execution))
+        if not batches:
+            with self.catch_stop_iteration():  # warns that there should have been more
+                raise StopIteration
+            raise StopIteration
+        return begin, end, batches

@@ -13,12 +13,11 @@ from keras.src import tree
 from keras.src.backend import config
 from keras.src.trainers import trainer as base_trainer
 from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
-from keras.src.trainers.epoch_iterator import EpochIterator
 from keras.src.utils import traceback_utils
 from keras.src.utils.python_utils import pythonify_logs
 
 from kerasflow.autodiff import GradientTape
-from kerasflow.bridge.step import Step
+from kerasflow.bridge.step import Batches, Step
 
 
 class NumpyTrainer(base_trainer.Trainer):
@@ -32,6 +31,7 @@ class NumpyTrainer(base_trainer.Trainer):
 
     # The backend that this model is bound to; None follows `kerasflow.backend()`.
     kerasflow_backend: str | None = None
+    _eval_epoch_iterator: Batches | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +50,15 @@ class NumpyTrainer(base_trainer.Trainer):
         self._loss_tracker.update_state(loss, sample_weight=batch_size)
         return loss
 
+    def build_optimizer(self) -> None:
+        """Build the optimizer, if it is not yet.
+
+        What Keras's optimizers do before they are built (the scale of the loss is
+        then a constant) does not get into a program.
+        """
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
     def train_step(self, data: Any) -> Any:
         """One batch of training: forward, loss, gradients, update, metrics. Made to be overridden."""
         x, y, sample_weight = data_adapter_utils.unpack_x_y_sample_weight(data)
@@ -57,11 +66,14 @@ class NumpyTrainer(base_trainer.Trainer):
             y_pred = self._forward(x, training=True)
             loss = self._loss(x, y, y_pred, sample_weight, training=True)
             if self.optimizer is not None:
+                self.build_optimizer()
                 loss = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights
         if weights:
             if self.optimizer is None:
-                raise ValueError("The model has no optimizer. Give one: `model.compile(optimizer='adam', loss=…)`.")
+                raise ValueError(
+                    "The model has no optimizer. Give one: `model.compile(optimizer='adam', loss=…)`."
+                )
             self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         else:
             warnings.warn("The model does not have any trainable weights.", stacklevel=2)
@@ -96,7 +108,9 @@ class NumpyTrainer(base_trainer.Trainer):
             self.predict_function = StepFunction(Step(self, "predict_step"), _concatenated)
         return self.predict_function
 
-    def _callback_list(self, callbacks: Any, iterator: EpochIterator, epochs: int, verbose: Any, history: bool) -> Any:
+    def _callback_list(
+        self, callbacks: Any, iterator: Batches, epochs: int, verbose: Any, history: bool
+    ) -> Any:
         if isinstance(callbacks, callbacks_module.CallbackList):
             return callbacks
         return callbacks_module.CallbackList(
@@ -145,7 +159,7 @@ class NumpyTrainer(base_trainer.Trainer):
         self._eval_epoch_iterator = None
         if validation_data is not None:
             validation = data_adapter_utils.unpack_x_y_sample_weight(validation_data)
-        iterator = EpochIterator(
+        iterator = Batches(
             x=x,
             y=y,
             sample_weight=sample_weight,
@@ -188,11 +202,13 @@ class NumpyTrainer(base_trainer.Trainer):
         callbacks.on_train_end(logs=training_logs)
         return self.history
 
-    def _validate(self, data: Any, batch_size: int | None, steps: int | None, callbacks: Any) -> dict[str, Any]:
+    def _validate(
+        self, data: Any, batch_size: int | None, steps: int | None, callbacks: Any
+    ) -> dict[str, Any]:
         """The validation logs of one epoch; the iterator over the data is kept for the next."""
         x, y, sample_weight = data
         if self._eval_epoch_iterator is None:
-            self._eval_epoch_iterator = EpochIterator(
+            self._eval_epoch_iterator = Batches(
                 x=x,
                 y=y,
                 sample_weight=sample_weight,
@@ -232,9 +248,9 @@ class NumpyTrainer(base_trainer.Trainer):
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
         if cached:
-            iterator = self._eval_epoch_iterator
+            iterator: Any = self._eval_epoch_iterator
         else:
-            iterator = EpochIterator(
+            iterator = Batches(
                 x=x,
                 y=y,
                 sample_weight=sample_weight,
@@ -262,10 +278,15 @@ class NumpyTrainer(base_trainer.Trainer):
 
     @traceback_utils.filter_traceback
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The model's outputs for data, as NumPy arrays; see `keras.Model.predict`."""
-        iterator = EpochIterator(
+        iterator = Batches(
             x=x,
             batch_size=batch_size,
             steps_per_epoch=steps,
@@ -291,7 +312,12 @@ class NumpyTrainer(base_trainer.Trainer):
     # -- single batches -------------------------------------------------------------------------------------
 
     def train_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
     ) -> Any:
         """One update on one batch; see `keras.Model.train_on_batch`."""
         self._assert_compile_called("train_on_batch")
@@ -306,7 +332,9 @@ class NumpyTrainer(base_trainer.Trainer):
         logs = self.make_train_function()([batch])
         return self._batch_result(logs, return_dict)
 
-    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """The loss and the metrics on one batch; see `keras.Model.test_on_batch`."""
         self._assert_compile_called("test_on_batch")
         batch = _as_arrays((x, y, sample_weight))

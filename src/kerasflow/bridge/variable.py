@@ -88,11 +88,11 @@ class Variable(KerasVariable):
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         import optree
 
-        args, kwargs = optree.tree_map(unwrap, (args, kwargs))  # type: ignore[arg-type]
+        args, kwargs = optree.tree_map(unwrap, (args, kwargs))
         return func(*args, **kwargs)
 
     @property
-    def T(self) -> Any:  # noqa: N802
+    def T(self) -> Any:
         return self.value.T
 
 

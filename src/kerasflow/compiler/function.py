@@ -45,6 +45,8 @@ class Entry:
     outputs: list[tuple[int, Any]]
 
     def __call__(self, inputs: Sequence[Any]) -> Any:
+        before: Sequence[Any]
+        now: Sequence[Any]
         before = now = acquire(self.cells, self.writes, self.backend)
         try:
             outputs, now = self.program(before, inputs)
@@ -69,7 +71,10 @@ def trace(
     """
     recorder = Trace()
     with recording(recorder):
-        traced = [leaf if aval is None else recorder.add_input(aval) for leaf, aval in zip(leaves, avals, strict=True)]
+        traced = [
+            leaf if aval is None else recorder.add_input(aval)
+            for leaf, aval in zip(leaves, avals, strict=True)
+        ]
         args, kwargs = optree.tree_unflatten(structure, traced)
         result = function(*args, **kwargs)
         flat, out_structure = optree.tree_flatten(result, namespace=_NAMESPACE)
@@ -137,7 +142,9 @@ class CompiledFunction:
         avals = [shaped(np.asarray(leaf)) if _is_array(leaf) else None for leaf in leaves]
         graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure)
         graph, program = compile_graph(graph, backend)
-        writes = [before is not now for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True)]
+        writes = [
+            before is not now for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True)
+        ]
         return Entry(graph, program, backend, cells, writes, out_structure, outputs)
 
 

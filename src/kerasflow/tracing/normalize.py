@@ -146,8 +146,11 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
         return NotImplemented
     out = kwargs.pop("out", None)
     if out is not None:
-        # `x += y` on a tracer is `x = x + y`; everything else would have to write into an array.
-        if method != "__call__" or len(out) != 1 or not isinstance(out[0], Tracer) or out[0] is not inputs[0]:
+        # `x += y` on a tracer is `x = x + y`, also on a running total that begins as a scalar (`total = np.zeros(())`,
+        # which Keras's regularizers do). Everything else would have to write into an array.
+        scalar = isinstance(out[0], np.ndarray) and out[0].ndim == 0
+        rebinds = len(out) == 1 and out[0] is inputs[0] and (scalar or isinstance(out[0], Tracer))
+        if method != "__call__" or not rebinds:
             raise TracingError(
                 at_user_line(
                     f"`np.{ufunc.__name__}` was asked to write a traced result into another array (`out=` or an "

@@ -29,7 +29,8 @@ class Owner(Protocol):
 
 
 # Guards who uses which cell; one for all, since programs take many at once. Never held while a program runs.
-_bookkeeping = threading.Condition()
+_lock = threading.RLock()
+_written = threading.Condition(_lock)
 
 
 class Cell:
@@ -54,11 +55,11 @@ class Cell:
         self._writer = 0
 
     def _host(self) -> np.ndarray[Any, Any]:
-        return self._buffer if self._owner is None else self._owner.to_host(self._buffer)  # type: ignore[no-any-return]
+        return self._buffer if self._owner is None else self._owner.to_host(self._buffer)
 
     def read(self) -> np.ndarray[Any, Any]:
         """The contents, a read-only array that stays as it is."""
-        with _bookkeeping:
+        with _lock:
             _wait_for_writers((self,))
             self._shared = True
             host = self._host().view()
@@ -67,7 +68,7 @@ class Cell:
 
     def write(self, array: np.ndarray[Any, Any]) -> None:
         """Replace the contents by a host array of the same shape and dtype; taken over, not copied."""
-        with _bookkeeping:
+        with _lock:
             _wait_for_writers((self,))
             self._buffer, self._owner, self._shared = array, None, True
 
@@ -100,9 +101,11 @@ class Cell:
 
 def _wait_for_writers(cells: Sequence[Cell]) -> None:
     """Wait until no other thread's program changes one of the cells."""
-    free = (0, threading.get_ident())
-    while any(cell._writer not in free for cell in cells):
-        _bookkeeping.wait()
+    thread = threading.get_ident()
+    for cell in cells:
+        while cell._writer not in (0, thread):
+            _written.wait()
+            _wait_for_writers(cells)  # Meanwhile others may have been taken.
 
 
 def acquire(cells: Sequence[Cell], writes: Sequence[bool], backend: Owner) -> list[Any]:
@@ -112,7 +115,7 @@ def acquire(cells: Sequence[Cell], writes: Sequence[bool], backend: Owner) -> li
         writes: for each cell whether the program changes it; those buffers are the program's alone.
     """
     thread = threading.get_ident()
-    with _bookkeeping:
+    with _lock:
         _wait_for_writers(cells)
         return [cell._acquire(backend, writing, thread) for cell, writing in zip(cells, writes, strict=True)]
 
@@ -125,7 +128,10 @@ def release(cells: Sequence[Cell], before: Sequence[Any], now: Sequence[Any]) ->
             contents after the program; those from before if it failed.
     """
     thread = threading.get_ident()
-    with _bookkeeping:
+    with _lock:
+        written = False
         for cell, old, new in zip(cells, before, now, strict=True):
+            written |= cell._writer == thread
             cell._release(old, new, thread)
-        _bookkeeping.notify_all()
+        if written:
+            _written.notify_all()

@@ -217,8 +217,8 @@ class Trace:
     def use(self, cell: Cell) -> CellUse:
         """How this abstract trace uses the cell; begins the use if it is the first."""
         if cell not in self.cells:
-            inherited = self.parent is not None
-            argument = self.capture(self.parent.read(cell)) if inherited else Tracer(self, Value(cell.aval))
+            parent = self.parent
+            argument = Tracer(self, Value(cell.aval)) if parent is None else self.capture(parent.read(cell))
             self.cells[cell] = CellUse(argument)
         return self.cells[cell]
 
@@ -238,7 +238,7 @@ class Trace:
             # An assignment is not differentiable: what is read afterwards is a new value.
             use.current = self.bind(PRIMITIVES["stop_gradient"], (use.current,), {})
             use.fresh = False
-        return use.current  # type: ignore[no-any-return]
+        return use.current
 
     def write(self, cell: Cell, x: Any) -> None:
         """Assign the cell from this point of the program on."""

@@ -56,7 +56,7 @@ class Branch:
         with recording(self.trace), self.scope or nullcontext():
             result = function()
             self.structure = result
-            self.outputs = [None if x is None else _tensor(x) for x in tree.flatten(result)]
+            self.outputs: list[Any] = [None if x is None else _tensor(x) for x in tree.flatten(result)]
 
     def updates(self) -> dict[int, Any]:
         """The variables that the branch updated in a stateless scope, by their identity."""
@@ -109,8 +109,10 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     first, second = (b.outputs for b in branches)
     if len(first) != len(second) or [x is None for x in first] != [x is None for x in second]:
         raise ValueError(
-            at_user_line("cond: `true_fn` and `false_fn` must return the same structure, received "
-                         f"{branches[0].structure!r} and {branches[1].structure!r}")
+            at_user_line(
+                "cond: `true_fn` and `false_fn` must return the same structure, received "
+                f"{branches[0].structure!r} and {branches[1].structure!r}"
+            )
         )
     for x, y in zip(first, second, strict=True):
         if x is not None and x.shape != y.shape:
@@ -120,7 +122,9 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
     variables = list({**branches[0].updates(), **branches[1].updates()}.values())
     for branch in branches:
         branch.pass_through(cells, variables)
-    dtypes = [None if x is None else np.result_type(x.dtype, y.dtype) for x, y in zip(first, second, strict=True)]
+    dtypes = [
+        None if x is None else np.result_type(x.dtype, y.dtype) for x, y in zip(first, second, strict=True)
+    ]
     captured = list(dict.fromkeys(v for b in branches for v in b.trace.captures))
     graphs = tuple(b.finish(cells, captured, dtypes) for b in branches)
     operands = (pred, *(Tracer(trace, v) for v in captured))
@@ -138,13 +142,18 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     index = cast(np.clip(_tensor(index), 0, len(branches) - 1), np.int32)
     if not is_abstract(index):
         return branches[int(index)](*operands)
-    rest: Callable[[], Any] = lambda: branches[-1](*operands)  # noqa: E731
-    for i in reversed(builtins.range(len(branches) - 1)):
-        rest = (lambda i, rest: lambda: cond(index == i, lambda: branches[i](*operands), rest))(i, rest)
-    return rest()
+
+    def choose(i: int) -> Any:
+        if i == len(branches) - 1:
+            return branches[i](*operands)
+        return cond(index == i, lambda: branches[i](*operands), lambda: choose(i + 1))
+
+    return choose(0)
 
 
-def while_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None) -> Any:
+def while_loop(
+    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
+) -> Any:
     """Repeat `body` while `cond` holds; the condition must be known while tracing."""
     is_tuple = isinstance(loop_vars, (tuple, list))
     state = tuple(loop_vars) if is_tuple else (loop_vars,)
@@ -175,7 +184,14 @@ def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_
     return val
 
 
-def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = None, reverse: bool = False, unroll: Any = 1) -> Any:
+def scan(
+    f: Callable[..., Any],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: Any = 1,
+) -> Any:
     """`carry, y = f(carry, x)` along the first axis; returns the last carry and the stacked ys. Unrolled."""
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
@@ -187,7 +203,7 @@ def scan(f: Callable[..., Any], init: Any, xs: Any = None, length: int | None = 
     n = int(length) if length is not None else flat[0].shape[0]
     carry = tree.map_structure(_tensor, init)
     ys: list[Any] = []
-    for i in (reversed(builtins.range(n)) if reverse else builtins.range(n)):
+    for i in reversed(builtins.range(n)) if reverse else builtins.range(n):
         x = tree.pack_sequence_as(xs, [leaf[i] for leaf in flat]) if flat else None
         carry, y = f(carry, x)
         ys.append(tree.map_structure(np.zeros_like, carry) if y is None else y)

@@ -233,7 +233,7 @@ def stop_gradient(variable: Any) -> Any:
     return apply("stop_gradient", convert_to_tensor(variable))
 
 
-class custom_gradient:  # noqa: N801
+class custom_gradient:
     """Decorator for a function that brings its own gradient.
 
     Args:
@@ -278,9 +278,10 @@ def _takes_positional(grad: Callable[..., Any]) -> bool:
     """Whether a gradient function takes the cotangents as positional arguments."""
     import inspect
 
-    kinds = [p for p in inspect.signature(grad).parameters.values()]
+    kinds = inspect.signature(grad).parameters.values()
     return builtins.any(
-        p.kind is p.VAR_POSITIONAL or (p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "upstream")
+        p.kind is p.VAR_POSITIONAL
+        or (p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name != "upstream")
         for p in kinds
     )
 

@@ -12,6 +12,9 @@ from kerasflow.bridge.ops.core import cast, convert_to_tensor
 from kerasflow.bridge.ops.encodings import one_hot
 from kerasflow.bridge.ops.precision import compute_dtype, floating
 
+# Outside of programs NumPy would warn, say of the probabilities 0/0 of an ignored class, which no other backend does.
+_quiet = np.errstate(all="ignore")
+
 
 def _prepare(target: Any, output: Any) -> tuple[Any, Any, Any]:
     """Target and output in the dtype to compute in, and the dtype of the result."""
@@ -32,6 +35,7 @@ def _log_probabilities(output: Any, from_logits: bool, axis: int) -> Any:
     return np.log(np.clip(output, epsilon(), 1.0 - epsilon()))
 
 
+@_quiet
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     target, output, dtype = _prepare(target, output)
     if not target.shape:
@@ -43,6 +47,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     return cast(-np.sum(target * log_probabilities, axis=axis), dtype)
 
 
+@_quiet
 def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
@@ -63,6 +68,7 @@ def sparse_categorical_crossentropy(
     return cast(-np.sum(indicators * log_probabilities, axis=axis), output.dtype)
 
 
+@_quiet
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     target, output, dtype = _prepare(target, output)
     if from_logits:

@@ -32,6 +32,7 @@ from kerasflow.bridge.ops.activations import (
     threshold,
 )
 from kerasflow.bridge.ops.attention import dot_product_attention
+from kerasflow.bridge.ops.ctc import ctc_loss
 from kerasflow.bridge.ops.encodings import multi_hot, one_hot
 from kerasflow.bridge.ops.losses import (
     binary_crossentropy,
@@ -42,7 +43,7 @@ from kerasflow.bridge.ops.normalization import batch_normalization, moments, psn
 from kerasflow.bridge.ops.rearrange import depth_to_space, space_to_depth
 from kerasflow.bridge.ops.unavailable import unavailable
 
-# Each is to come from a family file of its own: convolution, pooling, patches, ctc.
+# Each is to come from a family file of its own: convolution, pooling, patches; decoding.
 conv = unavailable("conv")
 depthwise_conv = unavailable("depthwise_conv")
 separable_conv = unavailable("separable_conv")
@@ -53,7 +54,6 @@ adaptive_max_pool = unavailable("adaptive_max_pool")
 adaptive_average_pool = unavailable("adaptive_average_pool")
 fold = unavailable("fold")
 unfold = unavailable("unfold")
-ctc_loss = unavailable("ctc_loss")
 ctc_decode = unavailable("ctc_decode")
 
 __all__ = [

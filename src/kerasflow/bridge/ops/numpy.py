@@ -28,7 +28,10 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
 
 
 def _common(x1: Any, x2: Any, *more: Any) -> tuple[Any, Any]:
-    kinds = [getattr(convert_to_tensor(x) if not isinstance(x, (int, float)) else x, "dtype", type(x)) for x in (x1, x2)]
+    kinds = [
+        getattr(convert_to_tensor(x) if not isinstance(x, (int, float)) else x, "dtype", type(x))
+        for x in (x1, x2)
+    ]
     dtype = dtypes.result_type(*kinds, *more)
     return convert_to_tensor(x1, dtype), convert_to_tensor(x2, dtype)
 
@@ -41,10 +44,18 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 
 
 def linspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
 ) -> Any:
     if dtype is None:
-        dtype = dtypes.result_type(getattr(start, "dtype", type(start)), getattr(stop, "dtype", type(stop)), float)
+        dtype = dtypes.result_type(
+            getattr(start, "dtype", type(start)), getattr(stop, "dtype", type(stop)), float
+        )
     if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
         return np.linspace(start, stop, num, endpoint, retstep, dtype, axis)  # type: ignore[call-overload]
     start, stop = convert_to_tensor(start, dtype), convert_to_tensor(stop, dtype)

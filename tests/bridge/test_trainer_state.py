@@ -54,7 +54,9 @@ def test_a_reference_never_changes(get, units):
     model.train_on_batch(X, Y)
     for array, copy in zip(held, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
-    assert all((a != b).any() for a, b in zip(copies, keras.tree.flatten(get(model)), strict=True) if np.size(a) > 1)
+    assert all(
+        (a != b).any() for a, b in zip(copies, keras.tree.flatten(get(model)), strict=True) if np.size(a) > 1
+    )
 
 
 def test_values_are_read_only_and_copies_are_not():
@@ -133,7 +135,9 @@ def test_variables_assigned_in_one_branch_only():
         def build(self, shape):
             self.even = self.add_weight(name="even", shape=(), initializer="zeros", trainable=False)
             self.odd = self.add_weight(name="odd", shape=(), initializer="zeros", trainable=False)
-            self.calls = self.add_weight(name="calls", shape=(), initializer="zeros", trainable=False, dtype="int32")
+            self.calls = self.add_weight(
+                name="calls", shape=(), initializer="zeros", trainable=False, dtype="int32"
+            )
 
         def call(self, x):
             ops.cond(

@@ -1,0 +1,244 @@
+"""Bad input: each a clear error that shows the user's own line, through Keras's filtered tracebacks too."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import traceback
+
+import kerasflow  # isort: skip  (before Keras)
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from kerasflow.errors import TracingError, UnknownBackendError
+
+X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
+
+
+class Own(layers.Layer):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, x):
+        return self.function(self, x)
+
+
+class OwnModel(keras.Model):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.head = layers.Dense(1)
+
+    def call(self, x):
+        return self.head(self.function(self, x))
+
+
+def condition(self, x):
+    if ops.sum(x) > 0:
+        return x
+    return -x
+
+
+def loop(self, x):
+    while np.max(x) > 1:
+        x = x / 2
+    return x
+
+
+def to_float(self, x):
+    return x * float(np.sum(x))
+
+
+def to_item(self, x):
+    return x * x[0, 0].item()
+
+
+def to_array(self, x):
+    return np.asarray(x)
+
+
+def unknown(self, x):
+    return np.convolve(x[0], x[0])
+
+
+def in_place(self, x):
+    x[0] = 0
+    return x
+
+
+def into_array(self, x):
+    total = np.zeros((4, 3), "float32")
+    total += x
+    return total
+
+
+def count(self, x):
+    return sum(x for _ in range(ops.cast(x[0, 0], "int32")))
+
+
+def mask(self, x):
+    return x[x > 0]
+
+
+def shapes(self, x):
+    return x + np.ones(7)
+
+
+def strings(self, x):
+    return ops.add(x, "one")
+
+
+# The function, the error, and words of its message: what is wrong, and the remedy.
+CALLS = [
+    (condition, TracingError, ["asked whether it is true", "bool[]", "keras.ops.cond", "run_eagerly=True"]),
+    (loop, TracingError, ["`while`", "run_eagerly=True"]),
+    (to_float, TracingError, ["Python float", "float32[]", "run_eagerly=True"]),
+    (to_item, TracingError, [".item()", "run_eagerly=True"]),
+    (to_array, TracingError, ["np.asarray", "float32[4,3]"]),
+    (unknown, TracingError, ["`np.convolve` cannot be traced", "keras.ops"]),
+    (in_place, TracingError, ["cannot be changed in place", "keras.ops.slice_update"]),
+    (into_array, TracingError, ["`np.add`", "`+=`"]),
+    (count, TracingError, ["loop counts must be known"]),
+    (mask, TracingError, ["boolean mask", "np.where"]),
+    (shapes, ValueError, ["(4, 3)", "(7,)"]),
+    (strings, (TypeError, ValueError), ["str"]),
+]
+
+
+def guilty_line(function):
+    """`file:line` of the statement of a function that does it: the second line, in these."""
+    lines, start = inspect.getsourcelines(function)
+    offset = 2 if function is into_array else 1
+    return f"{__file__}:{start + offset}: {lines[offset].strip()}"
+
+
+@pytest.mark.parametrize(("function", "error", "words"), CALLS, ids=[c[0].__name__ for c in CALLS])
+@pytest.mark.parametrize("filtering", [True, False], ids=["filtered", "unfiltered"])
+def test_what_a_call_cannot_do(function, error, words, filtering):
+    model = OwnModel(function)
+    model.compile("sgd", "mse")
+    keras.config.enable_traceback_filtering() if filtering else keras.config.disable_traceback_filtering()
+    try:
+        with pytest.raises(error) as caught:
+            model.fit(X, Y, verbose=0)
+    finally:
+        keras.config.enable_traceback_filtering()
+    message = str(caught.value)
+    for word in words:
+        assert word in message
+    if function is not strings:
+        assert f"at {guilty_line(function)}" in message
+    if filtering:
+        package = os.path.dirname(kerasflow.__file__)
+        frames = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
+        assert not [name for name in frames if name.startswith(package)]
+    assert kerasflow.tracing.current_trace() is None
+
+
+@pytest.mark.parametrize("function", [condition, to_float, mask], ids=lambda f: f.__name__)
+def test_a_layer_of_a_functional_model(function):
+    with pytest.raises(TracingError) as caught:
+        keras.Sequential([layers.Input((3,)), Own(function)])
+    assert f"at {guilty_line(function)}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "function", [condition, loop, to_float, to_item, to_array, count], ids=lambda f: f.__name__
+)
+def test_with_values_the_same_calls_run(function):
+    model = OwnModel(function)
+    model.compile("sgd", "mse", run_eagerly=True)
+    assert np.isfinite(model.fit(X, Y, verbose=0).history["loss"]).all()
+
+
+LEAKS = {
+    "operator": lambda x: x + 1,
+    "function": np.exp,
+    "keras": lambda x: ops.add(x, 1),
+    "array": np.asarray,
+    "float": lambda x: float(x[0, 0]),
+    "truth": lambda x: bool(x),
+    "program": lambda x: kerasflow.jit(lambda y: y + x)(X),
+    "layer": lambda x: layers.Dense(1)(x),
+}
+
+
+@pytest.mark.parametrize("use", LEAKS)
+def test_a_traced_array_that_is_kept(use):
+    def keep(self, x):
+        self.kept = x
+        return x
+
+    model = OwnModel(keep)
+    model.compile("sgd", "mse")
+    model.fit(X, Y, verbose=0)
+    assert repr(model.kept) == "Tracer(float32[4,3])"
+    message = r"outside the call that traced it(.|\n)*keras.Variable(.|\n)*test_errors.py"
+    with pytest.raises(TracingError, match=message):
+        LEAKS[use](model.kept)
+
+
+def compiled(**kwargs):
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(1)])
+    model.compile(**{"optimizer": "sgd", "loss": "mse", **kwargs})
+    return model
+
+
+def fit(x, y, **kwargs):
+    return lambda: compiled(**kwargs).fit(x, y, verbose=0)
+
+
+MISTAKES = {
+    "features": (fit(np.ones((4, 5)), Y), ValueError, r"expected axis -1 .* value 3, .* shape \(4, 5\)"),
+    "features of a layer": (lambda: compiled().layers[0](np.ones((2, 4))), ValueError, "expected axis -1"),
+    "different lengths": (fit(X, Y[:3]), ValueError, "cardinality(.|\n)*4(.|\n)*3"),
+    "shapes of labels": (fit(X, np.ones((4, 2)), loss="categorical_crossentropy"), ValueError, r"\(4, 2\)"),
+    "strings": (fit(np.full((4, 3), "a"), Y), ValueError, "Invalid dtype: str"),
+    "string labels": (fit(X, np.array(list("abcd"))), ValueError, "Invalid dtype: str"),
+    "objects": (fit(np.full((4, 3), None), Y), ValueError, "Invalid dtype: object"),
+    "strings for a layer": (lambda: compiled()(np.full((2, 3), "a")), ValueError, "Invalid dtype: str"),
+    "lists": (fit(X.tolist(), Y), ValueError, "Unrecognized data type"),
+    "no loss": (fit(X, Y, loss=None), ValueError, "No loss to compute"),
+    "no optimizer": (fit(X, Y, optimizer=None), ValueError, "no optimizer.*compile"),
+    "not compiled": (lambda: keras.Sequential([layers.Dense(1)]).fit(X, Y), ValueError, "must call `compile"),
+    "nothing to predict": (lambda: compiled().predict(X[:0], verbose=0), ValueError, "received no data"),
+    "unknown backend": (lambda: kerasflow.set_backend("nowhere"), UnknownBackendError, "Available: .*numpy"),
+    "shapes of weights": (
+        lambda: compiled().set_weights([np.ones((2, 1)), np.ones(1)]),
+        ValueError,
+        r"\(3, 1\)",
+    ),
+    "shape of an assignment": (lambda: keras.Variable(X).assign(X[:2]), ValueError, r"shape"),
+    "one branch returns more": (
+        lambda: kerasflow.jit(lambda x: ops.cond(x[0, 0] > 0, lambda: (x, x), lambda: x))(X),
+        ValueError,
+        "same structure(.|\n)*test_errors.py",
+    ),
+    "branches of two shapes": (
+        lambda: kerasflow.jit(lambda x: ops.cond(x[0, 0] > 0, lambda: x, lambda: x[0]))(X),
+        ValueError,
+        r"shapes \(4, 3\) and \(3,\)(.|\n)*test_errors.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
+def test_mistakes(mistake):
+    call, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message):
+        call()
+    assert kerasflow.tracing.current_trace() is None
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_nan_in_labels_is_a_nan_loss(eagerly):
+    labels = Y.copy()
+    labels[1] = np.nan
+    model = compiled(run_eagerly=eagerly)
+    assert np.isnan(model.evaluate(X, labels, verbose=0))
+    assert np.isfinite(model.evaluate(X[2:], labels[2:], verbose=0))
+    assert np.isnan(model.fit(X, labels, verbose=0).history["loss"]).all()

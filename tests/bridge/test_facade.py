@@ -1,0 +1,249 @@
+"""The façade and the switch: names, backends, and which one runs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import kerasflow  # isort: skip  (before Keras)
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerasflow.compiler import current_backend, registry
+from kerasflow.errors import UnknownBackendError, UnsupportedPrimitiveError
+
+X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+
+# A stranger's backend: it needs nothing of kerasflow but the meaning of graphs.
+STRANGER = """
+    import numpy as np
+    from kerasflow.graph import evaluate
+    from kerasflow.primitives import PRIMITIVES
+
+    LACKS = {"tanh"}
+    RUNS = []
+
+    class Stranger:
+        name = "stranger"
+        primitives = frozenset(PRIMITIVES) - LACKS
+
+        def compile(self, graph):
+            def program(state, inputs):
+                RUNS.append(len(graph.nodes))
+                return evaluate(graph, state, inputs)
+            return program
+
+        def from_host(self, array):
+            return [np.array(array)]  # a buffer that only this backend understands
+
+        def to_host(self, buffer):
+            return buffer[0]
+
+    class Unwrapping(Stranger):
+        def compile(self, graph):
+            run = super().compile(graph)
+            def program(state, inputs):
+                outputs, new = run([buffer[0] for buffer in state], inputs)
+                return outputs, [[array] for array in new]
+            return program
+"""
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """A package on the path whose metadata has an entry point for a backend."""
+    (tmp_path / "strange_backend.py").write_text(textwrap.dedent(STRANGER))
+    info = tmp_path / "strange_backend-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strange-backend\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[kerasflow.backends]\nstranger = strange_backend:Unwrapping\nhomeless = no_such_module_anywhere:Backend\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    caches = (registry._entry_points, registry._load)
+    for cache in caches:
+        cache.cache_clear()
+    import strange_backend
+
+    yield strange_backend
+    del sys.modules["strange_backend"]
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+
+
+def make(activation="relu", **kwargs):
+    keras.utils.set_random_seed(0)
+    model = kerasflow.Sequential([layers.Input((3,)), layers.Dense(4, activation, name="hidden")], **kwargs)
+    model.compile("adam", "mse")
+    return model
+
+
+# -- names --------------------------------------------------------------------------------------------------
+
+
+def test_keras_is_here_under_our_name():
+    from kerasflow.layers import Dense
+    from kerasflow.losses import MeanSquaredError
+
+    from kerasflow.datasets import mnist  # noqa: F401
+
+    assert Dense is keras.layers.Dense is kerasflow.layers.Dense
+    assert MeanSquaredError is keras.losses.MeanSquaredError
+    assert kerasflow.Model is keras.Model
+    assert kerasflow.models.Model is keras.Model
+    assert kerasflow.datasets.cifar10 is keras.datasets.cifar10
+    assert {"Sequential", "layers", "jit", "GradientTape"} <= set(dir(kerasflow))
+    with pytest.raises(AttributeError, match="neither has Keras"):
+        kerasflow.no_such_thing  # noqa: B018
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("kerasflow.no_such_module")
+
+
+def test_the_public_names():
+    for name in kerasflow.__all__:
+        assert getattr(kerasflow, name).__doc__, name
+
+
+# -- Sequential ---------------------------------------------------------------------------------------------
+
+
+def test_sequential_is_a_keras_model():
+    model = make(backend="numpy")
+    assert isinstance(model, kerasflow.Sequential)
+    assert isinstance(model, keras.Sequential)
+    assert model.kerasflow_backend == "numpy"
+    assert kerasflow.Sequential().kerasflow_backend is None
+    assert kerasflow.Sequential(name="named").name == "named"
+
+    class Mine(kerasflow.Sequential):
+        pass
+
+    assert isinstance(Mine([layers.Dense(1)], backend="numpy"), kerasflow.Sequential)
+    with pytest.raises(UnknownBackendError, match=r"no backend 'nowhere'. Available: numpy"):
+        kerasflow.Sequential([], backend="nowhere")
+
+
+def test_it_is_saved_as_what_keras_knows(tmp_path):
+    model = kerasflow.Sequential([make(backend="numpy"), kerasflow.Sequential([layers.Dense(1)])])
+    expected = model.predict(X, verbose=0)
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as file:
+        text = file.read("config.json").decode()
+    assert "kerasflow" not in text
+    assert (json.loads(text)["module"], json.loads(text)["class_name"]) == ("keras", "Sequential")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is keras.Sequential
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), expected)
+
+
+# -- the switch ---------------------------------------------------------------------------------------------
+
+
+def test_use_backend_nests_and_belongs_to_its_thread(stranger):
+    assert kerasflow.backends() == ["homeless", "numpy", "stranger"]
+    assert kerasflow.backend() == "numpy"
+    with kerasflow.use_backend("stranger"):
+        assert kerasflow.backend() == "stranger"
+        with kerasflow.use_backend("numpy"):
+            assert kerasflow.backend() == "numpy"
+        assert kerasflow.backend() == "stranger"
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(kerasflow.backend).result() == "numpy"
+        with pytest.raises(ZeroDivisionError), kerasflow.use_backend("numpy"):
+            1 / 0  # noqa: B018
+        assert kerasflow.backend() == "stranger"
+    assert kerasflow.backend() == "numpy"
+
+
+def test_set_backend(stranger):
+    try:
+        kerasflow.set_backend("stranger")
+        assert kerasflow.backend() == "stranger"
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(kerasflow.backend).result() == "stranger"
+    finally:
+        kerasflow.set_backend("numpy")
+
+
+def test_what_cannot_be_chosen(stranger):
+    for choose in (kerasflow.set_backend, lambda name: kerasflow.use_backend(name).__enter__()):
+        with pytest.raises(
+            UnknownBackendError, match=r"no backend 'nowhere'. Available: homeless, numpy, stranger"
+        ):
+            choose("nowhere")
+        with pytest.raises(UnknownBackendError, match="needs the module 'no_such_module_anywhere'"):
+            choose("homeless")
+    assert kerasflow.backend() == "numpy"
+
+
+def test_training_moves_between_backends(stranger):
+    model, twin = make(), make()
+    for name in ("numpy", "stranger", "stranger", "numpy"):
+        with kerasflow.use_backend(name):
+            found = model.train_on_batch(X, X[:, :1])
+        assert found == pytest.approx(twin.train_on_batch(X, X[:, :1]), rel=1e-5)
+    assert len(stranger.RUNS) == 2
+    for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_that_is_bound_stays(stranger):
+    bound, free = make(backend="stranger"), make()
+    bound.predict(X, verbose=0)
+    assert len(stranger.RUNS) == 1
+    with kerasflow.use_backend("stranger"):
+        free.predict(X, verbose=0)
+        make(backend="numpy").predict(X, verbose=0)
+    assert len(stranger.RUNS) == 2
+
+
+def test_a_primitive_that_the_backend_lacks(stranger):
+    model = make("tanh", backend="stranger")
+    before = model.get_weights()
+    with pytest.raises(
+        UnsupportedPrimitiveError, match=r"'stranger' does not support `tanh` \(in .*hidden\)"
+    ) as error:
+        model.fit(X, X[:, :1], verbose=0)
+    assert "`tanh`" in str(error.value)
+    assert stranger.RUNS == []
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_primitive_that_only_a_branch_needs(stranger):
+    function = kerasflow.jit(lambda x: keras.ops.cond(x[0] > 0, lambda: np.tanh(x), lambda: x))
+    with kerasflow.use_backend("stranger"), pytest.raises(UnsupportedPrimitiveError, match="`tanh`"):
+        function(X[0])
+    # What no result needs does not count.
+    idle = kerasflow.jit(lambda x: (np.tanh(x), x + 1)[1])
+    with kerasflow.use_backend("stranger"):
+        np.testing.assert_array_equal(idle(X), X + 1)
+
+
+def test_the_environment():
+    program = "import kerasflow; print(kerasflow.backend()); kerasflow.jit(lambda x: x)(__import__('numpy').ones(2))"
+
+    def run(name):
+        environment = {**os.environ, "KERASFLOW_BACKEND": name}
+        return subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    assert run("numpy").stdout == "numpy\n"
+    assert run("").stdout == "numpy\n"
+    finished = run("nowhere")
+    assert "UnknownBackendError: There is no backend 'nowhere'. Available: " in finished.stderr
+    assert "numpy" in finished.stderr.rpartition("Available: ")[2]
+
+
+def test_backends_are_made_once():
+    assert current_backend("numpy") is current_backend()

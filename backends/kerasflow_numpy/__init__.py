@@ -28,20 +28,22 @@ class NumpyBackend:
         poison: for tests: fill every block of the workspace with 0xFF bytes (NaN, -1) before its first and after
             its last use, so that any use of memory that is not alive shows.
         exact: compute bit for bit what the graph says: large sums are not regrouped for speed.
+        threads: on how many threads a large operation runs. The results' last bits depend on it.
     """
 
     name = "numpy"
     primitives = SUPPORTED
 
-    def __init__(self, poison: bool = False, exact: bool = False) -> None:
+    def __init__(self, poison: bool = False, exact: bool = False, threads: int = 1) -> None:
         self.poison = poison
         self.exact = exact
+        self.threads = threads
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""
         graph = prepare(graph, self.exact)
         plan = plan_storage(graph, find_groups(graph))
-        code = generate(graph, plan, self.compile, self.poison)
+        code = generate(graph, plan, self.compile, self.poison, self.threads)
         return NumpyProgram(code, plan.workspace, [v.aval for v in graph.inputs])
 
     def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

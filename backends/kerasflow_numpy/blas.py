@@ -26,16 +26,21 @@ _TYPES: dict[str, tuple[str, Any]] = {"f": ("s", ctypes.c_float), "d": ("d", cty
 
 
 @functools.cache
+def libraries() -> tuple[Any, ...]:
+    """The controllers of the BLAS that NumPy is linked to; none where it cannot be controlled."""
+    from threadpoolctl import ThreadpoolController
+
+    found = ThreadpoolController().lib_controllers
+    return tuple(lib for lib in found if lib.user_api == "blas" and "numpy" in lib.filepath)
+
+
+@functools.cache
 def _function(char: str) -> Callable[..., None] | None:
     """`axpby(n, a, x, incx, b, y, incy)` for a dtype's character, or None if there is none."""
     if char not in _TYPES:
         return None
-    from threadpoolctl import ThreadpoolController
-
     prefix, real = _TYPES[char]
-    for library in ThreadpoolController().lib_controllers:
-        if library.user_api != "blas" or "numpy" not in library.filepath:
-            continue
+    for library in libraries():
         handle = ctypes.CDLL(library.filepath)
         for spelling, integer in _SPELLINGS:
             function = getattr(handle, spelling.format(f"{prefix}axpby"), None)

@@ -19,6 +19,7 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, Value
 from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
+from kerasflow_numpy.parallel import MIN_ELEMENTS
 from kerasflow_numpy.storage import CONSTANT, FRESH, INPUT, LOCAL, STATE, STATIC, WORK, Place, Plan, Storage
 
 # Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
@@ -33,13 +34,14 @@ class Chunks:
 
     Attributes:
         arenas: pairs of a loop variable and its storages. scratch: pairs of a loop variable and a dtype.
-        size: elements of each arena.
+        size: elements of each arena. parts: on how many threads the loop may run.
     """
 
     name: str
     arenas: list[tuple[str, list[Storage]]]
     scratch: list[tuple[str, np.dtype[Any]]]
     size: int
+    parts: int
 
 
 @dataclass
@@ -63,15 +65,21 @@ class Generator:
     """Generates the code of one planned graph."""
 
     def __init__(
-        self, graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any], poison: bool = False
+        self,
+        graph: Graph,
+        plan: Plan,
+        compile_branch: Callable[[Graph], Any],
+        poison: bool = False,
+        threads: int = 1,
     ) -> None:
         self.poison = poison
+        self.threads = threads
         self.graph = graph
         self.plan = plan
         self.compile_branch = compile_branch
         self.lines: list[str] = []
         self.code = Code("", [s for s in plan.storages if s.kind in STATIC])
-        self.taken: set[str] = {"np", "kernels", "blas", "scipy", "step", "make", "NAMES"}
+        self.taken: set[str] = {"np", "kernels", "blas", "parallel", "scipy", "step", "make", "NAMES"}
         self.derived: dict[tuple[str, str], str] = {}
         self.scope: str | None = None
         self._name_storages()
@@ -85,7 +93,7 @@ class Generator:
         if (
             name[0].isdigit()
             or keyword.iskeyword(name)
-            or name.startswith(("np_", "kernels_", "blas_", "scipy_"))
+            or name.startswith(("np_", "kernels_", "blas_", "parallel_", "scipy_"))
         ):
             name = f"v_{name}"
         candidate, i = name, 1
@@ -142,7 +150,7 @@ class Generator:
         return self.derived[key]
 
     def operand(self, value: Value, node: Node | None = None) -> str:
-        """An expression for an operand: a literal for a scalar constant where the node takes it as well, else a name."""
+        """An expression for an operand: a literal for a scalar constant where the node takes it too, else a name."""
         if (
             isinstance(value, Constant)
             and node
@@ -230,7 +238,8 @@ class Generator:
             static = (kind if source == out else kinds.get(source, LOCAL)) in STATIC
             return self.derive(source, source + suffix, static) if static else source + suffix
 
-        return Call(node, args, out, [a == out for a in args], self.bind, view, self.compile_branch)
+        same = [a == out for a in args]
+        return Call(node, args, out, same, self.bind, view, self.compile_branch, self.threads)
 
     def _dtype(self, dtype: np.dtype[Any]) -> str:
         return (
@@ -342,12 +351,24 @@ class Generator:
             body[:0] = [f"kernels.poison({n})" for n, _ in scratch]
         name = self.unique("chunks")
         variables = leaves + [n for n, _ in scratch]
-        self.code.chunks.append(Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size))
+        parts = self.threads if group.size >= MIN_ELEMENTS else 1
+        self.code.chunks.append(
+            Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size, parts)
+        )
         self._comment(member.nodes[-1].scope)
         shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
         targets = ", ".join(variables) + "," * (len(variables) == 1)
-        self.lines.append(f"for {targets} in {name}:  # {group.size} elements: {shapes}")
-        self.lines.extend(f"    {line}" for line in body + late)
+        loop = [
+            f"for {targets} in {{}}:  # {group.size} elements: {shapes}",
+            *(f"    {line}" for line in body + late),
+        ]
+        if parts == 1:
+            self.lines.extend([loop[0].format(name), *loop[1:]])
+            return
+        update, part = self.unique("update"), self.unique("part")
+        self.lines.append(f"def {update}({part}):")
+        self.lines.extend(f"    {line}" for line in [loop[0].format(part), *loop[1:]])
+        self.lines.append(f"parallel.each({update}, {name})")
 
     def _scalar(self, value: Value, node: Node) -> str:
         """An expression for a scalar beside flat arrays."""
@@ -383,11 +404,14 @@ def _short(storages: list[Storage]) -> str:
     return "_".join(common) or "weights"
 
 
-def generate(graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any], poison: bool = False) -> Code:
+def generate(
+    graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any], poison: bool = False, threads: int = 1
+) -> Code:
     """The code of a planned graph.
 
     Args:
         compile_branch: compiles a sub-graph to a program `program(state, inputs) -> (outputs, new_state)`.
         poison: spoil each block of the workspace before its first and after its last use.
+        threads: on how many a large operation may run.
     """
-    return Generator(graph, plan, compile_branch, poison).run()
+    return Generator(graph, plan, compile_branch, poison, threads).run()

@@ -1,7 +1,7 @@
 """The lowering table: from each primitive to the NumPy statements that compute it into memory that is there.
 
 A lowering gets a `Call` and returns lines of Python. `np.name` is NumPy,
-`kernels.name` and `blas.name` this backend's few functions, everything else is an array.
+`kernels.name`, `blas.name` and `parallel.name` this backend's few functions, everything else is an array.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from kerasflow.graph import Graph, Node
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
 from kerasflow.primitives.shape import slices
+from kerasflow_numpy.parallel import MIN_OPERATIONS
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Call:
         bind: gives an object a name that the generated code can use.
         view: a name for a view of `out`, made by a function, or the expression if it must be made at each call.
         compile: compiles a sub-graph to a program.
+        threads: on how many a large operation may run.
     """
 
     node: Node
@@ -37,6 +39,7 @@ class Call:
     bind: Callable[[str, Any], str]
     view: Callable[[str, str], str]
     compile: Callable[[Graph], Any]
+    threads: int = 1
 
     @property
     def params(self) -> dict[str, Any]:
@@ -130,9 +133,8 @@ def _reduction(call: Call) -> list[str]:
         if x.dtype.kind in "iub" and call.node.primitive.name in ("sum", "prod")
         else ""
     )
-    return [
-        f"np.{_REDUCERS[call.node.primitive.name]}.reduce({call.args[0]}, axis={axis_text}{dtype}{keep}, out={call.out})"
-    ]
+    reduce = f"np.{_REDUCERS[call.node.primitive.name]}.reduce"
+    return [f"{reduce}({call.args[0]}, axis={axis_text}{dtype}{keep}, out={call.out})"]
 
 
 def _arg_reduction(call: Call) -> list[str]:
@@ -218,6 +220,14 @@ def _searchsorted(call: Call) -> list[str]:
     return [f"{call.out}[...] = np.searchsorted({a}, {v}, side={call.params['side']!r})"]
 
 
+def _matmul(call: Call) -> list[str]:
+    x, _ = (v.aval for v in call.node.inputs)
+    operations = 2 * call.node.outputs[0].aval.size * x.shape[-1]
+    if operations < MIN_OPERATIONS or x.dtype.char not in "fd":
+        return _ufunc(call)
+    return [f"parallel.matmul({call.args[0]}, {call.args[1]}, {call.threads}, out={call.out})"]
+
+
 def _einsum(call: Call) -> list[str]:
     optimize = ", optimize=True" if len(call.args) > 2 else ""
     subscripts = repr(call.params["subscripts"])
@@ -266,7 +276,7 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "sort": _sort,
     "argsort": _argsort,
     "searchsorted": _searchsorted,
-    "matmul": _ufunc,
+    "matmul": _matmul,
     "einsum": _einsum,
     "random_bits": _random_bits,
     "cond": _cond,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from operator import is_
 from typing import Any
 
 import numpy as np
 
 from kerasflow.graph import ShapedArray, shaped
-from kerasflow_numpy import blas, kernels
+from kerasflow_numpy import blas, kernels, parallel
 from kerasflow_numpy.codegen import CHUNK, Chunks, Code
 from kerasflow_numpy.storage import ALIGNMENT, CONSTANT, STATE, WORK, Storage
 
@@ -45,7 +47,6 @@ class Context:
     def bind(self, state: Sequence[Array]) -> None:
         """Bind to state arrays; those of a fused update are moved together if they are not yet."""
         self.step = None
-        self.step = None
         self.state = list(state)
         for chunks in self.code.chunks:
             for _, storages in chunks.arenas:
@@ -54,6 +55,7 @@ class Context:
             "np": np,
             "kernels": kernels,
             "blas": blas,
+            "parallel": parallel,
             "scipy": _Scipy(),
             **self.code.objects,
         }
@@ -110,14 +112,19 @@ class Context:
         begin = (first.ctypes.data - base.ctypes.data) // first.itemsize
         return base.reshape(-1)[begin : begin + total]
 
-    def _chunks(self, chunks: Chunks) -> list[tuple[Array, ...]]:
+    def _chunks(self, chunks: Chunks) -> Any:
+        """The rounds of a fused update's loop; for several threads a list with the rounds of each."""
         flats = [self._flat(storages) for _, storages in chunks.arenas]
-        scratch = [np.empty(min(CHUNK, chunks.size), dtype) for _, dtype in chunks.scratch]
-        rounds = []
-        for start in range(0, chunks.size, CHUNK):
-            stop = min(start + CHUNK, chunks.size)
-            rounds.append((*(f[start:stop] for f in flats), *(s[: stop - start] for s in scratch)))
-        return rounds
+        bounds = [chunks.size * k // chunks.parts for k in range(chunks.parts + 1)]
+        parts = []
+        for begin, end in itertools.pairwise(bounds):
+            scratch = [np.empty(min(CHUNK, end - begin), dtype) for _, dtype in chunks.scratch]
+            rounds = []
+            for start in range(begin, end, CHUNK):
+                stop = min(start + CHUNK, end)
+                rounds.append((*(f[start:stop] for f in flats), *(s[: stop - start] for s in scratch)))
+            parts.append((rounds,))
+        return parts if chunks.parts > 1 else parts[0][0]
 
 
 def _resolve(name: str, names: dict[str, Any]) -> Any:
@@ -128,7 +135,7 @@ def _resolve(name: str, names: dict[str, Any]) -> Any:
     return getattr(names[root], rest)
 
 
-_FUNCTION = re.compile(r"\b(np|kernels|blas|scipy)\.(\w+)")
+_FUNCTION = re.compile(r"\b(np|kernels|blas|parallel|scipy)\.(\w+)")
 
 
 class NumpyProgram:
@@ -154,6 +161,7 @@ class NumpyProgram:
         body = "".join(f"    {line}\n" for line in text.splitlines())
         whole = f"NAMES = {used!r}\ndef make({', '.join(used)}):\n{body}    return step\n"
         self.compiled = compile(whole, "<kerasflow program>", "exec")
+        self.parallel = "parallel." in code.source
         self.contexts: list[Context] = []
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
@@ -169,7 +177,8 @@ class NumpyProgram:
         try:
             if not context.holds(state):
                 context.bind(state)
-            with np.errstate(all="ignore"):
+            alone = parallel.single_threaded_blas() if self.parallel else nullcontext()
+            with alone, np.errstate(all="ignore"):
                 outputs = context.step(*inputs)  # type: ignore[misc]
             return outputs, context.state
         finally:

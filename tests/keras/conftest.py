@@ -1,46 +1,14 @@
 """The reference results of stock Keras on TensorFlow, computed once a session in a process of its own."""
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
 from checked import checked_programs
+from stock_keras import DIFFERENCES, Reference
 from threadpoolctl import threadpool_limits
 
 import kerasflow  # noqa: F401  (before Keras)
-
-HERE = Path(__file__).parent
-DIFFERENCES = pytest.StashKey[dict[str, float]]()
-
-
-class Reference:
-    """The reference program at work, one case after the other, while the tests compute theirs."""
-
-    def __init__(self, names: list[str], folder: Path) -> None:
-        self.names, self.folder, self.log = names, folder, folder / "log.txt"
-        (folder / "request.json").write_text(json.dumps(names))
-        environment = os.environ | {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-        command = [sys.executable, str(HERE / "reference.py"), str(folder / "request.json"), str(folder)]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-    def results(self, name: str) -> dict[str, tuple[np.ndarray, str]]:
-        """The arrays of a case, each with its dtype's name; waits for them."""
-        path = self.folder / f"{self.names.index(name)}.npz"
-        while not path.exists() and self.process.poll() is None:
-            time.sleep(0.02)
-        assert path.exists(), f"the reference program failed:\n{self.log.read_text()[-5000:]}"
-        with np.load(path) as stored:
-            found = {key.partition("|")[0]: (stored[key], key.partition("|")[2]) for key in stored.files}
-        assert "error" not in found, f"the reference fails in {name}:\n{found['error'][0]}"
-        return found
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,10 +1,16 @@
 """The same computation under kerasflow and under stock Keras on TensorFlow gives the same numbers."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
-from conftest import DIFFERENCES, Reference
+from checked import CheckedProgram
 from parity_case import Case
 from reference import all_cases, run
+from stock_keras import DIFFERENCES, Reference
+
+from kerasflow.graph import ShapedArray
+from kerasflow.tracing import Trace, recording
 
 
 def difference(name: str, ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -43,3 +49,27 @@ def test_parity(case: Case, reference: Reference, pytestconfig: pytest.Config) -
     assert not wrong, "\n".join(
         f"{n}: {d:.2e}\n{ours[n].ravel()[:6]}\n{expected[n][0].ravel()[:6]}" for n, d in wrong.items()
     )
+
+
+def test_what_counts_as_a_difference() -> None:
+    x = np.array([1.0, -4.0, np.nan, np.inf])
+    assert difference("weight", x, x) == 0.0
+    assert difference("weight", x + [0.004, 0, 0, 0], x) == pytest.approx(1e-3)
+    assert difference("losses", x + [0.004, 0, 0, 0], x) == pytest.approx(4e-3)
+    assert difference("weight", np.array([np.nan]), np.array([1.0])) == np.inf
+    assert difference("weight", np.array([1.0]), np.array([np.inf])) == np.inf
+
+
+def test_a_wrong_program_is_found() -> None:
+    trace = Trace()
+    with recording(trace):
+        x = trace.add_input(ShapedArray((3,), np.dtype("float32")))
+        graph = trace.graph([x + 1])
+    for program, right in (
+        (lambda state, inputs: ([inputs[0] + 1], []), True),
+        (lambda state, inputs: ([inputs[0] + 1.001], []), False),
+        (lambda state, inputs: ([(inputs[0] + 1).astype("float64")], []), False),
+        (lambda state, inputs: ([np.add(inputs[0], 1, out=inputs[0])], []), False),
+    ):
+        with nullcontext() if right else pytest.raises(AssertionError):
+            CheckedProgram(graph, program)([], [np.ones(3, "float32")])

@@ -21,7 +21,9 @@ from kerasflow.tracing import Trace, Tracer, cast, scope
 def is_differentiable(value: Value) -> bool:
     """Whether a cotangent makes sense for the value: a real, complex or bfloat16 (kind V or f) number."""
     dtype = value.aval.dtype
-    return dtype.kind in "fc" or (dtype.kind not in "iubOSU" and np.issubdtype(np.result_type(dtype, np.float32), np.floating))
+    if dtype.kind in "iubOSU":
+        return False
+    return dtype.kind in "fc" or np.issubdtype(np.result_type(dtype, np.float32), np.floating)
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

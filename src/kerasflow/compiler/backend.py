@@ -19,7 +19,9 @@ class Program(Protocol):
     whose state output differs from the input; the others it leaves as they are.
     """
 
-    def __call__(self, state: Sequence[Any], inputs: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]: ...
+    def __call__(
+        self, state: Sequence[Any], inputs: Sequence[Any]
+    ) -> tuple[Sequence[Any], Sequence[Any]]: ...
 
 
 @runtime_checkable
@@ -29,6 +31,8 @@ class Backend(Protocol):
     Attributes:
         name: as users write it.
         primitives: the names of the primitives it has.
+
+    A backend that has an attribute `threads` is told there how many threads its programs may use.
     """
 
     name: str

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
 
 from kerasflow.compiler.backend import Backend
-from kerasflow.compiler.threads import limit_threads
+from kerasflow.compiler.threads import threads
 from kerasflow.config import settings
 from kerasflow.errors import UnknownBackendError
 
@@ -26,7 +26,6 @@ def _entry_points() -> dict[str, EntryPoint]:
 @functools.cache
 def _load(name: str) -> Backend:
     point = _entry_points()[name]
-    limit_threads()
     try:
         backend: Backend = point.load()()
     except ImportError as error:
@@ -34,6 +33,8 @@ def _load(name: str) -> Backend:
             f"The backend {name!r} needs the module {error.name!r}, which is not installed. "
             f'Install it with: pip install "kerasflow[{name}]"'
         ) from error
+    if hasattr(backend, "threads"):
+        backend.threads = threads()
     return backend
 
 
@@ -49,7 +50,9 @@ def check(name: str) -> str:
         UnknownBackendError: listing the available names, or naming the extra to install.
     """
     if name not in _entry_points():
-        raise UnknownBackendError(f"There is no backend {name!r}. Available: {', '.join(backends()) or 'none'}.")
+        raise UnknownBackendError(
+            f"There is no backend {name!r}. Available: {', '.join(backends()) or 'none'}."
+        )
     _load(name)
     return name
 

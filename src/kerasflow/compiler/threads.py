@@ -1,11 +1,9 @@
-"""The thread policy: how many threads the linear algebra library (BLAS) behind NumPy may use.
+"""The thread policy: how many threads a program may use.
 
-Programs are single Python functions; what runs in parallel is BLAS's matrix
-products. By default BLAS uses every core that this process may use. Two facts
-make the choice matter: a container's CPU quota is invisible to BLAS, and BLAS
-threads that must share a core with another process wait for each other so
-badly that one thread is several times faster. So the quota is respected, and
-`KERASFLOW_THREADS=1` is the right setting beside other work.
+By default as many as there are cores that this process may run on (a
+container's CPU quota counts), at most eight; `KERASFLOW_THREADS` sets another
+number. The last bits of large matrix products depend on the number, so runs
+that must agree to the bit need the same one.
 """
 
 from __future__ import annotations
@@ -15,6 +13,9 @@ import os
 from pathlib import Path
 
 from kerasflow.config import settings
+
+# More threads than this bring nothing to programs whose every operation is a Python call.
+MOST = 8
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
@@ -28,14 +29,12 @@ def quota() -> int | None:
     return None if limit == "max" else max(1, math.ceil(int(limit) / int(period)))
 
 
-def limit_threads() -> None:
-    """Apply the policy to this process: `KERASFLOW_THREADS`, else the container's quota if it is below the cores."""
-    wanted = settings.threads
-    if wanted is None:
-        allowed = quota()
-        if allowed is None or allowed >= (os.cpu_count() or 1):
-            return
-        wanted = allowed
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(limits=wanted, user_api="blas")
+def threads() -> int:
+    """How many threads a program may use."""
+    if settings.threads is not None:
+        return settings.threads
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return min(cores, quota() or cores, MOST)

@@ -1,0 +1,121 @@
+"""Work shared out among threads: the same results, errors passed on, BLAS as it was afterwards."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+
+from kerasflow.compiler import threads as policy
+from kerasflow.graph import Graph, Node, ShapedArray, Value
+from kerasflow.primitives import PRIMITIVES
+from kerasflow_numpy import NumpyBackend, blas, parallel
+
+RANDOM = np.random.default_rng(0)
+F4 = np.dtype(np.float32)
+
+
+def product(*shapes: tuple[int, ...]) -> Graph:
+    """The graph of one matrix product."""
+    inputs = [Value(ShapedArray(shape, F4)) for shape in shapes]
+    rule = PRIMITIVES["matmul"].shape_rule(*(v.aval for v in inputs))
+    node = Node(PRIMITIVES["matmul"], inputs, {}, [rule])
+    return Graph(inputs, [node], list(node.outputs))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 8])
+@pytest.mark.parametrize(
+    "a, b",
+    [((128, 300), (300, 400)), ((400, 300), (300, 17)), ((1, 64), (64, 1000)), ((5, 60, 70), (5, 70, 80)),
+     ((3, 1, 60, 70), (1, 4, 70, 8)), ((60, 70), (6, 70, 80)), ((7, 3), (3, 5))],
+)  # fmt: skip
+def test_matmul_in_parts(a, b, parts):
+    x, y = RANDOM.random(a, F4), RANDOM.random(b, F4)
+    expected = np.matmul(x, y)
+    out = np.full_like(expected, np.nan)
+    parallel.matmul(x, y, parts, out=out)
+    np.testing.assert_allclose(out, expected, rtol=1e-5)
+
+
+def test_large_products_run_in_parts_and_leave_blas_as_it_was():
+    before = [library.num_threads for library in blas.libraries()]
+    x, y = RANDOM.random((256, 300), F4), RANDOM.random((300, 512), F4)
+    program = NumpyBackend(threads=2).compile(product(x.shape, y.shape))
+    assert "parallel.matmul" in program.source
+    assert "parallel" not in NumpyBackend(threads=2).compile(product((8, 8), (8, 8))).source
+    (first,), _ = program([], [x, y])
+    (second,), _ = program([], [x, y])
+    np.testing.assert_allclose(first, x @ y, rtol=1e-5)
+    assert first.tobytes() == second.tobytes()
+    assert [library.num_threads for library in blas.libraries()] == before
+
+
+def test_every_part_is_done_once_whoever_does_it():
+    for _ in range(200):
+        done = []
+        parallel.each(done.append, [(i,) for i in range(7)])
+        assert sorted(done) == list(range(7))
+
+
+def test_an_error_is_raised_when_all_parts_are_done():
+    done = []
+
+    def work(i):
+        if i == 1:
+            raise KeyError(i)
+        done.append(i)
+
+    with pytest.raises(KeyError):
+        parallel.each(work, [(i,) for i in range(4)])
+    assert sorted(done) == [0, 2, 3]
+
+
+def test_several_callers_at_once():
+    results = {}
+
+    def call(n):
+        out = np.empty((64, 64), F4)
+        for _ in range(20):
+            parallel.matmul(np.full((64, 32), n, F4), np.ones((32, 64), F4), 2, out=out)
+        results[n] = out
+
+    callers = [threading.Thread(target=call, args=(n,)) for n in range(8)]
+    [caller.start() for caller in callers]
+    [caller.join() for caller in callers]
+    assert all((out == 32 * n).all() for n, out in results.items()) and len(results) == 8
+
+
+def _in_child(queue):
+    done = []
+    parallel.each(done.append, [(1,), (2,)])
+    queue.put(sorted(done))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_has_workers_of_its_own():
+    parallel.each(lambda i: None, [(1,), (2,)])
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(queue,))
+    child.start()
+    assert queue.get(timeout=30) == [1, 2]
+    child.join()
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [("max 100000", None), ("100000 100000", 1), ("150000 100000", 2), ("50000 100000", 1), ("?", None)],
+)
+def test_quota(tmp_path, monkeypatch, text, expected):
+    file = tmp_path / "cpu.max"
+    file.write_text(text)
+    monkeypatch.setattr(policy, "_QUOTA", file)
+    assert policy.quota() == expected
+
+
+def test_the_setting_comes_first(monkeypatch):
+    monkeypatch.setattr(policy.settings, "threads", 3)
+    assert policy.threads() == 3
+    monkeypatch.setattr(policy.settings, "threads", None)
+    assert 1 <= policy.threads() <= policy.MOST

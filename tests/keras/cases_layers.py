@@ -273,7 +273,7 @@ def layer_results(use: Use) -> Results:
     outputs = layer(together(inputs), **kwargs)
     found = {"eager": keras.ops.convert_to_numpy(outputs)}
     if use.random:
-        return found  # inference; training is in test_random.py
+        return found  # inference; training is in test_distributions.py
     weights = normal(*found["eager"].shape, seed="loss")
 
     def loss(*xs: Any) -> Any:

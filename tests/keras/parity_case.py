@@ -104,5 +104,5 @@ def public_classes(module: Any, base: Any) -> dict[str, Any]:
 
 
 def known(table: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """The classes that a table has an entry for; test_completeness.py says which are missing."""
+    """The classes that a table has an entry for; test_every_class.py says which are missing."""
     return {name: cls for name, cls in found.items() if name in table}

@@ -7,7 +7,6 @@ from measure import Run, epoch_clock
 run = Run()
 
 
-
 def pixels(images: np.ndarray) -> np.ndarray:
     """Images as rows of numbers from 0 to 1, scaled in place: a second copy would hide what the engine needs."""
     x = images.reshape(-1, 784).astype("float32")

@@ -100,7 +100,9 @@ def _apply_rule(trace: Trace, node: Node, gs: list[Any], flags: list[bool]) -> l
     """The cotangent of each input that is wanted, before broadcasting is undone; None for the others."""
     rule = RULES.get(node.primitive.name)
     if rule is None:
-        raise GradientError(f"`{node.primitive.name}` (in {node.scope or 'the traced function'}) has no derivative")
+        raise GradientError(
+            f"`{node.primitive.name}` (in {node.scope or 'the traced function'}) has no derivative"
+        )
     inputs = [trace.wrap(v) for v in node.inputs]
     results = [trace.wrap(v) for v in node.outputs]
     if isinstance(rule, Joint):

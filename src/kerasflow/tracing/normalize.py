@@ -63,7 +63,9 @@ def as_operand(x: Any) -> Any:
 
 def holds_tracer(x: Any) -> bool:
     """Whether a nested sequence has a tracer in it."""
-    return any(holds_tracer(leaf) if isinstance(leaf, (list, tuple)) else isinstance(leaf, Tracer) for leaf in x)
+    return any(
+        holds_tracer(leaf) if isinstance(leaf, (list, tuple)) else isinstance(leaf, Tracer) for leaf in x
+    )
 
 
 def promote(xs: list[Any]) -> list[Any]:
@@ -192,7 +194,9 @@ def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     place = _place_of_out(handler)
     if kwargs.get("out") is not None or (place < len(args) and args[place] is not None):
         raise TracingError(
-            at_user_line(f"`{name}` was asked to write a traced result into an array (`out=`). Use what it returns.")
+            at_user_line(
+                f"`{name}` was asked to write a traced result into an array (`out=`). Use what it returns."
+            )
         )
     return handler(*args, **kwargs)
 

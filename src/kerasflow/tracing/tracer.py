@@ -29,7 +29,9 @@ def _no_value(tracer: Tracer, what: str, remedy: str) -> NoReturn:
     )
 
 
-_EAGER = "Or compile the model (a subclass of `keras.Model`) with `run_eagerly=True`, where every value is there."
+_EAGER = (
+    "Or compile the model (a subclass of `keras.Model`) with `run_eagerly=True`, where every value is there."
+)
 
 
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
@@ -155,7 +157,9 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TracingError(
-            at_user_line(f"A traced array ({self.aval}) cannot be sorted in place. Use `np.sort`, which returns one.")
+            at_user_line(
+                f"A traced array ({self.aval}) cannot be sorted in place. Use `np.sort`, which returns one."
+            )
         )
 
     # -- containers -----------------------------------------------------------------------------------------

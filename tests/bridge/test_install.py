@@ -57,6 +57,27 @@ def test_no_framework_is_imported(tmp_path):
     assert not {"pandas", "threadpoolctl", "IPython", "importlib_metadata"} & set(first)
 
 
+@pytest.mark.parametrize("framework", ["tensorflow", "jax", "torch"])
+def test_an_installed_framework_is_left_alone(framework, tmp_path):
+    (tmp_path / f"{framework}.py").write_text(f"raise RuntimeError('{framework} was imported')")
+    program = """
+        import sys
+        sys.path.insert(0, sys.argv[1])
+        import kerasflow
+        import keras
+        import numpy as np
+        keras.utils.set_random_seed(0)
+        model = kerasflow.Sequential([keras.layers.Dense(2, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+        model.fit(np.ones((4, 3)), np.ones((4, 1)), verbose=0)
+        for ending in ("keras", "h5"):
+            model.save(f"{sys.argv[1]}/model.{ending}")
+            keras.models.load_model(f"{sys.argv[1]}/model.{ending}", compile=False)
+        print("null")
+    """
+    assert output(python(program, tmp_path, KERAS_HOME=str(tmp_path))) is None
+
+
 @pytest.mark.parametrize(
     "content", [None, '{"backend": "tensorflow", "floatx": "float32"}', '{"floatx": "float64"}']
 )

@@ -81,6 +81,37 @@ def _hide_frames(module: ModuleType) -> Iterator[None]:
     module._EXCLUDED_PATHS += (os.path.dirname(os.path.dirname(os.path.abspath(__file__))),)  # type: ignore[attr-defined]
 
 
+class _IfImported:
+    """Keras's lazy module for TensorFlow, which is there only if somebody else has imported it."""
+
+    @property
+    def available(self) -> bool:
+        return "tensorflow" in sys.modules
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.modules["tensorflow"], name)
+
+
+@contextmanager
+def _leave_tensorflow(module: ModuleType) -> Iterator[None]:
+    """Keras would import TensorFlow, where it is installed, to seed it or to ask whether an object is one of its."""
+    yield
+    module.tf = _IfImported()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _leave_jax(module: ModuleType) -> Iterator[None]:
+    """Keras would import JAX, where it is installed, to mend a function of old versions of it."""
+    missing = "jax" not in sys.modules
+    if missing:
+        sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if missing:
+            del sys.modules["jax"]
+
+
 @contextmanager
 def _build_once(module: ModuleType) -> Iterator[None]:
     """Optimizers that a step builds are built outside of the program that records the step, as layers are."""
@@ -100,7 +131,11 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.config": _select_numpy,
     "keras.src.backend.common.dtypes": _keep_float64,
     "keras.src.backend.numpy.numpy": _override_numpy,
+    "keras.src.callbacks.orbax_checkpoint": _leave_jax,
+    "keras.src.legacy.saving.json_utils": _leave_tensorflow,
     "keras.src.optimizers.base_optimizer": _build_once,
+    "keras.src.saving.serialization_lib": _leave_tensorflow,
+    "keras.src.utils.rng_utils": _leave_tensorflow,
     "keras.src.utils.traceback_utils": _hide_frames,
 }
 

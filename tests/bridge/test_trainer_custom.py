@@ -324,3 +324,38 @@ def test_a_model_inside_a_tape_block_predicts_as_ever():
         assert type(model.predict(X, verbose=0)) is np.ndarray
         np.testing.assert_array_equal(model.predict_on_batch(X[:32]), expected[:32])
         model.fit(X, Y, verbose=0)
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_the_scale_of_the_loss_follows_its_variable_in_a_step_of_the_users_own(built):
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            x, y = data[:2]
+            with kerasflow.GradientTape() as tape:
+                loss = keras.ops.mean(keras.ops.square(self(x, training=True) - y))
+                scaled = self.optimizer.scale_loss(loss)
+            weights = self.trainable_weights
+            self.optimizer.apply(tape.gradient(scaled, weights), weights)
+            return {"loss": loss}
+
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((8, 3)).astype("float32"), rng.standard_normal((8, 1)).astype("float32")
+
+    def train(optimizer, wrapped):
+        keras.utils.set_random_seed(0)
+        model = Own([keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)])
+        if built:
+            model.build((None, 3))
+        model.compile(optimizer=wrapped(optimizer))
+        for _ in range(6):
+            model.train_on_batch(x, y)
+        return model.get_weights()
+
+    # Powers of two change no bit of the gradients.
+    scaled = train(
+        keras.optimizers.SGD(0.1),
+        lambda inner: keras.optimizers.LossScaleOptimizer(inner, initial_scale=8.0, dynamic_growth_steps=2),
+    )
+    plain = train(keras.optimizers.SGD(0.1), lambda inner: inner)
+    for a, b in zip(scaled, plain, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)

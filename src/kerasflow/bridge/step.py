@@ -49,7 +49,13 @@ class Step:
             if self.model.run_eagerly:
                 return self._run_with_values(batch)
             self.compiled.backend = self.model.kerasflow_backend
-            return self.compiled(batch)
+            optimizer = self.model.optimizer
+            begins = optimizer is not None and not optimizer.built
+            result = self.compiled(batch)
+            if begins and optimizer.built:
+                # What was traced is how an optimizer begins (say with a constant scale of the loss), not goes on.
+                self.compiled.entries.clear()
+            return result
 
     def _run_with_values(self, batch: Any) -> Any:
         trace = Trace(concrete=True)

@@ -27,11 +27,14 @@ _TYPES: dict[str, tuple[str, Any]] = {"f": ("s", ctypes.c_float), "d": ("d", cty
 
 @functools.cache
 def libraries() -> tuple[Any, ...]:
-    """The controllers of the BLAS that NumPy is linked to; none where it cannot be controlled."""
+    """The controllers of the BLAS that NumPy is linked to; none where it cannot be controlled.
+
+    NumPy's wheels bring one of their own; other builds share the one that is there.
+    """
     from threadpoolctl import ThreadpoolController
 
-    found = ThreadpoolController().lib_controllers
-    return tuple(lib for lib in found if lib.user_api == "blas" and "numpy" in lib.filepath)
+    found = [lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas"]
+    return tuple([lib for lib in found if "numpy" in lib.filepath] or found)
 
 
 @functools.cache

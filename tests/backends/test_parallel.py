@@ -2,9 +2,11 @@
 
 import multiprocessing
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from kerasflow.compiler import threads as policy
 from kerasflow.graph import Graph, Node, ShapedArray, Value
@@ -48,6 +50,21 @@ def test_large_products_run_in_parts_and_leave_blas_as_it_was():
     np.testing.assert_allclose(first, x @ y, rtol=1e-5)
     assert first.tobytes() == second.tobytes()
     assert [library.num_threads for library in blas.libraries()] == before
+
+
+@pytest.mark.parametrize(
+    "paths, chosen",
+    [
+        (["a/numpy.libs/libopenblas.so", "a/scipy.libs/libopenblas.so"], [0]),
+        (["a/lib/libmkl_rt.so"], [0]),
+        ([], []),
+    ],
+)
+def test_the_blas_that_numpy_uses(monkeypatch, paths, chosen):
+    found = [SimpleNamespace(user_api="blas", filepath=path) for path in paths]
+    found.append(SimpleNamespace(user_api="openmp", filepath="a/numpy.libs/libgomp.so"))
+    monkeypatch.setattr(threadpoolctl, "ThreadpoolController", lambda: SimpleNamespace(lib_controllers=found))
+    assert blas.libraries.__wrapped__() == tuple(found[i] for i in chosen)
 
 
 def test_every_part_is_done_once_whoever_does_it():

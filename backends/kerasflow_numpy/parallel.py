@@ -76,9 +76,10 @@ def _start(count: int) -> None:
 
 def _after_fork() -> None:
     """A forked process has none of its parent's threads."""
-    global _jobs, _starting
+    global _jobs, _starting, _holding, _held
     _jobs, _starting = SimpleQueue(), threading.Lock()
     _workers.clear()
+    _holding, _held = threading.Lock(), 0
 
 
 if hasattr(os, "register_at_fork"):

@@ -49,7 +49,7 @@ class Step:
             if self.model.run_eagerly:
                 return self._run_with_values(batch)
             self.compiled.backend = self.model.kerasflow_backend
-            optimizer = self.model.optimizer
+            optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
             begins = optimizer is not None and not optimizer.built
             result = self.compiled(batch)
             if begins and optimizer.built:

@@ -49,7 +49,7 @@ class Code:
     """A generated function, not yet bound to memory.
 
     Attributes:
-        source: the text of `def step(...)`. names: what must be bound before it is compiled, by kind:
+        source: the text of `def step(...)`. What its names stand for, by kind:
         storages: arrays at fixed places. views: `(name, source name, expression)` in order.
         objects: anything else by name. chunks: the loops of fused updates.
     """

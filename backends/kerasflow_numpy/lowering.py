@@ -10,12 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from kerasflow.graph import Graph, Node
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
-from kerasflow.primitives.shape import slices
 from kerasflow_numpy.parallel import MIN_OPERATIONS
 
 
@@ -285,4 +282,4 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
 
 SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
 
-__all__ = ["LOWERINGS", "SUPPORTED", "Call", "np", "slice_text", "slices", "view_expression"]
+__all__ = ["LOWERINGS", "SUPPORTED", "Call", "slice_text", "view_expression"]

@@ -15,7 +15,7 @@ import numpy as np
 from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, Joint
 from kerasflow.errors import GradientError
 from kerasflow.graph import Constant, Node, Value
-from kerasflow.tracing import Trace, Tracer, cast, scope
+from kerasflow.tracing import Trace, cast, scope
 
 
 def is_differentiable(value: Value) -> bool:
@@ -125,4 +125,4 @@ def _zeros_like(value: Value) -> Any:
     return np.zeros(value.aval.shape, value.aval.dtype)
 
 
-__all__ = ["Tracer", "is_differentiable", "on_path", "sweep", "unbroadcast"]
+__all__ = ["is_differentiable", "on_path", "sweep", "unbroadcast"]

@@ -22,8 +22,6 @@ from kerasflow.compiler.registry import current_backend
 from kerasflow.graph import Graph, ShapedArray, shaped
 from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
 
-_NAMESPACE = "kerasflow"
-
 
 @dataclass(eq=False)
 class Entry:
@@ -77,7 +75,7 @@ def trace(
         ]
         args, kwargs = optree.tree_unflatten(structure, traced)
         result = function(*args, **kwargs)
-        flat, out_structure = optree.tree_flatten(result, namespace=_NAMESPACE)
+        flat, out_structure = optree.tree_flatten(result)
         results: list[Any] = []
         outputs: list[tuple[int, Any]] = []
         for leaf in flat:

@@ -43,29 +43,6 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     return np.full(shape, fill_value, dtype=dtype)
 
 
-def linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    axis: int = 0,
-) -> Any:
-    if dtype is None:
-        dtype = dtypes.result_type(
-            getattr(start, "dtype", type(start)), getattr(stop, "dtype", type(stop)), float
-        )
-    if not isinstance(start, Tracer) and not isinstance(stop, Tracer):
-        return np.linspace(start, stop, num, endpoint, retstep, dtype, axis)  # type: ignore[call-overload]
-    start, stop = convert_to_tensor(start, dtype), convert_to_tensor(stop, dtype)
-    count = max((num - 1) if endpoint else num, 1)
-    step = (stop - start) / count
-    shape = (-1,) + (1,) * np.ndim(step)
-    samples = np.moveaxis(start + np.reshape(np.arange(num).astype(dtype), shape) * step, 0, axis)
-    return (samples, step) if retstep else samples
-
-
 def take(x: Any, indices: Any, axis: Any = None) -> Any:
     """`np.take`, which NumPy dispatches on x alone: here the indices may be what is traced."""
     x, indices = convert_to_tensor(x), convert_to_tensor(indices)
@@ -77,7 +54,6 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "array": array,
     "divide_no_nan": divide_no_nan,
     "full": full,
-    "linspace": linspace,
     "take": take,
 }
 

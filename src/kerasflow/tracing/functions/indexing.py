@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.indexing import gather, getitem, wrap_negative
+from kerasflow.tracing.indexing import gather, wrap_negative
 from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, promote, unknown_function
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
@@ -172,5 +172,3 @@ FUNCTIONS = {
         for name in "copyto put place putmask put_along_axis fill_diagonal".split()
     },
 }
-
-__all__ = ["FUNCTIONS", "Tracer", "getitem"]

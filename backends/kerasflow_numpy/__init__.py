@@ -1,7 +1,7 @@
 """The NumPy backend: graphs become flat Python functions of NumPy calls.
 
 In the order in which data passes: `prepare` rewrites the graph for NumPy,
-`fusion` finds the updates that many variables share, `storage` gives every value
+`blocks` cuts it up for several threads, `fusion` finds the updates that many variables share, `storage` gives every value
 its memory, `lowering` and `codegen` write the function, `program` runs it with
 `kernels`' help.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Graph
+from kerasflow_numpy.blocks import block
 from kerasflow_numpy.codegen import generate
 from kerasflow_numpy.fusion import find_groups
 from kerasflow_numpy.lowering import SUPPORTED
@@ -42,6 +43,9 @@ class NumpyBackend:
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""
         graph = prepare(graph, self.exact)
+        if not self.exact:
+            updates = {node for group in find_groups(graph) for node in group.nodes}
+            graph = block(graph, updates, self.threads)
         plan = plan_storage(graph, find_groups(graph))
         code = generate(graph, plan, self.compile, self.poison, self.threads)
         return NumpyProgram(code, plan.workspace, [v.aval for v in graph.inputs])

@@ -17,10 +17,24 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow_numpy.blocks import cut
 from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
 from kerasflow_numpy.parallel import MIN_ELEMENTS
-from kerasflow_numpy.storage import CONSTANT, FRESH, INPUT, LOCAL, STATE, STATIC, WORK, Place, Plan, Storage
+from kerasflow_numpy.storage import (
+    CONSTANT,
+    FRESH,
+    GIVEN,
+    INPUT,
+    LOCAL,
+    STATE,
+    STATIC,
+    WORK,
+    Place,
+    Plan,
+    Storage,
+    plan_storage,
+)
 
 # Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
 CHUNK = 1 << 20
@@ -45,20 +59,48 @@ class Chunks:
 
 
 @dataclass
+class Blocks:
+    """A function that is run for each of several blocks.
+
+    Attributes:
+        name: of the runs in the code that calls them. code: the function. workspace: bytes it needs.
+        given: for each array of another function that it works on: its storage, the array's name there, and the axis
+            along which blocks are cut (None: every block has all of it; -1: a place of its own in front).
+        count: how many blocks. parts: on how many threads they run.
+    """
+
+    name: str
+    code: Code
+    workspace: int
+    given: list[tuple[Storage, str, int | None]]
+    count: int
+    parts: int
+
+
+@dataclass
 class Code:
     """A generated function, not yet bound to memory.
 
     Attributes:
-        source: the text of `def step(...)`. What its names stand for, by kind:
+        source: the text of `def name(...)`. What its names stand for, by kind:
         storages: arrays at fixed places. views: `(name, source name, expression)` in order.
-        objects: anything else by name. chunks: the loops of fused updates.
+        objects: anything else by name. chunks: the loops of fused updates. blocks: functions that it calls.
+        compiled: kept by who binds it.
     """
 
+    name: str
     source: str
     storages: list[Storage]
     views: list[tuple[str, str, str]] = field(default_factory=list)
     objects: dict[str, Any] = field(default_factory=dict)
     chunks: list[Chunks] = field(default_factory=list)
+    blocks: list[Blocks] = field(default_factory=list)
+    compiled: Any = None
+
+    @property
+    def text(self) -> str:
+        """The whole source: the functions that it calls, then its own."""
+        return "".join(f"{block.code.text}\n" for block in self.blocks) + self.source
 
 
 class Generator:
@@ -71,6 +113,7 @@ class Generator:
         compile_branch: Callable[[Graph], Any],
         poison: bool = False,
         threads: int = 1,
+        name: str = "step",
     ) -> None:
         self.poison = poison
         self.threads = threads
@@ -78,8 +121,8 @@ class Generator:
         self.plan = plan
         self.compile_branch = compile_branch
         self.lines: list[str] = []
-        self.code = Code("", [s for s in plan.storages if s.kind in STATIC])
-        self.taken: set[str] = {"np", "kernels", "blas", "parallel", "scipy", "step", "make", "NAMES"}
+        self.code = Code(name, "", [s for s in plan.storages if s.kind in STATIC])
+        self.taken: set[str] = {"np", "kernels", "blas", "parallel", "scipy", name, "make", "NAMES"}
         self.derived: dict[tuple[str, str], str] = {}
         self.scope: str | None = None
         self._name_storages()
@@ -112,6 +155,8 @@ class Generator:
                 storage.name = self.unique(labels[storage.index].replace("/", "_") or f"state{storage.index}")
             elif storage.kind == INPUT:
                 storage.name = self.unique(f"x{storage.index}")
+            elif storage.kind == GIVEN:
+                storage.name = self.unique(storage.name)
             else:
                 storage.name = self.unique(f"{counts[storage.kind]}{numbers[storage.kind]}")
                 numbers[storage.kind] += 1
@@ -182,12 +227,14 @@ class Generator:
             else:
                 self._node(item)
             self._poison(ends.get(position, ()))
-        results = self._results()
-        self._state_copies()
-        self.lines.append(f"return [{', '.join(results)}]")
-        inputs = [self.name(self.plan.places[v]) for v in self.graph.inputs]
+        if not self.plan.fills:
+            results = self._results()
+            self._state_copies()
+            self.lines.append(f"return [{', '.join(results)}]")
+        places = [self.plan.places[v] for v in self.graph.inputs]
+        inputs = [self.name(p) for p in places if p.storage.kind == INPUT]
         body = "\n".join(f"    {line}" for line in self.lines)
-        self.code.source = f"def step({', '.join(inputs)}):\n{body}\n"
+        self.code.source = f"def {self.code.name}({', '.join(inputs)}):\n{body}\n"
         return self.code
 
     def _lifetimes(self) -> tuple[dict[int, list[Storage]], dict[int, list[Storage]]]:
@@ -215,6 +262,9 @@ class Generator:
             return  # a view
         self._comment(node.scope)
         args = [self.operand(v, node) for v in node.inputs]
+        if node.primitive.name == "blocks":
+            self._blocks(node, places, args)
+            return
         if node.primitive.multiple_results:
             self._several_results(node, places, args)
             return
@@ -296,6 +346,41 @@ class Generator:
             else:
                 results.append(f"{name}.copy()")
         return results
+
+    # -- blocks ---------------------------------------------------------------------------------------------
+
+    def _blocks(self, node: Node, places: list[Place], args: list[str]) -> None:
+        """A body run for block after block; the arrays at fixed places are cut once, arguments at each call."""
+        body, count, cuts = node.params["body"], node.params["count"], node.params["cuts"]
+        joins = tuple(-1 if axis is None else axis for axis in node.params["joins"])
+        samples: list[Any] = []
+        passed = []
+        for v, arg, axis in zip(node.inputs, args, cuts, strict=True):
+            place = self.plan.places[v]
+            if place.storage.kind in STATIC:
+                samples.append(cut(place.sample, axis, 0, count))
+            else:
+                samples.append(None)
+                passed.append(arg if axis is None else _block_text(arg, axis, v.aval.shape[axis] // count))
+        results = [cut(place.sample, axis, 0, count) for place, axis in zip(places, joins, strict=True)]
+        plan = plan_storage(body, [], (samples, results))
+        outer = [*zip(body.inputs, args, cuts, strict=True)]
+        outer += zip(body.outputs, map(self.name, places), joins, strict=True)
+        given = []
+        for value, name, axis in outer:
+            storage = plan.places[value].storage
+            if storage.kind == GIVEN:
+                storage.name = name
+                given.append((storage, name, axis))
+        function = self.unique(f"block{len(self.code.blocks)}")
+        generator = Generator(body, plan, self.compile_branch, self.poison, 1, function)
+        runs, part, run, k = (self.unique(n) for n in (f"blocks{len(self.code.blocks)}", "part", "run", "k"))
+        self.code.blocks.append(Blocks(runs, generator.run(), plan.workspace, given, count, self.threads))
+        self._comment("")
+        self.lines.append(f"def {function}_each({part}):  # each of {count} blocks")
+        self.lines.append(f"    for {run}, {k} in {part}:")
+        self.lines.append(f"        {run}({', '.join(passed)})".replace("@k", k))
+        self.lines.append(f"parallel.each({function}_each, {runs})")
 
     # -- fused updates --------------------------------------------------------------------------------------
 
@@ -382,6 +467,11 @@ class Generator:
         name = self.unique(f"s{len(scratch)}")
         scratch.append((name, dtype))
         return name
+
+
+def _block_text(name: str, axis: int, size: int) -> str:
+    """The k-th block of an array, k written as `@k`."""
+    return f"{name}[{':, ' * axis}@k * {size} : @k * {size} + {size}]"
 
 
 def _literal(array: np.ndarray[Any, Any]) -> str:

@@ -220,7 +220,7 @@ def _searchsorted(call: Call) -> list[str]:
 def _matmul(call: Call) -> list[str]:
     x, _ = (v.aval for v in call.node.inputs)
     operations = 2 * call.node.outputs[0].aval.size * x.shape[-1]
-    if operations < MIN_OPERATIONS or x.dtype.char not in "fd":
+    if operations < MIN_OPERATIONS or x.dtype.char not in "fd" or call.threads == 1:
         return _ufunc(call)
     return [f"parallel.matmul({call.args[0]}, {call.args[1]}, {call.threads}, out={call.out})"]
 

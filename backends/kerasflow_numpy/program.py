@@ -13,8 +13,9 @@ import numpy as np
 
 from kerasflow.graph import ShapedArray, shaped
 from kerasflow_numpy import blas, kernels, parallel
-from kerasflow_numpy.codegen import CHUNK, Chunks, Code
-from kerasflow_numpy.storage import ALIGNMENT, CONSTANT, STATE, WORK, Storage
+from kerasflow_numpy.blocks import cut
+from kerasflow_numpy.codegen import CHUNK, Blocks, Chunks, Code
+from kerasflow_numpy.storage import ALIGNMENT, CONSTANT, GIVEN, STATE, WORK, Storage
 
 Array = np.ndarray[Any, Any]
 
@@ -28,15 +29,19 @@ class _Scipy:
         return getattr(scipy.special, name)
 
 
+def _memory(nbytes: int) -> Array:
+    """That many bytes, aligned."""
+    raw = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + nbytes]
+
+
 class Context:
     """A function bound to a workspace of its own and to one set of state arrays."""
 
-    def __init__(self, code: Code, workspace: int, compiled: Any) -> None:
+    def __init__(self, code: Code, workspace: int) -> None:
         self.code = code
-        self.compiled = compiled
-        raw = np.empty(workspace + ALIGNMENT, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
-        self.workspace = raw[start : start + workspace]
+        self.workspace = _memory(workspace)
         self.state: list[Array] = []
         self.step: Callable[..., Any] | None = None
 
@@ -51,31 +56,11 @@ class Context:
         for chunks in self.code.chunks:
             for _, storages in chunks.arenas:
                 self._gather_arena(storages)
-        names: dict[str, Any] = {
-            "np": np,
-            "kernels": kernels,
-            "blas": blas,
-            "parallel": parallel,
-            "scipy": _Scipy(),
-            **self.code.objects,
-        }
-        for storage in self.code.storages:
-            names[storage.name] = self._array(storage)
-        for name, _, expression in self.code.views:
-            names[name] = eval(expression, names)
-        for chunks in self.code.chunks:
-            names[chunks.name] = self._chunks(chunks)
-        exec(self.compiled, names)
-        self.step = names["make"](**{name: _resolve(name, names) for name in names["NAMES"]})
+        arrays = {s.name: self._array(s) for s in self.code.storages}
+        self.step = _bind(self.code, arrays, {c.name: self._chunks(c) for c in self.code.chunks})
 
     def _array(self, storage: Storage) -> Array:
-        if storage.kind == STATE:
-            return self.state[storage.index]
-        if storage.kind == CONSTANT:
-            return storage.array
-        aval = storage.aval
-        block = self.workspace[storage.offset : storage.offset + aval.nbytes]
-        return block.view(aval.dtype).reshape(aval.shape)
+        return self.state[storage.index] if storage.kind == STATE else _place(storage, self.workspace)
 
     def _gather_arena(self, storages: list[Storage]) -> None:
         """Lay state arrays one behind the other in one flat array."""
@@ -127,6 +112,72 @@ class Context:
         return parts if chunks.parts > 1 else parts[0][0]
 
 
+def _place(storage: Storage, workspace: Array) -> Array:
+    """A constant, or a block of a workspace as an array."""
+    if storage.kind == CONSTANT:
+        array: Array = storage.array
+        return array
+    aval = storage.aval
+    block = workspace[storage.offset : storage.offset + aval.nbytes]
+    return block.view(aval.dtype).reshape(aval.shape)
+
+
+def _bind(code: Code, arrays: dict[str, Array], things: dict[str, Any]) -> Callable[..., Any]:
+    """The function, with what its names stand for.
+
+    Args:
+        arrays: at fixed places. things: anything else.
+    """
+    names: dict[str, Any] = {
+        "np": np,
+        "kernels": kernels,
+        "blas": blas,
+        "parallel": parallel,
+        "scipy": _Scipy(),
+        **code.objects,
+        **things,
+        **arrays,
+    }
+    for name, _, expression in code.views:
+        names[name] = eval(expression, names)
+    for blocks in code.blocks:
+        names[blocks.name] = _runs(blocks, names)
+    compiled, used = _compiled(code)
+    exec(compiled, names)
+    function: Callable[..., Any] = names["make"](**{name: _resolve(name, names) for name in used})
+    return function
+
+
+def _runs(blocks: Blocks, names: dict[str, Any]) -> list[tuple[list[tuple[Callable[..., Any], int]]]]:
+    """For each thread the blocks that it runs, each a function bound to its own memory, and their numbers."""
+    parts = []
+    for begin, end in itertools.pairwise(blocks.count * p // blocks.parts for p in range(blocks.parts + 1)):
+        workspace = _memory(blocks.workspace)
+        own = {s.name: _place(s, workspace) for s in blocks.code.storages if s.kind != GIVEN}
+        runs = []
+        for k in range(begin, end):
+            given = {s.name: cut(names[name], axis, k, blocks.count) for s, name, axis in blocks.given}
+            runs.append((_bind(blocks.code, {**own, **given}, {}), k))
+        parts.append((runs,))
+    return parts
+
+
+def _compiled(code: Code) -> tuple[Any, list[str]]:
+    """Python's byte code of `make(...)`, which makes the function, and the names that it takes."""
+    if code.compiled is None:
+        # `np.add` becomes the local name `np_add`: found faster, and the text stays readable.
+        text = _FUNCTION.sub(r"\1_\2", code.source)
+        functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.source)})
+        names = [*functions, *(s.name for s in code.storages), *(v[0] for v in code.views), *code.objects]
+        names += [c.name for c in code.chunks] + [b.name for b in code.blocks]
+        words = set(re.findall(r"\w+", text))
+        used = [n for n in dict.fromkeys(names) if n in words]
+        body = "".join(f"    {line}\n" for line in text.splitlines())
+        whole = f"def make({', '.join(used)}):\n{body}    return {code.name}\n"
+        code.compiled = compile(whole, "<kerasflow program>", "exec"), used
+    return code.compiled
+
+
 def _resolve(name: str, names: dict[str, Any]) -> Any:
     """The object that a name of the generated code stands for; `np_add` is `np.add`."""
     if name in names:
@@ -150,18 +201,8 @@ class NumpyProgram:
         self.code = code
         self.workspace = workspace
         self.inputs = list(inputs)
-        self.source = code.source
-        # `np.add` becomes the local name `np_add`: found faster, and the text above stays readable.
-        text = _FUNCTION.sub(r"\1_\2", code.source)
-        functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.source)})
-        bound = [s.name for s in code.storages] + [v[0] for v in code.views] + [c.name for c in code.chunks]
-        names = [*functions, *bound, *code.objects]
-        words = set(re.findall(r"\w+", text))
-        used = [n for n in dict.fromkeys(names) if n in words]
-        body = "".join(f"    {line}\n" for line in text.splitlines())
-        whole = f"NAMES = {used!r}\ndef make({', '.join(used)}):\n{body}    return step\n"
-        self.compiled = compile(whole, "<kerasflow program>", "exec")
-        self.parallel = "parallel." in code.source
+        self.source = code.text
+        self.parallel = "parallel." in self.source
         self.contexts: list[Context] = []
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
@@ -173,7 +214,7 @@ class NumpyProgram:
         try:
             context = self.contexts.pop()
         except IndexError:
-            context = Context(self.code, self.workspace, self.compiled)
+            context = Context(self.code, self.workspace)
         try:
             if not context.holds(state):
                 context.bind(state)

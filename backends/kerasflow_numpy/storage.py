@@ -21,7 +21,12 @@ Item = Node | Group
 
 # The kinds of storage. What is `STATIC` is at the same place in every call, so that views of it are made once.
 WORK, STATE, CONSTANT, INPUT, FRESH, LOCAL = "work", "state", "constant", "input", "fresh", "local"
-STATIC = (WORK, STATE, CONSTANT)
+# Memory of another function: what a body reads and fills.
+GIVEN = "given"
+STATIC = (WORK, STATE, CONSTANT, GIVEN)
+
+# Primitives with several results whose lowering fills the memory that was planned for them.
+FILLING = ("blocks",)
 
 
 @dataclass(eq=False)
@@ -73,6 +78,7 @@ class Plan:
         storages: all of them. workspace: bytes needed.
         copies: `(state index, value)` pairs to copy at the end of a call.
         arenas: for each group and each of its leaves the storages that lie one behind the other.
+        fills: whether the results go into memory that is given, rather than being returned.
     """
 
     items: list[Item]
@@ -81,14 +87,23 @@ class Plan:
     workspace: int = 0
     copies: list[tuple[int, Value]] = field(default_factory=list)
     arenas: dict[int, list[list[Storage]]] = field(default_factory=dict)
+    fills: bool = False
 
 
 class Planner:
-    """Plans the storage of one graph."""
+    """Plans the storage of one graph.
 
-    def __init__(self, graph: Graph, groups: list[Group]) -> None:
+    Args:
+        given: for a body: a sample (its shape and strides count) of the memory of each input, None where that is
+            an argument of each call, and of each output.
+    """
+
+    def __init__(
+        self, graph: Graph, groups: list[Group], given: tuple[list[Any], list[Any]] | None = None
+    ) -> None:
         self.graph = graph
-        self.plan = Plan(schedule(graph, groups))
+        self.given = given
+        self.plan = Plan(schedule(graph, groups), fills=given is not None)
         self.positions: dict[Value, int] = {}
         self.last: dict[Value, int] = {}
         self.reads: dict[Value, list[int]] = {}
@@ -137,8 +152,12 @@ class Planner:
     def _place_arguments(self) -> None:
         for i, v in enumerate(self.graph.state_inputs):
             self._put(v, self._storage(STATE, v.aval, index=i))
-        for i, v in enumerate(self.graph.inputs):
-            self._put(v, self._storage(INPUT, v.aval, index=i))
+        samples, results = self.given or ([None] * len(self.graph.inputs), [])
+        for i, (v, sample) in enumerate(zip(self.graph.inputs, samples, strict=True)):
+            place = self._put(v, self._storage(INPUT if sample is None else GIVEN, v.aval, index=i))
+            place.sample = place.sample if sample is None else sample
+        for v, sample in zip(self.graph.outputs, results, strict=False):
+            self.reserved[v] = self._storage(GIVEN, v.aval, array=sample)
 
     def place(self, value: Value) -> Place:
         """The place of an operand; constants get theirs when they are first asked for."""
@@ -208,7 +227,9 @@ class Planner:
                 at.storage.last = max(at.storage.last, self.last[v])
             return
         for v in node.outputs:
-            self._put(v, self._choose(node, v, position))
+            place = self._put(v, self._choose(node, v, position))
+            if place.storage.kind == GIVEN:
+                place.sample = place.storage.array
 
     def _is_view(self, node: Node, value: Value, source: Value) -> bool:
         """Whether the result can be the source's memory."""
@@ -223,6 +244,8 @@ class Planner:
         aval = value.aval
         if value in self.reserved:
             return self.reserved[value]
+        if node.primitive.name in FILLING:
+            return self._storage(WORK, aval, first=position)
         if node.primitive.multiple_results:
             return self._storage(LOCAL, aval, first=position)
         if value in self.outputs:
@@ -336,6 +359,6 @@ def _view_sample(node: Node, sample: np.ndarray[Any, Any]) -> np.ndarray[Any, An
     return evaluate_node(node, [sample])[0]
 
 
-def plan_storage(graph: Graph, groups: list[Group]) -> Plan:
-    """Decide where every value of a graph lives."""
-    return Planner(graph, groups).run()
+def plan_storage(graph: Graph, groups: list[Group], given: tuple[list[Any], list[Any]] | None = None) -> Plan:
+    """Decide where every value of a graph lives; `given` as in `Planner`."""
+    return Planner(graph, groups, given).run()

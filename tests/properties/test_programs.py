@@ -13,7 +13,7 @@ from programs import SHAPES, STATE_SHAPES, recipes, run
 
 from kerasflow.graph import Graph, evaluate, verify
 from kerasflow.passes import PASSES, optimize
-from kerasflow_numpy import NumpyBackend
+from kerasflow_numpy import NumpyBackend, blocks
 
 # Zeros of both signs, ties, infinities; the ends are likelier than the middle.
 ELEMENTS = np.array([0, -0.0, 1, 2, -1, 0.5, -3, 1e30, -1e-40, np.inf, -np.inf, np.nan, 7, 0.1], np.float32)
@@ -105,3 +105,19 @@ def test_common_subexpressions(case: Any) -> None:
     # Conditionals are compared by their branches, which are traced anew.
     if not any(node.subgraphs for node in once.nodes):
         assert len(twice.nodes) == len(once.nodes)
+
+
+@given(cases())
+def test_programs_agree_in_blocks(case: Any) -> None:
+    recipe, inputs, state = case
+    graph = optimize(traced(recipe, inputs, state))
+    least, blocks.MIN_ELEMENTS = blocks.MIN_ELEMENTS, 0
+    try:
+        cut = blocks.block(graph, set(), 2)
+    finally:
+        blocks.MIN_ELEMENTS = least
+    verify(cut, after="block")
+    results = [evaluate(g, copies(state), copies(inputs)) for g in (cut, graph)]
+    for ours, theirs in zip(*(outputs + new for outputs, new in results), strict=True):
+        assert_same(ours, theirs, "block")
+    assert_runs(NumpyBackend(poison=True, exact=True, threads=2), cut, state, inputs, calls=2)

@@ -1,0 +1,264 @@
+"""Blocks: the parts of a program that work sample by sample, run a few samples at a time, on several threads.
+
+Between a batch and its loss, and back again, most operations treat every sample
+alike. Run one operation at a time, each array goes through memory once for each
+of them; run a few samples at a time through all of them, the arrays stay in the
+processor's cache, and threads need not wait for each other. So this pass
+collects such nodes into bodies. Sums over the batch (the gradients of weights)
+are taken block by block where that is cheap, and added up behind.
+
+Every node has a time. Blocks run at odd times, everything else at even times:
+what a block makes is used in the same block only along the same cut.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, evaluate, infer
+from kerasflow.primitives import PRIMITIVES
+from kerasflow_numpy.partition import Split, block_params, splits
+
+# The largest array of a block. Smaller ones would stay in the cache, but each call from Python costs more then.
+BLOCK_BYTES = 1 << 22
+# Operations on fewer elements than this, on average, are not worth a call on each of several threads.
+MIN_ELEMENTS = 1 << 15
+# A sum over the batch of more bytes than this is taken at once, behind the blocks.
+PARTIAL_BYTES = 1 << 18
+
+
+def cut(array: Any, axis: int | None, k: int, count: int) -> Any:
+    """The k-th of `count` equal parts along an axis; all of it for None, `array[k]` for -1."""
+    if axis is None:
+        return array
+    if axis == -1:
+        return array[k, ...]
+    size = array.shape[axis] // count
+    return array[(slice(None),) * axis + (slice(k * size, (k + 1) * size),)]
+
+
+def _evaluate(
+    *arrays: Any, body: Graph, count: int, cuts: tuple[int | None, ...], joins: tuple[int | None, ...]
+) -> tuple[Any, ...]:
+    runs = [
+        evaluate(body, [], [cut(a, axis, k, count) for a, axis in zip(arrays, cuts, strict=True)])[0]
+        for k in range(count)
+    ]
+    return tuple(
+        np.stack(parts) if axis is None else np.concatenate(parts, axis)
+        for parts, axis in zip(zip(*runs, strict=True), joins, strict=True)
+    )
+
+
+def _rule(
+    *avals: ShapedArray, body: Graph, count: int, cuts: tuple[int | None, ...], joins: tuple[int | None, ...]
+) -> tuple[ShapedArray, ...]:
+    return tuple(_joined(v.aval, axis, count) for v, axis in zip(body.outputs, joins, strict=True))
+
+
+def _joined(aval: ShapedArray, axis: int | None, count: int) -> ShapedArray:
+    if axis is None:
+        return ShapedArray((count, *aval.shape), aval.dtype)
+    return ShapedArray(_resize(aval.shape, axis, aval.shape[axis] * count), aval.dtype)
+
+
+def _resize(shape: tuple[int, ...], axis: int | None, size: int) -> tuple[int, ...]:
+    return tuple(size if i == axis else n for i, n in enumerate(shape))
+
+
+# `body` applied to each of `count` blocks. For each operand `cuts` has the axis along which it is cut (None: all of
+# it); for each result `joins` has the axis along which the blocks' results are joined (None: stacked in front).
+blocks = Primitive("blocks", _evaluate, _rule, multiple_results=True)
+
+
+@dataclass
+class _Schedule:
+    """When everything runs, and how.
+
+    Attributes:
+        times: of each value: 0 if given, odd if it is a block's, else even.
+        splits: of each node in a block. axes: the axis along which a block's result is cut.
+        nodes: by time, in order.
+    """
+
+    times: dict[Value, int] = field(default_factory=dict)
+    splits: dict[Node, Split] = field(default_factory=dict)
+    axes: dict[Value, int] = field(default_factory=dict)
+    nodes: dict[int, list[Node]] = field(default_factory=lambda: defaultdict(list))
+
+
+def block(graph: Graph, apart: set[Node], threads: int) -> Graph:
+    """The graph with its sample-by-sample work in `blocks` nodes.
+
+    Args:
+        apart: nodes to leave as they are.
+        threads: on how many the blocks may run.
+    """
+    samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
+    if samples < 2:
+        return graph
+    schedule = _schedule(graph, apart, samples)
+    return _Builder(graph, schedule, samples, threads).run()
+
+
+def _schedule(graph: Graph, apart: set[Node], samples: int) -> _Schedule:
+    schedule = _Schedule()
+    # Along which axis a value holds samples; weights hold none, whatever their sizes happen to be.
+    batch = {v: 0 for v in graph.inputs if v.aval.ndim and v.aval.shape[0] == samples}
+    for node in graph.nodes:
+        found = None if node in apart or len(node.outputs) > 1 else _choose(node, schedule, batch, samples)
+        if found is None:
+            # Even times begin behind the block before them.
+            time = max((_even(schedule.times.get(v, 0)) for v in node.inputs), default=0)
+            held = any(v in batch for v in node.inputs) or node.primitive.name == "random_bits"
+            for v in node.outputs:
+                schedule.times[v] = time
+                if held and v.aval.ndim and v.aval.shape[0] == samples:
+                    batch[v] = 0
+        else:
+            time, split = found
+            schedule.splits[node] = split
+            (result,) = node.outputs
+            if split.result is None:
+                schedule.times[result] = time + 1
+            else:
+                schedule.times[result] = time
+                schedule.axes[result] = batch[result] = split.result
+        schedule.nodes[time].append(node)
+    return schedule
+
+
+def _even(time: int) -> int:
+    return time + time % 2
+
+
+def _choose(
+    node: Node, schedule: _Schedule, batch: dict[Value, int], samples: int
+) -> tuple[int, Split] | None:
+    """The cut that lets the node run earliest, and when; None if it cannot be cut along the samples."""
+    best: tuple[int, int, Split] | None = None
+    for split in splits(node, samples):
+        pairs = list(zip(node.inputs, split.operands, strict=True))
+        along = sum(axis is not None and batch.get(v) == axis for v, axis in pairs)
+        if not along or (split.result is None and not _is_cheap_sum(node)):
+            continue
+        time = 1
+        for v, axis in pairs:
+            made = schedule.times.get(v, 0)
+            if made % 2 and (axis is None or schedule.axes[v] != axis):
+                made += 1
+            time = max(time, made if made % 2 else made + 1)
+        if best is None or (time, -along) < best[:2]:
+            best = (time, -along, split)
+    return None if best is None else (best[0], best[2])
+
+
+def _is_cheap_sum(node: Node) -> bool:
+    aval = node.outputs[0].aval
+    return aval.dtype.char in "fdFD" and aval.nbytes <= PARTIAL_BYTES
+
+
+class _Builder:
+    """Builds the graph with bodies."""
+
+    def __init__(self, graph: Graph, schedule: _Schedule, samples: int, threads: int) -> None:
+        self.graph = graph
+        self.schedule = schedule
+        self.samples = samples
+        self.threads = threads
+        self.env: dict[Value, Value] = {}
+        self.nodes: list[Node] = []
+
+    def run(self) -> Graph:
+        g = self.graph
+        used: dict[Value, set[int]] = defaultdict(set)
+        for time, nodes in self.schedule.nodes.items():
+            for node in nodes:
+                for v in node.inputs:
+                    used[v].add(time)
+        for v in g.results:
+            used[v].add(-1)
+        for time in sorted(self.schedule.nodes):
+            nodes = self.schedule.nodes[time]
+            count = self._count(nodes) if time % 2 else 0
+            if count:
+                # A view is taken again outside; what it is a view of is handed out.
+                views = []
+                for node in reversed(nodes):
+                    if node.primitive.view and used[node.outputs[0]] - {time}:
+                        used[node.inputs[0]].add(-1)
+                        views.append(node)
+                results = [n.outputs[0] for n in nodes if not n.primitive.view]
+                self._block(nodes, count, [v for v in results if used[v] - {time}])
+                for node in reversed(views):
+                    self._copy(node)
+            else:
+                for node in nodes:
+                    self._copy(node)
+        outputs = [self.env.get(v, v) for v in g.outputs]
+        state = [self.env.get(v, v) for v in g.state_outputs]
+        return Graph(g.inputs, self.nodes, outputs, g.state_inputs, state, g.state_names)
+
+    def _copy(self, node: Node) -> None:
+        inputs = [self.env.get(v, v) for v in node.inputs]
+        new = Node(node.primitive, inputs, node.params, [v.aval for v in node.outputs], node.scope)
+        self.nodes.append(new)
+        self.env.update(zip(node.outputs, new.outputs, strict=True))
+
+    def _count(self, nodes: list[Node]) -> int:
+        """In how many blocks; 0 if they are not worth it."""
+        computed = [n for n in nodes if not n.primitive.view]
+        if len(computed) < 2 or sum(n.outputs[0].aval.size for n in computed) < MIN_ELEMENTS * len(computed):
+            return 0
+        largest = max(n.outputs[0].aval.nbytes for n in computed if n in self.schedule.splits)
+        fair = [
+            n
+            for n in range(self.threads, self.samples + 1)
+            if self.samples % n == 0 and n % self.threads == 0
+        ]
+        return next((n for n in fair if largest <= n * BLOCK_BYTES), fair[-1] if fair else 0)
+
+    def _block(self, nodes: list[Node], count: int, results: list[Value]) -> None:
+        inside: dict[Value, Value] = {}
+        given: dict[tuple[Value, int | None], Value] = {}
+        body: list[Node] = []
+
+        def operand(v: Value, axis: int | None) -> Value:
+            if v in inside:
+                return inside[v]
+            v = self.env.get(v, v)
+            if isinstance(v, Constant) and axis is None:
+                return v
+            if (v, axis) not in given:
+                size = 0 if axis is None else v.aval.shape[axis] // count
+                given[v, axis] = Value(ShapedArray(_resize(v.aval.shape, axis, size), v.aval.dtype))
+            return given[v, axis]
+
+        for node in nodes:
+            split = self.schedule.splits[node]
+            inputs = [operand(v, axis) for v, axis in zip(node.inputs, split.operands, strict=True)]
+            params = block_params(node, split, count)
+            avals = infer(node.primitive, [v.aval for v in inputs], params)
+            body.append(Node(node.primitive, inputs, params, avals, node.scope))
+            inside[node.outputs[0]] = body[-1].outputs[0]
+        cuts = tuple(axis for _, axis in given)
+        joins = tuple(self.schedule.axes.get(v) for v in results)
+        graph = Graph(list(given.values()), body, [inside[v] for v in results])
+        params = {"body": graph, "count": count, "cuts": cuts, "joins": joins}
+        operands = [v for v, _ in given]
+        avals = infer(blocks, [v.aval for v in operands], params)
+        node = Node(blocks, operands, params, avals)
+        self.nodes.append(node)
+        for v, axis, made in zip(results, joins, node.outputs, strict=True):
+            self.env[v] = made if axis is not None else self._sum(made, v)
+
+    def _sum(self, parts: Value, whole: Value) -> Value:
+        params: dict[str, Any] = {"axis": (0,), "keepdims": False}
+        assert whole.node is not None
+        node = Node(PRIMITIVES["sum"], [parts], params, [whole.aval], whole.node.scope)
+        self.nodes.append(node)
+        return node.outputs[0]

@@ -51,6 +51,12 @@ def _special(call: Call) -> list[str]:
     return [f"scipy.{call.node.primitive.name}({call.args[0]}, out={call.out})"]
 
 
+def _erf(call: Call) -> list[str]:
+    if call.node.outputs[0].aval.dtype.char == "f":
+        return [f"kernels.erf({call.args[0]}, {call.out})"]
+    return _special(call)
+
+
 def _polygamma(call: Call) -> list[str]:
     return [f"np.copyto({call.out}, scipy.polygamma({call.params['n']}, {call.args[0]}), casting='unsafe')"]
 
@@ -250,6 +256,7 @@ def _cond(call: Call) -> list[str]:
 LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     **dict.fromkeys(UNARY + BINARY, _ufunc),
     **dict.fromkeys(SPECIAL, _special),
+    "erf": _erf,
     "polygamma": _polygamma,
     "maximum": _extremum,
     "minimum": _extremum,

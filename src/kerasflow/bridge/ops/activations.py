@@ -127,7 +127,7 @@ def selu(x: Any) -> Any:
 @computed_in_float32
 def gelu(x: Any, approximate: bool = True) -> Any:
     if not approximate:
-        return x * apply("erfc", x * -math.sqrt(0.5)) * 0.5
+        return x * (apply("erf", x * math.sqrt(0.5)) * 0.5 + 0.5)
     inner = x * (np.square(x) * (0.044715 * math.sqrt(2 / math.pi)) + math.sqrt(2 / math.pi))
     return x * (np.tanh(inner) * 0.5 + 0.5)
 

@@ -1,0 +1,79 @@
+"""What the NumPy backend computes in another way than the graph says: sums by BLAS, products without copies, erf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from graphs import aval, graph_of, names
+from scipy import special
+
+from kerasflow_numpy import NumpyBackend, kernels
+from kerasflow_numpy.prepare import prepare
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [0, (0, 1), (0, 1, 2), 3, (2, 3), (1, 2, 3)])
+def test_sums_over_first_or_last_axes_are_products(axis: Any, keepdims: bool) -> None:
+    graph = graph_of(lambda x: np.sum(x, axis=axis, keepdims=keepdims), aval(16, 6, 10, 8))
+    assert "matmul" in names(prepare(graph)) and "sum" not in names(prepare(graph))
+    x = np.random.default_rng(0).normal(size=(16, 6, 10, 8)).astype(np.float32)
+    (ours,), _ = NumpyBackend().compile(graph)([], [x])
+    expected = np.sum(x, axis=axis, keepdims=keepdims)
+    assert ours.shape == expected.shape
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("axis", "shape", "dtype", "exact"),
+    [
+        ((0, 3), (16, 6, 10, 8), np.float32, False),
+        (None, (64, 128), np.float32, False),
+        (0, (64, 128), np.int32, False),
+        (0, (64, 128), np.float16, False),
+        (0, (6, 5), np.float32, False),
+        (0, (64, 128), np.float32, True),
+    ],
+)
+def test_other_sums_stay(axis: Any, shape: tuple[int, ...], dtype: Any, exact: bool) -> None:
+    graph = graph_of(lambda x: np.sum(x, axis=axis, dtype=dtype), aval(*shape, dtype=dtype))
+    assert names(prepare(graph, exact)) == ["sum"]
+
+
+def test_a_long_sum_is_accurate() -> None:
+    """Rounding errors of a sum of many rows stay small beside its terms."""
+    x = np.random.default_rng(0).random((100_000, 8), np.float32)
+    graph = graph_of(lambda x: np.sum(x, axis=0), aval(*x.shape))
+    (ours,), _ = NumpyBackend().compile(graph)([], [x])
+    np.testing.assert_allclose(ours, x.sum(axis=0, dtype=np.float64), rtol=2e-5)
+
+
+def test_one_copy_serves_several_products() -> None:
+    """The operand of two products, once as it is and once transposed, is copied at most once."""
+
+    def both(x: Any, w: Any, y: Any) -> Any:
+        g = np.transpose(x * np.float32(2), (0, 2, 1, 3))
+        return np.einsum("bthe,dhe->btd", g, w), np.einsum("btd,bthe->dhe", y, g)
+
+    graph = prepare(graph_of(both, aval(4, 3, 5, 2), aval(6, 3, 2), aval(4, 5, 6)))
+    assert "einsum" not in names(graph)
+    source = NumpyBackend().compile(graph).source
+    assert source.count("np.copyto") == 1
+
+
+def test_erf() -> None:
+    x = np.linspace(-9, 9, 100_003).astype(np.float32)
+    x = np.concatenate([x, np.float32([np.inf, -np.inf, 1e-30, -0.0])])
+    out = np.empty_like(x)
+    kernels.erf(x, out)
+    np.testing.assert_allclose(out, special.erf(x.astype(np.float64)), rtol=4e-7)
+    assert np.signbit(out[-1]) and out[-4] == 1 and out[-3] == -1
+    kernels.erf(x, x)
+    np.testing.assert_array_equal(x, out)
+    odd = np.linspace(-2, 2, 24, dtype=np.float32).reshape(4, 6).T
+    strided = np.empty((4, 6), np.float32).T
+    kernels.erf(odd, strided)
+    np.testing.assert_allclose(strided, special.erf(odd), rtol=4e-7)
+    kernels.erf(np.float32([np.nan]), out[:1])
+    assert np.isnan(out[0])

@@ -1,9 +1,9 @@
 """The NumPy backend: graphs become flat Python functions of NumPy calls.
 
 In the order in which data passes: `prepare` rewrites the graph for NumPy,
-`blocks` cuts it up for several threads, `fusion` finds the updates that many variables share, `storage` gives every value
-its memory, `lowering` and `codegen` write the function, `program` runs it with
-`kernels`' help.
+`blocks` cuts it up for several threads, `fusion` finds the updates that many
+variables share, `storage` gives every value its memory, `lowering` and `codegen`
+write the function, `program` runs it with `kernels`' help.
 """
 
 from __future__ import annotations

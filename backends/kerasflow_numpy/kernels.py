@@ -52,7 +52,7 @@ def add_rows(out: Array, updates: Array, index: Array) -> None:
     out.reshape(len(out), -1)[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
 
 
-# atanh(erf(x)) / x as a polynomial in x**2, fitted on (0, 4.2] for the least relative error of erf (1e-7 before rounding).
+# atanh(erf(x)) / x as a polynomial in x**2, fitted on (0, 4.2] for erf's relative error: 1e-7 before rounding.
 _ERF = np.array(
     [1.4185291e-07, -5.6684850e-06, 8.7637366e-05, -6.1978470e-04, -1.9183083e-04, 0.10276906, 1.1283793],
     np.float32,

@@ -165,7 +165,7 @@ def _swapped(ndim: int) -> tuple[int, ...]:
 
 
 def _sum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """A sum over the first or the last axes as a product with ones, which BLAS computes five to fifteen times as fast."""
+    """A sum over the first or the last axes as a product with ones: by BLAS it is five to fifteen times as fast."""
     (x,) = inputs
     axis, out = node.params["axis"], node.outputs[0].aval
     if (

@@ -1,6 +1,7 @@
-"""Runs one Keras program on kerasflow and on stock Keras, in turn, and compares what they took.
+"""Runs Keras programs on kerasflow and on stock Keras, in turn, and compares what they took.
 
     python benchmarks/compare.py mlp --against tensorflow=PYTHON --against jax=PYTHON [--against sklearn=PYTHON]
+    python benchmarks/compare.py cnn lstm attention resnet --against tensorflow=PYTHON --against torch=PYTHON
 
 The programs are in `benchmarks/programs`, one file each: plain Keras, the same file for all (`NAME_sklearn.py` is
 scikit-learn's counterpart). Every round runs each contestant once, so that a machine that grows warm or busy does so
@@ -57,42 +58,47 @@ MEASURES = (
 def main() -> int:
     arguments = _arguments()
     runners = contestants(arguments)
+    texts = []
     with tempfile.TemporaryDirectory() as scratch:
         data = arguments.data or _default_data(Path(scratch))
-        options = [
-            "--data",
-            str(data),
-            "--epochs",
-            str(arguments.epochs),
-            "--batch-size",
-            str(arguments.batch_size),
-        ]
-        reports: dict[Contestant, list[Report]] = {runner: [] for runner in runners}
-        for turn in range(arguments.repeat):
-            for runner in runners:
-                _say(f"round {turn + 1} of {arguments.repeat}: {runner.name}")
-                report = _run(runner, arguments.program, [*options, "--seed", str(arguments.seed + turn)])
-                reports[runner].append(report)
-                _say("  " + ", ".join(f"{m.title} {m.form.format(m.of(report))}" for m in MEASURES))
-    text = _render(arguments, reports)
-    print(text)
+        for program in arguments.program:
+            texts.append(_compare(program, runners, data, arguments))
+            print(texts[-1] + "\n", flush=True)
     if arguments.markdown:
-        arguments.markdown.write_text(text + "\n")
+        arguments.markdown.write_text("\n\n".join(texts) + "\n")
     return 0
+
+
+def _compare(program: str, runners: list[Contestant], data: Path, arguments: argparse.Namespace) -> str:
+    """The table of one program."""
+    options = ["--data", str(data)]
+    for name in ("epochs", "batch_size"):
+        if (value := getattr(arguments, name)) is not None:
+            options += [f"--{name.replace('_', '-')}", str(value)]
+    reports: dict[Contestant, list[Report]] = {runner: [] for runner in runners}
+    for turn in range(arguments.repeat):
+        for runner in runners:
+            _say(f"{program}, round {turn + 1} of {arguments.repeat}: {runner.name}")
+            report = _run(runner, program, [*options, "--seed", str(arguments.seed + turn)])
+            reports[runner].append(report)
+            _say("  " + ", ".join(f"{m.title} {m.form.format(m.of(report))}" for m in MEASURES))
+    return _render(program, arguments.repeat, reports)
 
 
 def _arguments() -> argparse.Namespace:
     names = sorted(path.stem for path in PROGRAMS.glob("*.py") if path.stem != "measure")
     keras_programs = [name for name in names if not name.endswith("_sklearn")]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("program", choices=keras_programs, help="a file in benchmarks/programs")
+    parser.add_argument(
+        "program", nargs="+", choices=keras_programs, metavar="program", help=", ".join(keras_programs)
+    )
     add_contestants(parser)
     parser.add_argument(
         "--sklearn", action="store_true", help="the same as --against sklearn=(this interpreter)"
     )
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds (default: 3)")
-    parser.add_argument("--epochs", type=int, default=20, metavar="N", help="epochs a run (default: 20)")
-    parser.add_argument("--batch-size", type=int, default=128, metavar="N", help="default: 128")
+    parser.add_argument("--epochs", type=int, metavar="N", help="epochs a run (default: the program's)")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="default: the program's")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the first round; each has the next"
     )
@@ -103,12 +109,10 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.sklearn:
         arguments.against.append(Contestant("sklearn", sys.executable))
-    if (
-        any(runner.name == "sklearn" for runner in arguments.against)
-        and f"{arguments.program}_sklearn" not in names
-    ):
-        parser.error(f"there is no programs/{arguments.program}_sklearn.py")
-    if arguments.repeat < 1 or arguments.epochs < 1:
+    for program in arguments.program:
+        if any(r.name == "sklearn" for r in arguments.against) and f"{program}_sklearn" not in names:
+            parser.error(f"there is no programs/{program}_sklearn.py")
+    if arguments.repeat < 1 or (arguments.epochs is not None and arguments.epochs < 1):
         parser.error("--repeat and --epochs have to be at least 1")
     if arguments.data and not arguments.data.is_file():
         parser.error(f"there is no file {arguments.data}")
@@ -144,7 +148,7 @@ def _run(runner: Contestant, program: str, options: list[str]) -> Report:
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def _render(arguments: argparse.Namespace, reports: dict[Contestant, list[Report]]) -> str:
+def _render(program: str, rounds: int, reports: dict[Contestant, list[Report]]) -> str:
     medians = {
         runner: [statistics.median(map(measure.of, found)) for measure in MEASURES]
         for runner, found in reports.items()
@@ -165,11 +169,11 @@ def _render(arguments: argparse.Namespace, reports: dict[Contestant, list[Report
                 *(f"{mine / other:.2f}" if m.ratio else "" for m, mine, other in ratios),
             ]
         )
-    numpy = reports[ours][0]["versions"].get("numpy")
+    first = reports[ours][0]
     return (
-        f"`{arguments.program}`, {arguments.epochs} epochs, batch {arguments.batch_size}; medians of "
-        f"{arguments.repeat} alternating rounds. {machine()}, NumPy {numpy}.\n\n"
-        + table([arguments.program, *(measure.title for measure in MEASURES)], rows)
+        f"`{program}`, {len(first['epoch_seconds'])} epochs, batch {first['batch_size']}; medians of "
+        f"{rounds} alternating rounds. {machine()}, NumPy {first['versions'].get('numpy')}.\n\n"
+        + table([program, *(measure.title for measure in MEASURES)], rows)
     )
 
 

@@ -62,7 +62,7 @@ def assert_same(ours: Any, theirs: Any, what: str = "", signed_zeros: bool = Tru
     assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), what
     if ours.dtype.kind in "fVc":
         wide = np.complex128 if ours.dtype.kind == "c" else np.float64
-        ours, theirs = ours.astype(wide).view(np.float64), theirs.astype(wide).view(np.float64)
+        ours, theirs = (x.astype(wide).reshape(-1).view(np.float64) for x in (ours, theirs))
         if signed_zeros:
             number = ~np.isnan(theirs)
             np.testing.assert_array_equal(np.signbit(ours[number]), np.signbit(theirs[number]), err_msg=what)

@@ -2,7 +2,7 @@
 
 In the order in which data passes: `prepare` rewrites the graph for NumPy,
 `blocks` cuts it up for several threads, `fusion` finds the updates that many
-variables share, `storage` gives every value its memory, `lowering` and `codegen`
+variables share, `storage` gives every value its memory (`control` those of sub-graphs), `lowering` and `codegen`
 write the function, `program` runs it with `kernels`' help.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 from kerasflow.graph import Graph
 from kerasflow_numpy.blocks import block
 from kerasflow_numpy.codegen import generate
+from kerasflow_numpy.control import plan_storage
 from kerasflow_numpy.fusion import find_groups
 from kerasflow_numpy.lowering import SUPPORTED
 from kerasflow_numpy.prepare import prepare
 from kerasflow_numpy.program import NumpyProgram
-from kerasflow_numpy.storage import plan_storage
 
 
 class NumpyBackend:
@@ -47,7 +47,7 @@ class NumpyBackend:
             updates = {node for group in find_groups(graph) for node in group.nodes}
             graph = block(graph, updates, self.threads)
         plan = plan_storage(graph, find_groups(graph))
-        code = generate(graph, plan, self.compile, self.poison, self.threads)
+        code = generate(graph, plan, self.poison, self.threads)
         return NumpyProgram(code, plan.workspace, [v.aval for v in graph.inputs])
 
     def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

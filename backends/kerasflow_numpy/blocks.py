@@ -22,6 +22,7 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, evaluate, infer
 from kerasflow.primitives import PRIMITIVES
 from kerasflow_numpy.partition import Split, block_params, splits
+from kerasflow_numpy.scans import scan_block, scan_splits
 
 # The largest array of a block. Smaller ones would stay in the cache, but each call from Python costs more then.
 BLOCK_BYTES = 1 << 22
@@ -29,6 +30,13 @@ BLOCK_BYTES = 1 << 22
 MIN_ELEMENTS = 1 << 15
 # A sum over the batch of more bytes than this is taken at once, behind the blocks.
 PARTIAL_BYTES = 1 << 18
+
+# What costs less to compute again than to write to memory and to read, and how many of these in a row.
+CHEAP = frozenset(
+    "add subtract multiply negative square absolute maximum minimum clip where bit_mask mask_bits astype "
+    "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not".split()
+)
+MAX_LINKS = 3
 
 
 def cut(array: Any, axis: int | None, k: int, count: int) -> Any:
@@ -109,25 +117,28 @@ def _schedule(graph: Graph, apart: set[Node], samples: int) -> _Schedule:
     schedule = _Schedule()
     # Along which axis a value holds samples; weights hold none, whatever their sizes happen to be.
     batch = {v: 0 for v in graph.inputs if v.aval.ndim and v.aval.shape[0] == samples}
+    # What depends on samples; where it is not known along which axis it holds them, one of their number is taken.
+    held = set(batch)
     for node in graph.nodes:
-        found = None if node in apart or len(node.outputs) > 1 else _choose(node, schedule, batch, samples)
+        found = None if node in apart else _choose(node, schedule, batch, samples)
         if found is None:
             # Even times begin behind the block before them.
             time = max((_even(schedule.times.get(v, 0)) for v in node.inputs), default=0)
-            held = any(v in batch for v in node.inputs) or node.primitive.name == "random_bits"
+            depends = node.primitive.name == "random_bits" or not held.isdisjoint(node.inputs)
             for v in node.outputs:
                 schedule.times[v] = time
-                if held and v.aval.ndim and v.aval.shape[0] == samples:
-                    batch[v] = 0
+                if depends:
+                    held.add(v)
+                if depends and samples in v.aval.shape:
+                    batch[v] = v.aval.shape.index(samples)
         else:
             time, split = found
             schedule.splits[node] = split
-            (result,) = node.outputs
-            if split.result is None:
-                schedule.times[result] = time + 1
-            else:
-                schedule.times[result] = time
-                schedule.axes[result] = batch[result] = split.result
+            for v, axis in zip(node.outputs, split.results, strict=True):
+                schedule.times[v] = time + (axis is None)
+                if axis is not None:
+                    schedule.axes[v] = batch[v] = axis
+                    held.add(v)
         schedule.nodes[time].append(node)
     return schedule
 
@@ -141,7 +152,8 @@ def _choose(
 ) -> tuple[int, Split] | None:
     """The cut that lets the node run earliest, and when; None if it cannot be cut along the samples."""
     best: tuple[int, int, Split] | None = None
-    for split in splits(node, samples):
+    several = scan_splits(node, samples, batch) if node.primitive.name == "scan" else iter(())
+    for split in several if len(node.outputs) > 1 else splits(node, samples):
         pairs = list(zip(node.inputs, split.operands, strict=True))
         along = sum(axis is not None and batch.get(v) == axis for v, axis in pairs)
         if not along or (split.result is None and not _is_cheap_sum(node)):
@@ -157,9 +169,99 @@ def _choose(
     return None if best is None else (best[0], best[2])
 
 
+def _work(node: Node) -> tuple[int, int]:
+    """How many elements a node computes, and with how many calls."""
+    if node.primitive.view:
+        return 0, 0
+    if node.primitive.name == "scan":
+        steps = [_work(n) for n in node.params["body"].nodes]
+        return tuple(node.params["length"] * sum(numbers) for numbers in zip(*steps, strict=True))
+    return sum(v.aval.size for v in node.outputs), 1
+
+
 def _is_cheap_sum(node: Node) -> bool:
     aval = node.outputs[0].aval
     return aval.dtype.char in "fdFD" and aval.nbytes <= PARTIAL_BYTES
+
+
+Times = dict[Value, set[int]]
+
+
+def _uses(graph: Graph, nodes_at: dict[int, list[Node]]) -> tuple[Times, Times]:
+    """When each value is read (-1: by the caller), and when it is computed."""
+    used: Times = defaultdict(set)
+    homes: Times = defaultdict(set)
+    for time, nodes in nodes_at.items():
+        for node in nodes:
+            for v in node.inputs:
+                used[v].add(time)
+            for v in node.outputs:
+                homes[v].add(time)
+    for v in graph.results:
+        used[v].add(-1)
+    return used, homes
+
+
+def recompute(graph: Graph, schedule: _Schedule, times: set[int]) -> None:
+    """Have later blocks compute again what is cheap, rather than read what an earlier one has written to memory.
+
+    Args:
+        times: when the blocks run.
+    """
+    order = {node: i for i, node in enumerate(graph.nodes)}
+    used, homes = _uses(graph, schedule.nodes)
+    cut_otherwise = {
+        v
+        for node, split in schedule.splits.items()
+        for v, axis in zip(node.inputs, split.operands, strict=True)
+        if v in schedule.axes and axis != schedule.axes[v]
+    }
+    for time in sorted(times):
+        for node in schedule.nodes[time]:
+            v = node.outputs[0]
+            later = used[v] - homes[v]
+            if not later or not later <= times or v in cut_otherwise:
+                continue
+            links = _links(node, time, used, homes)
+            if links is None:
+                continue
+            for other in later:
+                for link in links:
+                    if other not in homes[link.outputs[0]]:
+                        homes[link.outputs[0]].add(other)
+                        schedule.nodes[other].append(link)
+                        for x in link.inputs:
+                            used[x].add(other)
+                schedule.nodes[other].sort(key=order.__getitem__)
+    for time in times:
+        schedule.nodes[time] = _needed(schedule.nodes[time], time, used, homes)
+
+
+def _links(node: Node, time: int, used: Times, homes: Times) -> list[Node] | None:
+    """The few cheap nodes with which a value can be computed from what other blocks can read; None if there are others."""
+    links: list[Node] = []
+    pending = [node]
+    while pending:
+        link = pending.pop()
+        if link.primitive.name not in CHEAP or len(links) == MAX_LINKS:
+            return None
+        links.append(link)
+        for v in link.inputs:
+            # Others can read it if it is not from this block, or is handed out anyway.
+            if v.node is not None and time in homes[v] and not used[v] - homes[v] and v.node not in links:
+                pending.append(v.node)
+    return links
+
+
+def _needed(nodes: list[Node], time: int, used: Times, homes: Times) -> list[Node]:
+    """The nodes of a block that are read in it, or handed out by it."""
+    kept: list[Node] = []
+    read: set[Value] = set()
+    for node in reversed(nodes):
+        if any(v in read or (time == min(homes[v]) and used[v] - homes[v]) for v in node.outputs):
+            kept.append(node)
+            read.update(node.inputs)
+    return kept[::-1]
 
 
 class _Builder:
@@ -174,31 +276,28 @@ class _Builder:
         self.nodes: list[Node] = []
 
     def run(self) -> Graph:
-        g = self.graph
-        used: dict[Value, set[int]] = defaultdict(set)
-        for time, nodes in self.schedule.nodes.items():
-            for node in nodes:
-                for v in node.inputs:
-                    used[v].add(time)
-        for v in g.results:
-            used[v].add(-1)
-        for time in sorted(self.schedule.nodes):
-            nodes = self.schedule.nodes[time]
-            count = self._count(nodes) if time % 2 else 0
-            if count:
-                # A view is taken again outside; what it is a view of is handed out.
-                views = []
-                for node in reversed(nodes):
-                    if node.primitive.view and used[node.outputs[0]] - {time}:
-                        used[node.inputs[0]].add(-1)
-                        views.append(node)
-                results = [n.outputs[0] for n in nodes if not n.primitive.view]
-                self._block(nodes, count, [v for v in results if used[v] - {time}])
-                for node in reversed(views):
+        g, nodes_at = self.graph, self.schedule.nodes
+        counts = {time: self._count(nodes) if time % 2 else 0 for time, nodes in nodes_at.items()}
+        recompute(g, self.schedule, {time for time, count in counts.items() if count})
+        used, homes = _uses(g, nodes_at)
+        for time in sorted(nodes_at):
+            if not counts[time]:
+                for node in nodes_at[time]:
                     self._copy(node)
-            else:
-                for node in nodes:
-                    self._copy(node)
+                continue
+            # A view is taken again outside; what it is a view of is handed out.
+            views = []
+            for node in reversed(nodes_at[time]):
+                if node.primitive.view and used[node.outputs[0]] - homes[node.outputs[0]]:
+                    used[node.inputs[0]].add(-1)
+                    views.append(node)
+            results = [v for n in nodes_at[time] if not n.primitive.view for v in n.outputs]
+            handed = [v for v in results if time == min(homes[v]) and used[v] - homes[v]]
+            self._block(nodes_at[time], counts[time], handed)
+            for node in reversed(views):
+                self._copy(node)
+        if not any(node.primitive is blocks for node in self.nodes):
+            return g
         outputs = [self.env.get(v, v) for v in g.outputs]
         state = [self.env.get(v, v) for v in g.state_outputs]
         return Graph(g.inputs, self.nodes, outputs, g.state_inputs, state, g.state_names)
@@ -211,10 +310,11 @@ class _Builder:
 
     def _count(self, nodes: list[Node]) -> int:
         """In how many blocks; 0 if they are not worth it."""
-        computed = [n for n in nodes if not n.primitive.view]
-        if len(computed) < 2 or sum(n.outputs[0].aval.size for n in computed) < MIN_ELEMENTS * len(computed):
+        work = [_work(n) for n in nodes]
+        elements, calls = (sum(numbers) for numbers in zip(*work, strict=True))
+        if calls < 2 or elements < MIN_ELEMENTS * calls:
             return 0
-        largest = max(n.outputs[0].aval.nbytes for n in computed if n in self.schedule.splits)
+        largest = max(v.aval.nbytes for n in nodes if not n.primitive.view for v in n.outputs)
         fair = [
             n
             for n in range(self.threads, self.samples + 1)
@@ -241,10 +341,13 @@ class _Builder:
         for node in nodes:
             split = self.schedule.splits[node]
             inputs = [operand(v, axis) for v, axis in zip(node.inputs, split.operands, strict=True)]
-            params = block_params(node, split, count)
+            if node.primitive.name == "scan":
+                params = scan_block(node, split, self.samples, count)
+            else:
+                params = block_params(node, split, count)
             avals = infer(node.primitive, [v.aval for v in inputs], params)
             body.append(Node(node.primitive, inputs, params, avals, node.scope))
-            inside[node.outputs[0]] = body[-1].outputs[0]
+            inside.update(zip(node.outputs, body[-1].outputs, strict=True))
         cuts = tuple(axis for _, axis in given)
         joins = tuple(self.schedule.axes.get(v) for v in results)
         graph = Graph(list(given.values()), body, [inside[v] for v in results])

@@ -10,13 +10,14 @@ from __future__ import annotations
 import keyword
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow_numpy import control
 from kerasflow_numpy.blocks import cut
 from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
@@ -27,15 +28,19 @@ from kerasflow_numpy.storage import (
     GIVEN,
     INPUT,
     LOCAL,
+    PASSED,
     STATE,
     STATIC,
     WORK,
+    Given,
+    Memory,
     Place,
     Plan,
     Storage,
-    plan_storage,
 )
 
+# What the generated code calls: NumPy, SciPy and this backend's modules.
+MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling")
 # Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
 CHUNK = 1 << 20
 
@@ -110,22 +115,31 @@ class Generator:
         self,
         graph: Graph,
         plan: Plan,
-        compile_branch: Callable[[Graph], Any],
         poison: bool = False,
         threads: int = 1,
         name: str = "step",
+        around: Generator | None = None,
     ) -> None:
         self.poison = poison
         self.threads = threads
         self.graph = graph
         self.plan = plan
-        self.compile_branch = compile_branch
         self.lines: list[str] = []
-        self.code = Code(name, "", [s for s in plan.storages if s.kind in STATIC])
-        self.taken: set[str] = {"np", "kernels", "blas", "parallel", "scipy", name, "make", "NAMES"}
-        self.derived: dict[tuple[str, str], str] = {}
-        self.scope: str | None = None
-        self._name_storages()
+        static = [s for s in plan.storages if s.kind in STATIC]
+        if around is None:
+            self.code = Code(name, "", static)
+            self.taken: set[str] = {*MODULES, name, "make"}
+            self.derived: dict[tuple[str, str], str] = {}
+            self.scope: str | None = None
+            self._name_storages()
+        else:
+            self.code = around.code
+            self.code.storages.extend(s for s in static if s.kind != GIVEN)
+            self.taken = around.taken
+            # What is derived in a branch or a body is not known behind it.
+            self.derived = dict(around.derived)
+            self.scope = around.scope
+            self._name_storages((GIVEN, PASSED))
 
     # -- names ----------------------------------------------------------------------------------------------
 
@@ -136,7 +150,7 @@ class Generator:
         if (
             name[0].isdigit()
             or keyword.iskeyword(name)
-            or name.startswith(("np_", "kernels_", "blas_", "parallel_", "scipy_"))
+            or name.startswith(tuple(f"{module}_" for module in MODULES))
         ):
             name = f"v_{name}"
         candidate, i = name, 1
@@ -146,11 +160,13 @@ class Generator:
         self.taken.add(candidate)
         return candidate
 
-    def _name_storages(self) -> None:
+    def _name_storages(self, named: Sequence[str] = ()) -> None:
         labels = self.graph.state_names or [""] * len(self.graph.state_inputs)
         counts = {WORK: "t", CONSTANT: "c", FRESH: "out", LOCAL: "r"}
         numbers = dict.fromkeys(counts, 0)
         for storage in self.plan.storages:
+            if storage.kind in named:
+                continue
             if storage.kind == STATE:
                 storage.name = self.unique(labels[storage.index].replace("/", "_") or f"state{storage.index}")
             elif storage.kind == INPUT:
@@ -219,6 +235,31 @@ class Generator:
     # -- code -----------------------------------------------------------------------------------------------
 
     def run(self) -> Code:
+        results = self._statements()
+        if not self.plan.fills:
+            self.lines.append(f"return [{', '.join(results)}]")
+        places = [self.plan.places[v] for v in self.graph.inputs]
+        inputs = [self.name(p) for p in places if p.storage.kind == INPUT]
+        body = "\n".join(f"    {line}" for line in self.lines)
+        self.code.source = f"def {self.code.name}({', '.join(inputs)}):\n{body}\n"
+        return self.code
+
+    def inside(
+        self, graph: Graph, plan: Plan, inputs: Sequence[str], outputs: Sequence[str], state: Sequence[str]
+    ) -> list[str]:
+        """The statements of a sub-graph; its memory that is given has these names."""
+        for values, names in ((graph.inputs, inputs), (graph.state_inputs, state)):
+            for value, name in zip(values, names, strict=True):
+                plan.places[value].storage.name = name
+        for value, name in zip(graph.outputs, outputs, strict=True):
+            plan.places[value].storage.name = name
+        body = Generator(graph, plan, self.poison, self.threads, around=self)
+        body._statements()
+        self.scope = None  # A comment would not stand where it is looked for.
+        return body.lines
+
+    def _statements(self) -> list[str]:
+        """Write what computes the results and the new state; expressions for the results."""
         begins, ends = self._lifetimes() if self.poison else ({}, {})
         for position, item in enumerate(self.plan.items):
             self._poison(begins.get(position, ()))
@@ -227,15 +268,9 @@ class Generator:
             else:
                 self._node(item)
             self._poison(ends.get(position, ()))
-        if not self.plan.fills:
-            results = self._results()
-            self._state_copies()
-            self.lines.append(f"return [{', '.join(results)}]")
-        places = [self.plan.places[v] for v in self.graph.inputs]
-        inputs = [self.name(p) for p in places if p.storage.kind == INPUT]
-        body = "\n".join(f"    {line}" for line in self.lines)
-        self.code.source = f"def {self.code.name}({', '.join(inputs)}):\n{body}\n"
-        return self.code
+        results = [] if self.plan.fills else self._results()
+        self._state_copies()
+        return results
 
     def _lifetimes(self) -> tuple[dict[int, list[Storage]], dict[int, list[Storage]]]:
         """The blocks of the workspace that are used from, and to, each position of the schedule."""
@@ -265,19 +300,26 @@ class Generator:
         if node.primitive.name == "blocks":
             self._blocks(node, places, args)
             return
+        if node.primitive.name in control.CONTROL:
+            control.emit(self, node, args)
+            return
         if node.primitive.multiple_results:
             self._several_results(node, places, args)
             return
         place = places[0]
-        if place.storage.kind == FRESH:
-            aval = place.storage.aval
-            self.lines.append(f"{place.storage.name} = np.empty({aval.shape}, {self._dtype(aval.dtype)})")
-            self._poison([place.storage] if self.poison else [])
+        self.allocate(place)
         out = self.name(place)
         lines = LOWERINGS[node.primitive.name](self._call(node, args, out, place.storage.kind))
         if lines:
             self.lines.extend(lines)
             self.lines[-1] += f"  # {node.outputs[0].aval}"
+
+    def allocate(self, place: Place) -> None:
+        """Make the array of a result that is handed out."""
+        if place.storage.kind == FRESH:
+            aval = place.storage.aval
+            self.lines.append(f"{place.storage.name} = np.empty({aval.shape}, {self._dtype(aval.dtype)})")
+            self._poison([place.storage] if self.poison else [])
 
     def _call(self, node: Node, args: list[str], out: str, kind: str) -> Call:
         kinds = {
@@ -289,7 +331,7 @@ class Generator:
             return self.derive(source, source + suffix, static) if static else source + suffix
 
         same = [a == out for a in args]
-        return Call(node, args, out, same, self.bind, view, self.compile_branch, self.threads)
+        return Call(node, args, out, same, self.bind, view, self.threads)
 
     def _dtype(self, dtype: np.dtype[Any]) -> str:
         return (
@@ -310,6 +352,7 @@ class Generator:
     def _state_copies(self) -> None:
         """New state that could not be computed in place; first aside what is in the way."""
         pending = []
+        state = {self.plan.places[v].storage for v in self.graph.state_inputs}
         for i, value in self.plan.copies:
             target = self.name(self.plan.places[self.graph.state_inputs[i]])
             if isinstance(value, Constant):
@@ -317,7 +360,7 @@ class Generator:
             else:
                 place = self.plan.places[value]
                 source = self.name(place)
-                if place.storage.kind == STATE:
+                if place.storage in state:
                     aside = self.unique("aside")
                     self.lines.append(f"{aside} = {source}.copy()")
                     source = aside
@@ -353,17 +396,19 @@ class Generator:
         """A body run for block after block; the arrays at fixed places are cut once, arguments at each call."""
         body, count, cuts = node.params["body"], node.params["count"], node.params["cuts"]
         joins = tuple(-1 if axis is None else axis for axis in node.params["joins"])
-        samples: list[Any] = []
+        samples: list[Memory] = []
         passed = []
         for v, arg, axis in zip(node.inputs, args, cuts, strict=True):
             place = self.plan.places[v]
             if place.storage.kind in STATIC:
-                samples.append(cut(place.sample, axis, 0, count))
+                samples.append((GIVEN, cut(place.sample, axis, 0, count)))
             else:
-                samples.append(None)
+                samples.append((INPUT, None))
                 passed.append(arg if axis is None else _block_text(arg, axis, v.aval.shape[axis] // count))
-        results = [cut(place.sample, axis, 0, count) for place, axis in zip(places, joins, strict=True)]
-        plan = plan_storage(body, [], (samples, results))
+        results = [
+            (GIVEN, cut(place.sample, axis, 0, count)) for place, axis in zip(places, joins, strict=True)
+        ]
+        plan = control.plan_storage(body, [], Given(samples, results))
         outer = [*zip(body.inputs, args, cuts, strict=True)]
         outer += zip(body.outputs, map(self.name, places), joins, strict=True)
         given = []
@@ -373,7 +418,7 @@ class Generator:
                 storage.name = name
                 given.append((storage, name, axis))
         function = self.unique(f"block{len(self.code.blocks)}")
-        generator = Generator(body, plan, self.compile_branch, self.poison, 1, function)
+        generator = Generator(body, plan, self.poison, 1, function)
         runs, part, run, k = (self.unique(n) for n in (f"blocks{len(self.code.blocks)}", "part", "run", "k"))
         self.code.blocks.append(Blocks(runs, generator.run(), plan.workspace, given, count, self.threads))
         self._comment("")
@@ -429,7 +474,7 @@ class Generator:
                 temporary.add(out)
             where["node", j] = out
             call = Call(
-                node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x, self.compile_branch
+                node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x
             )
             body.extend(LOWERINGS[node.primitive.name](call))
         if self.poison:
@@ -494,14 +539,11 @@ def _short(storages: list[Storage]) -> str:
     return "_".join(common) or "weights"
 
 
-def generate(
-    graph: Graph, plan: Plan, compile_branch: Callable[[Graph], Any], poison: bool = False, threads: int = 1
-) -> Code:
+def generate(graph: Graph, plan: Plan, poison: bool = False, threads: int = 1) -> Code:
     """The code of a planned graph.
 
     Args:
-        compile_branch: compiles a sub-graph to a program `program(state, inputs) -> (outputs, new_state)`.
         poison: spoil each block of the workspace before its first and after its last use.
         threads: on how many a large operation may run.
     """
-    return Generator(graph, plan, compile_branch, poison, threads).run()
+    return Generator(graph, plan, poison, threads).run()

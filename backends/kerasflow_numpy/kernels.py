@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.primitives.decompositions import cofactors, eig, lstsq, lu, solve_triangular
 from kerasflow.primitives.indexing import SCATTER_UFUNCS
-from kerasflow.primitives.random import philox
+from kerasflow.primitives.random import philox, random_gamma_grad
 
 Array = np.ndarray[Any, Any]
 

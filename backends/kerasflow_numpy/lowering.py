@@ -1,7 +1,7 @@
 """The lowering table: from each primitive to the NumPy statements that compute it into memory that is there.
 
 A lowering gets a `Call` and returns lines of Python. `np.name` is NumPy,
-`kernels.name`, `blas.name` and `parallel.name` this backend's few functions, everything else is an array.
+`kernels.name`, `blas.name` and so on this backend's few functions, everything else is an array.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kerasflow.graph import Graph, Node
+import numpy as np
+
+from kerasflow.graph import Constant, Node
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
+from kerasflow_numpy.algebra import ALGEBRA
 from kerasflow_numpy.parallel import MIN_OPERATIONS
 
 
@@ -25,7 +28,6 @@ class Call:
         same: for each operand whether it is the very memory of `out`.
         bind: gives an object a name that the generated code can use.
         view: a name for a view of `out`, made by a function, or the expression if it must be made at each call.
-        compile: compiles a sub-graph to a program.
         threads: on how many a large operation may run.
     """
 
@@ -35,7 +37,6 @@ class Call:
     same: list[bool]
     bind: Callable[[str, Any], str]
     view: Callable[[str, str], str]
-    compile: Callable[[Graph], Any]
     threads: int = 1
 
     @property
@@ -57,21 +58,40 @@ def _erf(call: Call) -> list[str]:
     return _special(call)
 
 
+def _logistic(call: Call) -> list[str]:
+    out = call.out
+    return [
+        f"np.negative({call.args[0]}, out={out})",
+        f"np.exp({out}, out={out})",
+        f"np.add({out}, 1, out={out})",
+        f"np.reciprocal({out}, out={out})",
+    ]
+
+
 def _polygamma(call: Call) -> list[str]:
     return [f"np.copyto({call.out}, scipy.polygamma({call.params['n']}, {call.args[0]}), casting='unsafe')"]
 
 
 def _extremum(call: Call) -> list[str]:
-    """Against a scalar, `np.clip` has the fast loop that maximum and minimum lack."""
+    """Against a scalar, `np.clip` has the fast loop that maximum and minimum lack.
+
+    Of equal numbers it gives the array's, and those the second one: of zeros with different signs that is another one.
+    """
     name = call.node.primitive.name
-    shapes = [v.aval.size for v in call.node.inputs]
-    if call.node.outputs[0].aval.dtype.kind == "f" and 1 in shapes and max(shapes) > 1:
-        scalar = shapes.index(1)
-        x, bound = call.args[1 - scalar], call.args[scalar]
-        if call.node.inputs[1 - scalar].aval.dtype.itemsize >= 4:
-            low, high = (bound, "np.inf") if name == "maximum" else ("-np.inf", bound)
-            return [f"np.clip({x}, {low}, {high}, out={call.out})"]
-    return _ufunc(call)
+    sizes = [v.aval.size for v in call.node.inputs]
+    dtype = call.node.outputs[0].aval.dtype
+    if dtype.kind != "f" or dtype.itemsize < 4 or 1 not in sizes or max(sizes) == 1:
+        return _ufunc(call)
+    scalar = sizes.index(1)
+    x, bound = call.args[1 - scalar], call.args[scalar]
+    low, high = (bound, "np.inf") if name == "maximum" else ("-np.inf", bound)
+    lines = [f"np.clip({x}, {low}, {high}, out={call.out})"]
+    if scalar == 0:
+        return lines
+    constant = call.node.inputs[1]
+    if not isinstance(constant, Constant) or (constant.array == 0 and np.signbit(constant.array)):
+        return _ufunc(call)
+    return lines if constant.array != 0 else [*lines, f"np.add({call.out}, 0, out={call.out})"]
 
 
 def _clip(call: Call) -> list[str]:
@@ -169,6 +189,8 @@ def view_expression(node: Node, x: str) -> str:
         return f"np.broadcast_to({x}, {params['shape']})"
     if name == "getitem":
         return f"{x}[{slice_text(params['index'])}]"
+    if name in ("real", "imag"):
+        return f"{x}.{name}"
     return x
 
 
@@ -196,6 +218,11 @@ def _pad(call: Call) -> list[str]:
     )
     inner = call.view(call.out, f"[{slice_text(index)}]")
     return [f"np.copyto({call.out}, {call.args[1]})", f"np.copyto({inner}, {call.args[0]})"]
+
+
+def _view(call: Call) -> list[str]:
+    shape, dtype = call.node.inputs[0].aval.shape, call.bind("dtype", call.params["dtype"])
+    return [f"np.copyto({call.out}, np.ascontiguousarray({call.args[0]}).reshape({shape}).view({dtype}))"]
 
 
 def _gather(call: Call) -> list[str]:
@@ -240,23 +267,29 @@ def _einsum(call: Call) -> list[str]:
     return [f"np.einsum({subscripts}, {', '.join(call.args)}, out={call.out}{optimize})"]
 
 
+def _by_samples(function: str) -> Callable[[Call], list[str]]:
+    """A call of this backend's function, which shares the samples out among threads."""
+
+    def lower(call: Call) -> list[str]:
+        params = "".join(f", {name}={value!r}" for name, value in call.params.items())
+        return [f"{function}({', '.join(call.args)}, {call.threads}, out={call.out}{params})"]
+
+    return lower
+
+
 def _random_bits(call: Call) -> list[str]:
     return [f"kernels.random_bits({call.args[0]}, {call.out})"]
 
 
-def _cond(call: Call) -> list[str]:
-    predicate, *operands = call.args
-    branches = [call.bind("branch", call.compile(graph)) for graph in call.params["branches"]]
-    listed = ", ".join(operands)
-    return [
-        f"{call.out} = {branches[0]}([], [{listed}])[0] if {predicate} else {branches[1]}([], [{listed}])[0]"
-    ]
+def _random_gamma_grad(call: Call) -> list[str]:
+    return [f"np.copyto({call.out}, kernels.random_gamma_grad({', '.join(call.args)}))"]
 
 
 LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     **dict.fromkeys(UNARY + BINARY, _ufunc),
     **dict.fromkeys(SPECIAL, _special),
     "erf": _erf,
+    "logistic": _logistic,
     "polygamma": _polygamma,
     "maximum": _extremum,
     "minimum": _extremum,
@@ -271,10 +304,11 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     **dict.fromkeys(_REDUCERS, _reduction),
     **dict.fromkeys(("argmax", "argmin"), _arg_reduction),
     **dict.fromkeys(("cumsum", "cumprod"), _cumulative),
-    **dict.fromkeys(("reshape", "transpose", "broadcast_to", "getitem"), _view_copy),
+    **dict.fromkeys(("reshape", "transpose", "broadcast_to", "getitem", "real", "imag"), _view_copy),
     "setitem": _setitem,
     "concatenate": _concatenate,
     "pad": _pad,
+    "view": _view,
     "gather": _gather,
     "scatter": _scatter,
     "sort": _sort,
@@ -282,11 +316,19 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "searchsorted": _searchsorted,
     "matmul": _matmul,
     "einsum": _einsum,
+    "convolution": _by_samples("convolution.convolve"),
+    "convolution_transpose": _by_samples("convolution.transpose"),
+    "convolution_kernel": _by_samples("convolution.correlate"),
+    "max_pool": _by_samples("pooling.max_pool"),
+    "max_pool_vjp": _by_samples("pooling.max_pool_vjp"),
+    "max_pool_take": _by_samples("pooling.max_pool_take"),
     "random_bits": _random_bits,
-    "cond": _cond,
+    "random_gamma_grad": _random_gamma_grad,
+    **ALGEBRA,
     "custom_vjp": _copy,
 }
 
-SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
+# Conditionals and loops are written by `control`.
+SUPPORTED = (frozenset(LOWERINGS) | {"switch", "while_loop", "scan"}) & frozenset(PRIMITIVES)
 
 __all__ = ["LOWERINGS", "SUPPORTED", "Call", "slice_text", "view_expression"]

@@ -21,11 +21,18 @@ class Split:
 
     Attributes:
         operands: for each operand the axis along which it is cut, None if every block needs all of it.
-        result: the axis along which the result is cut, None if each block gives one term of a sum.
+        result: the axis along which the (first) result is cut, None if each block gives one term of a sum.
+        others: the axes along which further results are cut.
     """
 
     operands: tuple[int | None, ...]
     result: int | None
+    others: tuple[int, ...] = ()
+
+    @property
+    def results(self) -> tuple[int | None, ...]:
+        """For each result the axis along which it is cut."""
+        return (self.result, *self.others)
 
 
 Splits = Iterator[Split]
@@ -156,6 +163,17 @@ def _searchsorted(node: Node, n: int) -> Splits:
         yield Split((None, axis), axis)
 
 
+def _samples(*cut: int | None, result: int | None = 0) -> Callable[[Node, int], Splits]:
+    """What works sample by sample: how its operands are cut."""
+
+    def cuts(node: Node, n: int) -> Splits:
+        sizes = [v.aval.shape[0] for v, axis in zip(node.inputs, cut, strict=True) if axis == 0]
+        if all(size and size % n == 0 for size in sizes):
+            yield Split(cut, result)
+
+    return cuts
+
+
 SPLITS: dict[str, Callable[[Node, int], Splits]] = {
     "matmul": _matmul,
     "einsum": _einsum,
@@ -171,6 +189,12 @@ SPLITS: dict[str, Callable[[Node, int], Splits]] = {
     "pad": _pad,
     "gather": _gather,
     "searchsorted": _searchsorted,
+    "convolution": _samples(0, None),
+    "convolution_transpose": _samples(0, None),
+    "convolution_kernel": _samples(0, 0, result=None),
+    "max_pool": _samples(0),
+    "max_pool_vjp": _samples(0, 0),
+    "max_pool_take": _samples(0, 0),
 }
 
 

@@ -30,6 +30,10 @@ def _mask_bits(x: Any, mask: Any) -> Any:
 # A sum of fewer elements is not worth the call of BLAS.
 MIN_SUMMED = 1 << 12
 
+# An operation on fewer elements gains nothing from longer rows; longer rows than this would not stay in the cache.
+MIN_REPEATED = 1 << 14
+MAX_ROW = 1 << 13
+
 # A boolean as an integer of all ones or all zeros.
 bit_mask = Primitive(
     "bit_mask", _bit_mask, lambda condition, dtype: ShapedArray(condition.shape, dtype), elementwise=True
@@ -73,6 +77,34 @@ class _Rewriter:
         """An array of ones, the same one for the same shape."""
         return self.constants.setdefault((shape, dtype), Constant(np.ones(shape, dtype)))
 
+    def long_rows(self, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+        """The operands of an element-by-element operation, a number for each channel repeated along the axis before.
+
+        NumPy's inner loop is as long as the axes that all operands have in full: 16 elements for 16 channels.
+        """
+        out = node.outputs[0].aval
+        if not node.primitive.elementwise or out.ndim < 3 or out.size < MIN_REPEATED or node in self.updates:
+            return inputs
+        rows, channels = out.shape[-2:]
+        if rows == 1 or channels == 1 or channels > 128 or rows * channels > MAX_ROW:
+            return inputs
+        return tuple(
+            self._repeated(v, rows)
+            if v.aval.shape and v.aval.shape[-1] == v.aval.size == channels and v.aval.dtype.kind == "f"
+            else v
+            for v in inputs
+        )
+
+    def _repeated(self, value: Value, rows: int) -> Value:
+        value = self.shaped(value, (value.aval.size,))
+        return self.emit("multiply", self.ones((rows, 1), value.aval.dtype), value)
+
+    def prepared(self, param: Any) -> Any:
+        """A parameter; sub-graphs are rewritten too."""
+        if isinstance(param, tuple):
+            return tuple(map(self.prepared, param))
+        return prepare(param, self.exact) if isinstance(param, Graph) else param
+
     def run(self) -> Graph:
         for node in self.graph.nodes:
             self.scope = node.scope
@@ -85,7 +117,9 @@ class _Rewriter:
             if result is not None:
                 self.env[node.outputs[0]] = result
                 continue
-            new = Node(node.primitive, inputs, node.params, [v.aval for v in node.outputs], node.scope)
+            inputs = self.long_rows(node, inputs)
+            params = {key: self.prepared(param) for key, param in node.params.items()}
+            new = Node(node.primitive, inputs, params, [v.aval for v in node.outputs], node.scope)
             self.nodes.append(new)
             self.env.update(zip(node.outputs, new.outputs, strict=True))
         g = self.graph

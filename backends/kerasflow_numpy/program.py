@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import ShapedArray, shaped
-from kerasflow_numpy import blas, kernels, parallel
+from kerasflow_numpy import blas, convolution, kernels, parallel, pooling
 from kerasflow_numpy.blocks import cut
-from kerasflow_numpy.codegen import CHUNK, Blocks, Chunks, Code
+from kerasflow_numpy.codegen import CHUNK, MODULES, Blocks, Chunks, Code
 from kerasflow_numpy.storage import ALIGNMENT, CONSTANT, GIVEN, STATE, WORK, Storage
 
 Array = np.ndarray[Any, Any]
@@ -129,11 +129,7 @@ def _bind(code: Code, arrays: dict[str, Array], things: dict[str, Any]) -> Calla
         arrays: at fixed places. things: anything else.
     """
     names: dict[str, Any] = {
-        "np": np,
-        "kernels": kernels,
-        "blas": blas,
-        "parallel": parallel,
-        "scipy": _Scipy(),
+        **dict(zip(MODULES, _MODULES, strict=True)),
         **code.objects,
         **things,
         **arrays,
@@ -186,7 +182,11 @@ def _resolve(name: str, names: dict[str, Any]) -> Any:
     return getattr(names[root], rest)
 
 
-_FUNCTION = re.compile(r"\b(np|kernels|blas|parallel|scipy)\.(\w+)")
+# What `MODULES` names.
+_MODULES = (np, _Scipy(), kernels, blas, parallel, convolution, pooling)
+_FUNCTION = re.compile(rf"\b({'|'.join(MODULES)})\.(\w+)")
+# What multiplies matrices. Left alone, BLAS takes threads of its own from half a million operations on.
+_BLAS = re.compile(r"\b(parallel|convolution|np\.(matmul|einsum|linalg))\b")
 
 
 class NumpyProgram:
@@ -202,7 +202,7 @@ class NumpyProgram:
         self.workspace = workspace
         self.inputs = list(inputs)
         self.source = code.text
-        self.parallel = "parallel." in self.source
+        self.uses_blas = _BLAS.search(self.source) is not None
         self.contexts: list[Context] = []
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
@@ -218,7 +218,7 @@ class NumpyProgram:
         try:
             if not context.holds(state):
                 context.bind(state)
-            alone = parallel.single_threaded_blas() if self.parallel else nullcontext()
+            alone = parallel.single_threaded_blas() if self.uses_blas else nullcontext()
             with alone, np.errstate(all="ignore"):
                 outputs = context.step(*inputs)  # type: ignore[misc]
             return outputs, context.state

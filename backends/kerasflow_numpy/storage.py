@@ -8,6 +8,7 @@ and a new state the storage of the old one where nobody reads the old one later.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +22,16 @@ Item = Node | Group
 
 # The kinds of storage. What is `STATIC` is at the same place in every call, so that views of it are made once.
 WORK, STATE, CONSTANT, INPUT, FRESH, LOCAL = "work", "state", "constant", "input", "fresh", "local"
-# Memory of another function: what a body reads and fills.
-GIVEN = "given"
+# Memory from outside a body: what it reads and fills, at the same place in every call or passed to each.
+GIVEN, PASSED = "given", "passed"
 STATIC = (WORK, STATE, CONSTANT, GIVEN)
+# A kind, and a sample: an array whose shape and strides count.
+Memory = tuple[str, Any]
 
 # Primitives with several results whose lowering fills the memory that was planned for them.
 FILLING = ("blocks",)
+# Primitives that change a few elements of their first operand: in place, where it dies with them.
+CHANGING = ("setitem", "scatter")
 
 
 @dataclass(eq=False)
@@ -69,6 +74,15 @@ class Place:
 
 
 @dataclass
+class Given:
+    """The memory that a body gets from outside, for its inputs (`INPUT`: arguments of a call), outputs and state."""
+
+    inputs: list[Memory]
+    outputs: list[Memory]
+    state: list[Memory] = field(default_factory=list)
+
+
+@dataclass
 class Plan:
     """The result of planning.
 
@@ -79,6 +93,8 @@ class Plan:
         copies: `(state index, value)` pairs to copy at the end of a call.
         arenas: for each group and each of its leaves the storages that lie one behind the other.
         fills: whether the results go into memory that is given, rather than being returned.
+        inner: for each conditional and loop its sub-graphs and their plans; scratch: the blocks that they work in.
+        flags: for each loop with a condition where that is put.
     """
 
     items: list[Item]
@@ -88,19 +104,28 @@ class Plan:
     copies: list[tuple[int, Value]] = field(default_factory=list)
     arenas: dict[int, list[list[Storage]]] = field(default_factory=dict)
     fills: bool = False
+    inner: dict[Node, list[tuple[Graph, Plan]]] = field(default_factory=dict)
+    scratch: dict[Node, Storage] = field(default_factory=dict)
+    flags: dict[Node, Storage] = field(default_factory=dict)
+
+    def move(self, start: int) -> None:
+        """Let the workspace begin at an offset of another."""
+        for storage in self.storages:
+            if storage.kind == WORK:
+                storage.offset += start
+        for plans in self.inner.values():
+            for _, plan in plans:
+                plan.move(start)
 
 
 class Planner:
     """Plans the storage of one graph.
 
     Args:
-        given: for a body: a sample (its shape and strides count) of the memory of each input, None where that is
-            an argument of each call, and of each output.
+        given: the memory of a body's inputs, outputs and state.
     """
 
-    def __init__(
-        self, graph: Graph, groups: list[Group], given: tuple[list[Any], list[Any]] | None = None
-    ) -> None:
+    def __init__(self, graph: Graph, groups: list[Group], given: Given | None = None) -> None:
         self.graph = graph
         self.given = given
         self.plan = Plan(schedule(graph, groups), fills=given is not None)
@@ -134,6 +159,8 @@ class Planner:
         for item in reversed(self.plan.items):
             if isinstance(item, Node):
                 for v, source in _views(item):
+                    if self.given is not None and v in self.outputs:
+                        continue  # Copied to where the body's results go.
                     self.last[source] = max(self.last.get(source, 0), self.last[v])
 
     # -- what is given --------------------------------------------------------------------------------------
@@ -150,14 +177,18 @@ class Planner:
         return place
 
     def _place_arguments(self) -> None:
-        for i, v in enumerate(self.graph.state_inputs):
-            self._put(v, self._storage(STATE, v.aval, index=i))
-        samples, results = self.given or ([None] * len(self.graph.inputs), [])
-        for i, (v, sample) in enumerate(zip(self.graph.inputs, samples, strict=True)):
-            place = self._put(v, self._storage(INPUT if sample is None else GIVEN, v.aval, index=i))
-            place.sample = place.sample if sample is None else sample
-        for v, sample in zip(self.graph.outputs, results, strict=False):
-            self.reserved[v] = self._storage(GIVEN, v.aval, array=sample)
+        def arguments(n: int, kind: str) -> list[Memory]:
+            return [(kind, None)] * n
+
+        graph, given = self.graph, self.given
+        if given is None:
+            given = Given(arguments(len(graph.inputs), INPUT), [], arguments(len(graph.state_inputs), STATE))
+        for values, memories in ((graph.state_inputs, given.state), (graph.inputs, given.inputs)):
+            for i, (v, (kind, sample)) in enumerate(zip(values, memories, strict=True)):
+                place = self._put(v, self._storage(kind, v.aval, index=i))
+                place.sample = place.sample if sample is None else sample
+        for v, (kind, sample) in zip(graph.outputs, given.outputs, strict=False):
+            self.reserved[v] = self._storage(kind, v.aval, array=sample)
 
     def place(self, value: Value) -> Place:
         """The place of an operand; constants get theirs when they are first asked for."""
@@ -228,7 +259,7 @@ class Planner:
             return
         for v in node.outputs:
             place = self._put(v, self._choose(node, v, position))
-            if place.storage.kind == GIVEN:
+            if place.storage.array is not None:
                 place.sample = place.storage.array
 
     def _is_view(self, node: Node, value: Value, source: Value) -> bool:
@@ -250,36 +281,48 @@ class Planner:
             return self._storage(LOCAL, aval, first=position)
         if value in self.outputs:
             return self._storage(FRESH, aval, first=position)
-        operands = (
-            [] if not node.primitive.elementwise else [v for v in node.inputs if not isinstance(v, Constant)]
-        )
         if value in self.state_target:
             storage = self.plan.places[self.graph.state_inputs[self.state_target[value]]].storage
             if self._can_overwrite(storage, node, position):
                 return storage
-        for v in operands:
-            place = self.plan.places[v]
-            storage = place.storage
-            if (
-                storage.kind == WORK
-                and storage.last == position
-                and place.source is None
-                and v not in self.reserved
-                and v.aval == aval
-                and storage.aval == aval
-                and not self._read_otherwise(storage, v, node)
-            ):
-                return storage
+        for v in self._in_place(node):
+            if self._can_take_over(v, value, node, position):
+                return self.plan.places[v].storage
         return self._storage(WORK, aval, first=position)
 
+    def _in_place(self, node: Node) -> Sequence[Value]:
+        """The operands in place of which the node's result can be computed."""
+        if node.primitive.name in CHANGING:
+            return node.inputs[:1]
+        return node.inputs if node.primitive.elementwise else ()
+
+    def _can_take_over(self, v: Value, value: Value, node: Node, position: int) -> bool:
+        """Whether an operand dies with the node and leaves a block, or the place of old state, for the result."""
+        if isinstance(v, Constant) or v in self.reserved or v.aval != value.aval:
+            return False
+        place = self.plan.places[v]
+        storage = place.storage
+        return (
+            (storage.kind == WORK or v in self.graph.state_inputs)
+            and storage.last == position
+            and place.source is None
+            and storage.aval == value.aval
+            and not self._read_otherwise(storage, v, node)
+        )
+
     def _can_overwrite(self, storage: Storage, node: Node, position: int) -> bool:
-        """Whether the old state is not read after the node, nor by it other than element by element."""
+        """Whether what is in the place of old state is not read after the node, nor by it other than in place."""
         if storage.last > position:
             return False
         if storage.last < position:
             return all(self.place(v).storage is not storage for v in node.inputs)
-        old = self.graph.state_inputs[storage.index]
-        return node.primitive.elementwise and not self._read_otherwise(storage, old, node)
+        return any(
+            self.place(v).storage is storage
+            and self.place(v).source is None
+            and v.aval == storage.aval
+            and not self._read_otherwise(storage, v, node)
+            for v in self._in_place(node)
+        )
 
     def _read_otherwise(self, storage: Storage, value: Value, node: Node) -> bool:
         """Whether the node reads the storage also by another view or shape than `value`'s own."""
@@ -325,6 +368,9 @@ class Planner:
             for storage in members:
                 storage.offset = offset
                 offset += storage.aval.nbytes
+        for node, plans in self.plan.inner.items():
+            for _, plan in plans:
+                plan.move(self.plan.scratch[node].offset)
 
 
 def _coalesce(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -357,8 +403,3 @@ def _views(node: Node) -> list[tuple[Value, Value]]:
 
 def _view_sample(node: Node, sample: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return evaluate_node(node, [sample])[0]
-
-
-def plan_storage(graph: Graph, groups: list[Group], given: tuple[list[Any], list[Any]] | None = None) -> Plan:
-    """Decide where every value of a graph lives; `given` as in `Planner`."""
-    return Planner(graph, groups, given).run()

@@ -36,7 +36,11 @@ class Run:
         if "BENCHMARK_START" not in os.environ:
             parser.error("this program is started by benchmarks/compare.py")
         self.start = float(os.environ["BENCHMARK_START"])
-        self.report = {"import_seconds": time.time() - self.start, "epoch_seconds": []}
+        self.report = {
+            "import_seconds": time.time() - self.start,
+            "epoch_seconds": [],
+            "batch_size": self.batch_size,
+        }
 
     def epoch(self, seconds):
         """An epoch took so long."""

@@ -132,5 +132,56 @@ def test_views_are_taken_outside(always: None) -> None:
     assert all(v.aval.shape != (600, 128) for v in node.outputs)
 
 
+def recurrence(x: Any, w: Any, start: Any) -> Any:
+    """A recurrent network over (samples, steps, units), and the sum of its last state's squares."""
+    units = w.shape[0]
+    step = graph_of(
+        lambda w, h, x: [np.tanh(h @ w + x), h * x],
+        aval(units, units),
+        aval(x.shape[0], units),
+        aval(x.shape[0], units),
+    )
+    stacked = np.transpose(x, (1, 0, 2)) * np.float32(2)
+    last, all_steps = apply(
+        "scan", w, start, stacked, body=step, length=x.shape[1], reverse=False, constants=1, carries=1
+    )
+    return np.exp(last), np.sum(np.square(all_steps), axis=(0, 2))
+
+
+@pytest.mark.parametrize("units", [5, 8])
+def test_a_scan_is_cut_too(units: int, always: None) -> None:
+    """Each block runs all steps for its samples, also where other axes are as long as the batch."""
+
+    w = np.random.default_rng(1).normal(size=(units, units)).astype(np.float32)
+    zeros = np.zeros((8, units), np.float32)
+    graph = optimize(graph_of(lambda x: recurrence(x, w, zeros), aval(8, 3, units)))
+    cut = blocks.block(graph, set(), 2)
+    verify(cut)
+    assert names(cut) == ["blocks"]
+    (node,) = cut.nodes
+    assert "scan" in names(node.params["body"])
+    arrays = operands(graph)
+    expected = evaluate(graph, [], arrays)[0]
+    results = [
+        evaluate(cut, [], arrays)[0],
+        NumpyBackend(poison=True, threads=2).compile(graph)([], arrays)[0],
+    ]
+    for found in results:
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_scan_over_samples_is_not_cut(always: None) -> None:
+    """The steps of a sum over the batch follow each other."""
+
+    def run(x: Any) -> Any:
+        step = graph_of(lambda h, x: [h + x, h * x], aval(5), aval(5))
+        zeros = np.zeros(5, np.float32)
+        return apply("scan", zeros, np.exp(x), body=step, length=8, reverse=False, constants=0, carries=1)
+
+    graph = optimize(graph_of(run, aval(8, 5)))
+    assert "scan" in names(blocks.block(graph, set(), 2))
+
+
 def test_small_work_is_left_alone() -> None:
     assert "blocks" not in names(blocks.block(network_graph(12), set(), 2))

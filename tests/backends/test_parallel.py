@@ -52,6 +52,23 @@ def test_large_products_run_in_parts_and_leave_blas_as_it_was():
     assert [library.num_threads for library in blas.libraries()] == before
 
 
+def test_blas_has_one_thread_while_a_program_runs(monkeypatch):
+    """Also in products too small to be cut: with threads of its own it waits, spinning, for a core that is busy."""
+    matmul, seen = np.matmul, []
+
+    def watched(*args, **kwargs):
+        seen.extend(library.num_threads for library in blas.libraries())
+        return matmul(*args, **kwargs)
+
+    monkeypatch.setattr(np, "matmul", watched)
+    x, y = RANDOM.random((384, 32), F4), RANDOM.random((32, 64), F4)
+    program = NumpyBackend(threads=2).compile(product(x.shape, y.shape))
+    assert "parallel" not in program.source
+    with threadpoolctl.threadpool_limits(2):
+        program([], [x, y])
+    assert seen == [1] * len(blas.libraries())
+
+
 @pytest.mark.parametrize(
     "paths, chosen",
     [

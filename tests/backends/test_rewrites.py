@@ -62,6 +62,17 @@ def test_one_copy_serves_several_products() -> None:
     assert source.count("np.copyto") == 1
 
 
+def test_channels_are_repeated_along_rows() -> None:
+    """Beside an image, a number for each of a few channels becomes a row: long inner loops, the same bits."""
+    graph = graph_of(lambda x, w: (x - w) * np.reshape(w, (1, 1, 16)), aval(8, 20, 12, 16), aval(16))
+    rewritten = prepare(graph, exact=True)
+    rows = {v.aval.shape for n in rewritten.nodes if n.outputs[0].aval.ndim == 4 for v in n.inputs}
+    assert rows == {(8, 20, 12, 16), (12, 16)}
+    x, w = (np.random.default_rng(0).normal(size=s).astype(np.float32) for s in ((8, 20, 12, 16), (16,)))
+    (ours,), _ = NumpyBackend().compile(graph)([], [x, w])
+    np.testing.assert_array_equal(ours, (x - w) * w)
+
+
 def test_erf() -> None:
     x = np.linspace(-9, 9, 100_003).astype(np.float32)
     x = np.concatenate([x, np.float32([np.inf, -np.inf, 1e-30, -0.0])])

@@ -150,7 +150,7 @@ def in_a_branch(a: Any, b: Any, x: Any) -> Any:
     s = aval(2, 3)
     yes = branch(lambda a, b, x: [a + x, b], s, s, s)
     no = branch(lambda a, b, x: [b, a], s, s, s)
-    new_a, new_b = apply("cond", np.sum(x) + a.value[0, 0] > 3, a.value, b.value, x, branches=(yes, no))
+    new_a, new_b = apply("switch", np.sum(x) + a.value[0, 0] > 3, a.value, b.value, x, branches=(no, yes))
     a.assign(new_a)
     b.assign(new_b)
     return new_a, np.transpose(new_b)
@@ -202,7 +202,7 @@ def test_in_place_where_nobody_reads_the_old_state() -> None:
         a.assign(a.value * np.float32(0.9) + x)
 
     program = NumpyBackend(exact=True).compile(graph_of(step, aval(2, 3), variables=[a]))
-    assert "np.add(t0, x0, out=a)" in program.source and "copyto" not in program.source
+    assert "np.add(a, x0, out=a)" in program.source and "copyto" not in program.source
 
     def late(x: Any) -> Any:
         old = a.value
@@ -272,7 +272,7 @@ def test_constant_operands_of_branches_are_arrays() -> None:
     s = aval()
     shaped_branch = branch(lambda x, c: [np.reshape(c, (1,)) * x], aval(3), s)
     graph = graph_of(
-        lambda p, x: apply("cond", p, x, np.float32(2), branches=(shaped_branch, shaped_branch)),
+        lambda p, x: apply("switch", p, x, np.float32(2), branches=(shaped_branch, shaped_branch)),
         aval(dtype=bool),
         aval(3),
     )

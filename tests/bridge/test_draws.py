@@ -13,7 +13,6 @@ from scipy import stats
 
 import kerasflow
 from kerasflow.bridge import random
-from kerasflow.errors import TracingError
 from kerasflow.primitives.random import random_bits
 
 SEED = np.array([1337, 0], np.uint32)
@@ -88,6 +87,8 @@ DRAWS: dict[str, Any] = {
     "gamma": lambda s: random.gamma((7, 3), 0.7, seed=s),
     "gamma_float64": lambda s: random.gamma((7, 3), 2.5, dtype="float64", seed=s),
     "beta": lambda s: random.beta((7, 3), 0.7, 2.0, seed=s),
+    "binomial_small": lambda s: random.binomial((7, 3), 10, 0.3, seed=s),
+    "binomial_large": lambda s: random.binomial((7, 3), 1000, 0.7, seed=s),
 }
 
 
@@ -108,6 +109,11 @@ def test_parameters_may_be_traced(monkeypatch: pytest.MonkeyPatch, assert_traces
         lambda s, a, b: random.randint((5, 2), a, b, seed=s), SEED, low.astype(int), high.astype(int)
     )
     assert_traces(lambda s, a: random.gamma((5, 2), a, seed=s), SEED, high)
+    assert_traces(lambda s, a, b: random.beta((5, 2), a, b, seed=s), SEED, high, high)
+    assert_traces(lambda s, n, p: random.binomial((5, 2), n, p, seed=s), SEED, high, low + 0.3)
+    assert_traces(lambda s, x: random.categorical(x, 4, seed=s), SEED, np.log([low[1:] * 0 + 0.5] * 2))
+    assert_traces(lambda s, x: random.shuffle(x, seed=s), SEED, np.arange(9.0))
+    assert_traces(lambda s, m: random.truncated_normal((5, 2), m, 2.0, seed=s), SEED, high)
 
 
 def test_gradients_flow_to_location_and_scale() -> None:
@@ -229,21 +235,83 @@ def test_dropout_options() -> None:
         random.dropout(x, 1.5)
 
 
-def test_binomial(traced: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = random.binomial((N,), 10, 0.3, seed=1)
+def assert_binomial(x: Any, n: int, p: float) -> None:
+    """Chi-square of counts in bins of a few numbers each, so wide that enough fall into every one."""
+    distribution = stats.binom(n, p)
+    low, high = (int(distribution.ppf(q)) for q in (1e-3, 1 - 1e-3))
+    edges = np.concatenate([[-1], np.unique(np.linspace(low, high, 20).astype(int)), [n]])
+    counts, _ = np.histogram(x, edges + 0.5)
+    expected = np.diff(distribution.cdf(edges)) * x.size
+    few = expected < 5
+    counts, expected = (np.append(v[~few], v[few].sum()) for v in (counts, expected))
+    used = expected > 0
+    assert stats.chisquare(counts[used], expected[used]).pvalue > 1e-3
+
+
+# Counted one by one with a mean below 10, else proposed and accepted; on both sides of 1/2.
+@pytest.mark.parametrize(
+    ("n", "p"),
+    [(10, 0.3), (100, 0.05), (6, 0.9), (39, 0.25), (41, 0.25), (500, 0.5), (1000, 0.98), (10**6, 0.3)],
+)
+def test_binomial(n: int, p: float) -> None:
+    x = random.binomial((N,), n, p, seed=1)
     assert x.dtype == np.float32
-    counts = np.bincount(x.astype(int), minlength=11)
-    expected = stats.binom(10, 0.3).pmf(np.arange(11)) * N
-    likely = expected > 5
-    merged = (
-        np.append(counts[likely], counts[~likely].sum()),
-        np.append(expected[likely], expected[~likely].sum()),
+    assert_binomial(x, n, p)
+    np.testing.assert_array_equal(x, random.binomial((N,), n, p, seed=1))
+
+
+def test_binomial_at_its_ends() -> None:
+    for n, p, expected in ((0, 0.3, 0), (7, 0.0, 0), (7, 1.0, 7), (10**6, 1.0, 10**6)):
+        np.testing.assert_array_equal(random.binomial((50,), n, p, seed=1), np.full(50, expected))
+    assert np.isnan(random.binomial((3,), 5, np.array([-0.1, 1.1, np.nan]), seed=1)).all()
+    mixed = random.binomial((3, N), np.array([[3], [30], [3000]]), np.array([[0.5], [0.6], [0.7]]), seed=2)
+    for row, n, p in zip(mixed, (3, 30, 3000), (0.5, 0.6, 0.7), strict=True):
+        assert_binomial(row, n, p)
+
+
+# -- gradients ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [0.3, 0.9, 1.0, 2.5, 40.0])
+def test_gamma_moves_with_its_parameter(alpha: float) -> None:
+    """Each variate stays at its place of the distribution: of those below it there are as many as before."""
+    x, gradient = (
+        kerasflow.jit(f)(np.full(200, alpha))
+        for f in (lambda a: gamma(a), kerasflow.grad(lambda a: np.sum(gamma(a))))
     )
-    assert stats.chisquare(*merged).pvalue > 1e-3
-    np.testing.assert_array_equal(x, random.binomial((N,), 10, 0.3, seed=1))
-    _seeded(monkeypatch)
-    with pytest.raises(TracingError, match=r"keras\.random\.binomial"):
-        traced(lambda s: random.binomial((3,), 10, 0.3, seed=s), SEED)
+    # Of a small alpha the uniform number that is the factor has its share: not the place in the whole distribution.
+    if alpha >= 1:
+        step = 1e-5 * alpha
+        places = stats.gamma(alpha).cdf(x)
+        moved = [stats.gamma(alpha + s).ppf(places) for s in (step, -step)]
+        np.testing.assert_allclose(gradient, (moved[0] - moved[1]) / (2 * step), rtol=1e-4)
+    # The mean of gamma variates is alpha, so that of the derivatives is 1; that of their squares 2 alpha + 1.
+    many = np.full(N, alpha)
+    mean = kerasflow.grad(lambda a: np.mean(gamma(a)))(many).sum()
+    square = kerasflow.grad(lambda a: np.mean(np.square(gamma(a))))(many).sum()
+    np.testing.assert_allclose([mean, square], [1, 2 * alpha + 1], rtol=0.1)
+
+
+def gamma(alpha: Any) -> Any:
+    return random.gamma(alpha.shape, alpha, dtype="float64", seed=5)
+
+
+def test_beta_moves_with_its_parameters() -> None:
+    def mean(a: Any, b: Any) -> Any:
+        return np.mean(random.beta((N,), a, b, dtype="float64", seed=5))
+
+    a, b = 1.5, 0.7
+    found = kerasflow.grad(mean, (0, 1))(np.float64(a), np.float64(b))
+    np.testing.assert_allclose(found, [b / (a + b) ** 2, -a / (a + b) ** 2], rtol=0.05)
+
+
+def test_what_has_no_gradient_has_none() -> None:
+    for draw in (
+        lambda p: np.sum(random.binomial((5,), 10, p, dtype="float64", seed=1)) * p,
+        lambda p: np.sum(random.categorical(np.log([[0.5, 0.5]]) * p, 5, seed=1)) * p,
+    ):
+        value, gradient = kerasflow.value_and_grad(draw)(np.float64(0.25))
+        np.testing.assert_allclose(gradient, value / 0.25)
 
 
 # -- independence ---------------------------------------------------------------------------------------------
@@ -259,6 +327,31 @@ def test_seeds_and_steps_are_independent() -> None:
     x = random.normal((N,), seed=11).astype(np.float64)
     for y, z in ((x[1:], x[:-1]), (x[: N // 2], x[N // 2 :]), (np.abs(x[: N // 2]), np.abs(x[N // 2 :]))):
         assert abs(np.corrcoef(y, z)[0, 1]) * np.sqrt(y.size) < 4
+
+
+SCORES: dict[str, Any] = {
+    "uniform": lambda s: random.uniform((2000,), seed=s),
+    "truncated_normal": lambda s: random.truncated_normal((2000,), seed=s),
+    "randint": lambda s: random.randint((2000,), 0, 1000, seed=s),
+    "categorical": lambda s: random.categorical(np.zeros((1, 50)), 2000, seed=s)[0],
+    "gamma": lambda s: random.gamma((2000,), 0.8, seed=s),
+    "beta": lambda s: random.beta((2000,), 2.0, 3.0, seed=s),
+    "binomial": lambda s: random.binomial((2000,), 20, 0.4, seed=s),
+    "binomial_large": lambda s: random.binomial((2000,), 200, 0.4, seed=s),
+    "dropout": lambda s: random.dropout(np.ones(2000, np.float32), 0.5, seed=s),
+    "shuffle": lambda s: random.shuffle(np.arange(2000), seed=s),
+}
+
+
+@pytest.mark.parametrize("draw", SCORES.values(), ids=SCORES)
+def test_every_distribution_is_independent_across_seeds_and_steps(draw: Any) -> None:
+    generator = keras.random.SeedGenerator(11)
+    rows = [draw(seed) for seed in range(15)] + [draw(generator) for _ in range(15)]
+    correlations = np.corrcoef(rows)[np.triu_indices(30, 1)] * np.sqrt(2000)
+    assert stats.kstest(correlations, "norm").pvalue > 1e-3
+    neighbours = np.concatenate([row[1:] for row in rows]), np.concatenate([row[:-1] for row in rows])
+    # (Of a shuffled range neighbours are correlated by -1/n.)
+    assert abs(np.corrcoef(*neighbours)[0, 1]) * np.sqrt(neighbours[0].size) < 4
 
 
 def test_a_generator_moves_on_and_a_number_does_not() -> None:

@@ -109,6 +109,46 @@ def test_gradients_stay_finite_and_are_right_at_zero(function: Any, reference: A
     assert np.isfinite(kerasflow.grad(lambda x: np.sum(gradient(x)))(EDGES)).all()
 
 
+# At both infinities: the value below and above, the derivative below and above.
+LIMITS: dict[str, tuple[float, float, float, float]] = {
+    "relu": (0, np.inf, 0, 1),
+    "relu6": (0, 6, 0, 0),
+    "sigmoid": (0, 1, 0, 0),
+    "tanh_shrink": (-np.inf, np.inf, 1, 1),
+    "softplus": (0, np.inf, 0, 1),
+    "soft_shrink": (-np.inf, np.inf, 1, 1),
+    "sparse_plus": (0, np.inf, 0, 1),
+    "log_sigmoid": (-np.inf, 0, 1, 0),
+    "leaky_relu": (-np.inf, np.inf, 0.2, 1),
+    "hard_sigmoid": (0, 1, 0, 0),
+    "hard_tanh": (-1, 1, 0, 0),
+    "hard_shrink": (-np.inf, np.inf, 1, 1),
+    "elu": (-1, np.inf, 0, 1),
+    "selu": (-SELU_SCALE * SELU_ALPHA, np.inf, 0, SELU_SCALE),
+    "celu": (-1, np.inf, 0, 1),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_limits(name: str) -> None:
+    function = ACTIVATIONS[name][0]
+    x = np.array([-np.inf, np.inf])
+    gradient = kerasflow.grad(lambda x: np.sum(function(x)))
+    for f, expected in ((function, LIMITS[name][:2]), (gradient, LIMITS[name][2:])):
+        np.testing.assert_allclose(f(x), expected, atol=1e-30)
+        np.testing.assert_allclose(kerasflow.jit(f)(x), expected, atol=1e-30)
+
+
+def test_crossentropy_of_certain_logits() -> None:
+    logits, labels = np.array([-np.inf, np.inf]), np.array([0.0, 1.0])
+
+    def wrong(x: Any) -> Any:
+        return nn.binary_crossentropy(labels[::-1], x, from_logits=True)
+
+    np.testing.assert_array_equal(wrong(logits), [np.inf, np.inf])
+    np.testing.assert_array_equal(kerasflow.jit(kerasflow.grad(lambda x: np.sum(wrong(x))))(logits), [-1, 1])
+
+
 @each_activation
 def test_traced_equals_eager(function: Any, reference: Any, at_zero: float, assert_traces: Any) -> None:
     assert_traces(function, EDGES)
@@ -379,11 +419,6 @@ def test_depth_and_space(data_format: str, assert_traces: Any) -> None:
     spread = assert_traces(lambda x: nn.depth_to_space(x, 2, data_format), x)
     assert spread.shape == ((2, 8, 12, 2) if data_format == "channels_last" else (2, 1, 12, 16))
     np.testing.assert_array_equal(assert_traces(lambda x: nn.space_to_depth(x, 2, data_format), spread), x)
-
-
-def test_operations_that_are_to_come_say_so() -> None:
-    with pytest.raises(NotImplementedError, match=r"`conv` is not available"):
-        nn.conv(np.ones((1, 4, 4, 1)), np.ones((2, 2, 1, 1)))
 
 
 def test_one_hot_needs_a_number_of_classes_in_a_program(traced: Any) -> None:

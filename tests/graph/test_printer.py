@@ -33,10 +33,10 @@ def test_a_listing() -> None:
 
 def test_branches_are_indented() -> None:
     inner = branch(lambda x: np.sin(x), aval(2))
-    middle = branch(lambda x: apply("cond", x[0] > 0, x, branches=(inner, inner)), aval(2))
-    graph = graph_of(lambda p, x: apply("cond", p, x, branches=(middle, inner)), aval(dtype=bool), aval(2))
+    middle = branch(lambda x: apply("switch", x[0] > 0, x, branches=(inner, inner)), aval(2))
+    graph = graph_of(lambda p, x: apply("switch", p, x, branches=(inner, middle)), aval(dtype=bool), aval(2))
     lines = format_graph(graph).splitlines()
-    assert "v2:float32[2] = cond(v0, v1, branches=({graph}, {graph}))" in lines
+    assert "v2:float32[2] = switch(v0, v1, branches=({graph}, {graph}))" in lines
     assert lines.count("    v1:float32[2] = sin(v0)") == 1
     assert lines.count("        v1:float32[2] = sin(v0)") == 2
 

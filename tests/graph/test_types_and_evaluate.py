@@ -123,14 +123,14 @@ def test_all_nodes_with_those_of_branches() -> None:
     twice = (inner, inner)
 
     def two(x: np.ndarray) -> list:
-        return [apply("cond", p, x, branches=twice)[0] for p in (np.True_, x[0] > 0)]
+        return [apply("switch", p, x, branches=twice)[0] for p in (np.True_, x[0] > 0)]
 
     middle = branch(two, aval(2))
     other = branch(lambda x: [np.cos(x), np.exp(x)], aval(2))
-    graph = graph_of(lambda p, x: apply("cond", p, x, branches=(middle, other)), aval(dtype=bool), aval(2))
+    graph = graph_of(lambda p, x: apply("switch", p, x, branches=(other, middle)), aval(dtype=bool), aval(2))
     found = [node.primitive.name for node in all_nodes(graph)]
-    assert found.count("sin") == 4 and found.count("cos") == 1 and found.count("cond") == 3
-    assert found[0] == "cond"
+    assert found.count("sin") == 4 and found.count("cos") == 1 and found.count("switch") == 3
+    assert found[0] == "switch"
 
 
 def test_a_graph_lists_its_arguments_and_results() -> None:

@@ -127,7 +127,7 @@ def test_a_broken_graph_is_found(spoil: Callable[[Graph], None], message: str) -
 
 def test_branches_are_verified() -> None:
     good, bad = (branch(np.exp, aval(2)) for _ in range(2))
-    graph = graph_of(lambda p, x: apply("cond", p, x, branches=(good, bad)), aval(dtype=bool), aval(2))
+    graph = graph_of(lambda p, x: apply("switch", p, x, branches=(good, bad)), aval(dtype=bool), aval(2))
     bad.nodes.clear()
     with pytest.raises(GraphError, match="after shuffling: a result of the graph is never computed"):
         verify(graph, after="shuffling")
@@ -135,13 +135,14 @@ def test_branches_are_verified() -> None:
 
 def test_branches_must_fit_their_operands_and_each_other() -> None:
     good, long, double = (branch(np.exp, aval(n, dtype=t)) for n, t in ((2, "f4"), (3, "f4"), (2, "f8")))
-    graph = graph_of(lambda p, x: apply("cond", p, x, branches=(good, good)), aval(dtype=bool), aval(2))
-    for other, message in ((long, "different types"), (double, "different types")):
+    graph = graph_of(lambda p, x: apply("switch", p, x, branches=(good, good)), aval(dtype=bool), aval(2))
+    wide = branch(lambda x: np.exp(x).astype("f8"), aval(2))
+    for other, message in ((long, "takes other operands"), (double, "takes other operands"), (wide, "returns other types")):
         graph.nodes[0].params = {"branches": (good, other)}
-        with pytest.raises(GraphError, match=f"`cond` does not fit its operands: .*{message}"):
+        with pytest.raises(GraphError, match=f"`switch` does not fit its operands: .*{message}"):
             verify(graph)
     graph.nodes[0].params = {"branches": (long, long)}
-    with pytest.raises(GraphError, match="operands do not fit a branch's inputs"):
+    with pytest.raises(GraphError, match="branch 0 takes other operands"):
         verify(graph)
 
 

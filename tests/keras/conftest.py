@@ -4,7 +4,6 @@ import importlib.util
 from collections.abc import Iterator
 
 import pytest
-from checked import checked_programs
 from stock_keras import DIFFERENCES, Reference
 from threadpoolctl import threadpool_limits
 
@@ -34,13 +33,6 @@ def reference(
 def one_thread() -> Iterator[None]:
     """Beside the reference at work, a linear algebra library with a thread for each core mostly waits."""
     with threadpool_limits(1):
-        yield
-
-
-@pytest.fixture
-def checked() -> Iterator[None]:
-    """Every program that the NumPy backend compiles is compared with the plain evaluation of its graph."""
-    with checked_programs():
         yield
 
 

@@ -27,6 +27,7 @@ class Case:
             (`losses`: relative to each loss).
         covers: the public class that the case is there for, "" if none.
         limits: tolerances of single arrays.
+        checked: whether each compiled program is compared with the plain evaluation of its graph as well.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Case:
     tolerance: float = 1e-4
     covers: str = ""
     limits: dict[str, float] = field(default_factory=dict)
+    checked: bool = True
 
     def __str__(self) -> str:
         return self.name

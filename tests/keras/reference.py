@@ -19,14 +19,17 @@ import numpy as np
 
 def all_cases() -> dict[str, Any]:
     """Every case of every table by name."""
+    import cases_convolution
     import cases_layers
     import cases_losses
     import cases_metrics
     import cases_mnist
     import cases_models
     import cases_optimizers
+    import cases_recurrent
+    import cases_zoo
 
-    tables = [cases_mnist, cases_optimizers, cases_losses, cases_metrics, cases_layers, cases_models]
+    tables = [cases_mnist, cases_optimizers, cases_losses, cases_metrics, cases_layers, cases_convolution, cases_models, cases_recurrent, cases_zoo]
     found = [case for table in tables for case in table.cases()]
     by_name = {case.name: case for case in found}
     assert len(by_name) == len(found), "two cases have the same name"

@@ -137,8 +137,6 @@ C = np.array([1.0, 2.0, -0.0, np.inf], np.float32)
 def test_constants_are_computed_now() -> None:
     graph = folded(lambda x: x + apply("exp", apply("sum", lifted(x, C), axis=(0,), keepdims=False)), aval(4))
     assert names(graph) == ["add"] and graph.nodes[0].inputs[1].array == np.inf
-    graph = folded(lambda x: list(apply("cond", np.True_, lifted(x, C), branches=BRANCHES)), aval(4))
-    assert names(graph) == [] and isinstance(graph.outputs[0], Constant)
     many = lambda x: np.broadcast_to(lifted(x, np.float32(0.1)), (300,))  # noqa: E731
     assert names(folded(lambda x: [np.sum(many(x), axis=0)], aval(4))) == []
 
@@ -147,8 +145,6 @@ def lifted(x: Any, array: Any) -> Any:
     """A constant as a traced array."""
     return x.owner.bind(PRIMITIVES["identity"], (array,), {})
 
-
-BRANCHES = (branch(np.exp, aval(4)), branch(np.sin, aval(4)))
 
 
 def test_what_depends_on_an_argument_stays() -> None:
@@ -168,7 +164,7 @@ def test_failures_are_left_to_run_time() -> None:
     take = lambda x: apply("gather", lifted(x, C), np.array(9))  # noqa: E731
     safe = branch(lambda x: x[0], aval(4))
     wrong = branch(take, aval(4))
-    graph = graph_of(lambda p, x: apply("cond", p, x, branches=(safe, wrong)), aval(dtype=bool), aval(4))
+    graph = graph_of(lambda p, x: apply("switch", p, x, branches=(wrong, safe)), aval(dtype=bool), aval(4))
     assert_equivalent(graph, optimize(graph), [], [np.True_, X])
 
 
@@ -182,16 +178,16 @@ def test_branches_are_optimized_too() -> None:
 
     small, plain = branch(inner, aval(4), aval(4)), branch(lambda x, y: np.negative(-y), aval(4), aval(4))
     nested = branch(
-        lambda x, y: apply("cond", x[0] > 0, x, y, branches=(small, plain))[0] + np.float32(2) * np.float32(3),
+        lambda x, y: apply("switch", x[0] > 0, x, y, branches=(plain, small))[0] + np.float32(2) * np.float32(3),
         aval(4), aval(4),
     )  # fmt: skip
     graph = graph_of(
-        lambda p, x, y: apply("cond", p, x, y, branches=(nested, plain)), aval(dtype=bool), aval(4), aval(4)
+        lambda p, x, y: apply("switch", p, x, y, branches=(plain, nested)), aval(dtype=bool), aval(4), aval(4)
     )
     original = [node.primitive.name for node in all_nodes(graph)]
     better = optimize(graph)
     assert [node.primitive.name for node in all_nodes(better)] == [
-        "cond", "getitem", "reshape", "greater", "cond", "exp", "multiply", "add", "add"
+        "switch", "getitem", "reshape", "greater", "switch", "exp", "multiply", "add", "add"
     ]  # fmt: skip
     assert [node.primitive.name for node in all_nodes(graph)] == original, "the graph itself stays"
     for p in (True, False):

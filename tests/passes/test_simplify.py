@@ -345,3 +345,23 @@ def test_the_sum_of_a_broadcast_is_not_a_product(dtype: np.dtype, n: int) -> Non
         lambda x: of("sum", np.broadcast_to(x, (n,)), axis=(0,), keepdims=False), aval(dtype=dtype)
     )
     assert "multiply" not in names(graph)
+
+
+# -- complex numbers ----------------------------------------------------------------------------------------
+
+
+def test_complex_numbers_are_not_taken_apart_and_put_together() -> None:
+    x, z = aval(15, dtype="float64"), aval(15, dtype="complex128")
+    assert names(simplified(lambda x: of("conjugate", x), x)) == []
+    assert names(simplified(lambda z: of("conjugate", of("conjugate", z)), z)) == []
+    assert names(simplified(lambda z: of("conjugate", of("negative", z)), z)) == ["negative", "conjugate"]
+    assert names(simplified(lambda z: of("complex", of("real", z), of("imag", z)), z)) == []
+    for part in ("real", "imag"):
+        assert names(simplified(lambda x, y, part=part: of(part, of("complex", x, y)), x, x)) == []
+    # One of the parts is broadcast; the parts are those of two numbers, or the other way round.
+    assert names(simplified(lambda x, y: of("imag", of("complex", x, y)), x, aval(dtype="float64"))) == [
+        "complex",
+        "imag",
+    ]
+    assert len(names(simplified(lambda z, w: of("complex", of("real", z), of("imag", w)), z, z))) == 3
+    assert len(names(simplified(lambda z: of("complex", of("imag", z), of("real", z)), z))) == 3

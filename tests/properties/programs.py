@@ -78,8 +78,8 @@ def conditional(x: Any, y: Any, k: int) -> Any:
         return [a, np.sum(small(b)) + a * a] if k % 2 else [np.minimum(a, np.float32(0.5)), a]
 
     operands = shaped_like(x), shaped_like(y)
-    branches = branch(yes, *operands), branch(no, *operands)
-    return list(apply("cond", np.sum(small(x)) > k % 5, x, y, branches=branches))
+    branches = branch(no, *operands), branch(yes, *operands)
+    return list(apply("switch", np.sum(small(x)) > k % 5, x, y, branches=branches))
 
 
 def shaped_like(x: Any) -> Any:

@@ -47,7 +47,7 @@ def conditional(x: Any, y: Any, k: int) -> Any:
     operands = [v.aval if isinstance(v, Tracer) else shaped(np.asarray(v)) for v in (x, y)]
     yes = branch(lambda a, b: [np.sin(a) * np.mean(b)], *operands)
     no = branch(lambda a, b: [a * a], *operands)
-    return apply("cond", np.asarray(k % 2 == 0), x, y, branches=(yes, no))[0]
+    return apply("switch", np.asarray(k % 2 == 0), x, y, branches=(no, yes))[0]
 
 
 def ratio(x: Any, y: Any, k: int) -> Any:

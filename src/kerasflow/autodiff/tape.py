@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import optree
 
+from kerasflow.autodiff.rules.complex import conj
 from kerasflow.autodiff.vjp import sweep
 from kerasflow.errors import GradientError
 from kerasflow.graph import Node, Value
@@ -152,6 +153,9 @@ class GradientTape:
     ) -> Any:
         """The gradient of the sum of `target` with respect to `sources`.
 
+        With respect to a complex number x + iy it is ∂/∂x + i ∂/∂y, the direction of steepest ascent; a complex target
+        counts by its real part.
+
         Args:
             target: a traced array, or a nested structure of them.
             sources: a variable or watched array, or a nested structure of them.
@@ -281,7 +285,8 @@ class GradientTape:
         total = parts[0] if parts else None
         for g in parts[1:]:
             total = total + g
-        return total
+        # The cotangents of complex numbers are the conjugates of their gradients.
+        return total if total is None else conj(total)
 
 
 def _traced(x: Any) -> Any:
@@ -293,7 +298,7 @@ def _seed(target: Any, weights: Any) -> Any:
     """The cotangent of a target: the weights of its elements, ones if None."""
     if weights is None:
         return np.ones(target.shape, str(target.dtype))
-    return cast(np.broadcast_to(as_operand(weights), target.shape), str(target.dtype))
+    return conj(cast(np.broadcast_to(as_operand(weights), target.shape), str(target.dtype)))
 
 
 def _zeros_like(x: Any) -> Any:

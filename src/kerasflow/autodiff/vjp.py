@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.autodiff.cotangents import Cotangents
 from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, Joint
+from kerasflow.autodiff.rules.joint import Part
 from kerasflow.errors import GradientError
-from kerasflow.graph import Constant, Node, Value
+from kerasflow.graph import Constant, Node, ShapedArray, Value
 from kerasflow.tracing import Trace, cast, scope
 
 
@@ -35,6 +37,14 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
     )
     return np.reshape(np.sum(g, axis=axes, dtype=g.dtype), shape)
+
+
+def _as_cotangent(g: Any, aval: ShapedArray) -> Any:
+    """What a rule gave, with the shape and the dtype of the operand; a real number has a real cotangent."""
+    if isinstance(g, Part):
+        return Part(_as_cotangent(g.g, ShapedArray(g.g.shape, aval.dtype)), g.index)
+    g = unbroadcast(g, aval.shape)
+    return cast(np.real(g) if g.dtype.kind == "c" and aval.dtype.kind != "c" else g, aval.dtype)
 
 
 def on_path(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Node]:
@@ -73,15 +83,11 @@ def sweep(
         GradientError: if a primitive on the way has no rule.
     """
     path = on_path(nodes, sources)
-    cotangents: dict[Value, Any] = {}
-
-    def add(value: Value, g: Any) -> None:
-        cotangents[value] = g if value not in cotangents else cotangents[value] + g
-
+    cotangents = Cotangents()
     wanted = set(sources) | {v for node in path for v in node.outputs}
     for value, g in targets:
         if value in wanted:
-            add(value, g)
+            cotangents.add(value, g)
     for node in reversed(nodes):
         if node not in path or not any(v in cotangents for v in node.outputs):
             continue
@@ -92,7 +98,7 @@ def sweep(
             gs = [cotangents.get(v) for v in node.outputs]
             for value, g in zip(node.inputs, _apply_rule(trace, node, gs, flags), strict=True):
                 if g is not None:
-                    add(value, cast(unbroadcast(g, value.aval.shape), value.aval.dtype))
+                    cotangents.add(value, _as_cotangent(g, value.aval))
     return [cotangents.get(v) for v in sources]
 
 

@@ -7,15 +7,16 @@ those modules, so that Keras itself stays as it is installed.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.metadata
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from kerasflow.errors import ImportOrderError
@@ -40,6 +41,14 @@ SERVED = {
 SUPPORTED = ((3, 13), (3, 15))
 
 
+def _drop_hints(objects: Iterable[Any]) -> None:
+    """Keras wants a backend's signatures to equal those of its operations, which have no type hints."""
+    for x in objects:
+        while isinstance(x, FunctionType) and x.__module__.startswith("kerasflow.bridge."):
+            x.__annotations__ = {}
+            x = getattr(x, "__wrapped__", None)
+
+
 @contextmanager
 def _select_numpy(module: ModuleType) -> Iterator[None]:
     """Keras calls its backend "numpy", whatever `keras.json` or `KERAS_BACKEND` say; neither is changed."""
@@ -62,9 +71,10 @@ def _override_numpy(module: ModuleType) -> Iterator[None]:
 
     for name, function in overrides.OVERRIDES.items():
         setattr(module, name, function)
-    for name in overrides.UNCONVERTED:
+    _drop_hints(overrides.OVERRIDES.values())
+    for name, wrap in overrides.AROUND.items():
         if hasattr(module, name):  # Not every version of Keras has all of them.
-            setattr(module, name, overrides.converting(getattr(module, name)))
+            setattr(module, name, wrap(getattr(module, name)))
 
 
 @contextmanager
@@ -72,6 +82,23 @@ def _keep_float64(module: ModuleType) -> Iterator[None]:
     """Float64 stays float64, as with TensorFlow; JAX's default, which Keras follows elsewhere, makes it float32."""
     yield
     module.BIT64_TO_BIT32_DTYPE |= {"float64": "float64", "complex128": "complex128"}  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _name_strings(module: ModuleType) -> Iterator[None]:
+    """NumPy has a dtype for each length of strings ("str96"), which Keras's preprocessing layers are given."""
+    yield
+    standardize = module.standardize_dtype
+
+    @functools.wraps(standardize)
+    def standardize_dtype(dtype: Any) -> Any:
+        return "string" if getattr(dtype, "kind", "") in _STRINGS else standardize(dtype)
+
+    module.standardize_dtype = standardize_dtype  # type: ignore[attr-defined]
+
+
+# The kinds of NumPy's dtypes that Keras calls "string": bytes, text, Python objects, NumPy's own strings.
+_STRINGS = ("S", "U", "O", "T")
 
 
 @contextmanager
@@ -126,12 +153,58 @@ def _build_once(module: ModuleType) -> Iterator[None]:
     module.BaseOptimizer.__init_subclass__ = classmethod(wrap)
 
 
+@contextmanager
+def _embeddings_with_attributes(module: ModuleType) -> Iterator[None]:
+    """`Embedding.enable_lora` sets an attribute of the weights: of an array, where int4 had to be unpacked."""
+    yield
+    import numpy as np
+
+    class Unpacked(np.ndarray[Any, Any]):
+        """An array that takes attributes."""
+
+    found = module.Embedding.embeddings.fget
+
+    def embeddings(self: Any) -> Any:
+        weights = found(self)
+        return weights.view(Unpacked) if isinstance(weights, np.ndarray) else weights
+
+    module.Embedding.embeddings = property(embeddings)
+
+
+class _Seen:
+    """An object as it is, but for some attributes."""
+
+    def __init__(self, object: Any, **attributes: Any) -> None:
+        self.__dict__ |= attributes
+        self._object = object
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._object, name)
+
+
+@contextmanager
+def _equalize_as_for_jax(module: ModuleType) -> Iterator[None]:
+    """Which bins are occupied Keras asks `nonzero`, whose result's shape depends on values; for JAX it goes without."""
+    yield
+    apply = module.Equalization._apply_equalization
+
+    def apply_equalization(self: Any, channel: Any, hist: Any) -> Any:
+        if self.backend.name == "numpy":
+            self = _Seen(self, backend=_Seen(self.backend, name="jax"))
+        return apply(self, channel, hist)
+
+    module.Equalization._apply_equalization = apply_equalization
+
+
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.config": _select_numpy,
     "keras.src.backend.common.dtypes": _keep_float64,
+    "keras.src.backend.common.variables": _name_strings,
     "keras.src.backend.numpy.numpy": _override_numpy,
     "keras.src.callbacks.orbax_checkpoint": _leave_jax,
+    "keras.src.layers.core.embedding": _embeddings_with_attributes,
+    "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,
     "keras.src.optimizers.base_optimizer": _build_once,
     "keras.src.saving.serialization_lib": _leave_tensorflow,
@@ -159,6 +232,14 @@ class _AliasLoader(importlib.abc.Loader):
         module.__spec__ = self.spec  # The import system has put Keras's there.
 
 
+class _ServingLoader(_AliasLoader):
+    """Gives a module of this package as one of Keras's backend."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        _drop_hints(vars(module).values())
+
+
 class _AdjustingLoader(importlib.abc.Loader):
     """Loads the installed module, with an adjustment around its execution."""
 
@@ -183,7 +264,7 @@ class Finder(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if name in SERVED:
-            return importlib.machinery.ModuleSpec(name, _AliasLoader(SERVED[name]))
+            return importlib.machinery.ModuleSpec(name, _ServingLoader(SERVED[name]))
         if name in ADJUSTED:
             spec = importlib.machinery.PathFinder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:

@@ -25,7 +25,9 @@ arithmetic on its bits:
 - `gamma`: Marsaglia and Tsang's method (2000), eight proposals of which the first
   accepted counts; all eight fail with a probability below 10^-10. `beta` is
   x / (x + y) of two gammas.
-- `binomial`: NumPy's own generator on this stream.
+- `binomial`, of the smaller of p and 1 - p: with a mean below 10 by inversion, the
+  probabilities added up one by one; else by Hörmann's BTRS (1993), in rounds until
+  every number is accepted. Round i has a stream of its own: the key (k0, k1 + 2^32 i).
 
 float16 and bfloat16 are computed in float32 and rounded.
 """
@@ -41,23 +43,19 @@ from keras.src.backend.config import floatx
 from keras.src.random.seed_generator import SeedGenerator, draw_seed, make_default_seed
 
 from kerasflow.bridge.ops.activations import sigmoid
-from kerasflow.bridge.ops.core import cast, convert_to_tensor, require_eager
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import compute_dtype, constant
-from kerasflow.primitives.random import philox
+from kerasflow.bridge.variates import (
+    PROPOSALS,
+    binomial_variates,
+    bits,
+    log_gamma_variates,
+    standard_normal,
+    unit,
+)
 from kerasflow.tracing import Tracer, apply
 
 Shape = Sequence[int]
-
-
-def _bits(seed: Any, shape: Shape, dtype: Any) -> Any:
-    return apply("random_bits", seed, shape=tuple(int(n) for n in shape), dtype=np.dtype(dtype))
-
-
-def _unit(bits: Any) -> Any:
-    """Random bits as numbers in [0, 1): float32 from 32 bits, float64 from 64."""
-    used, dtype = (24, np.float32) if bits.dtype.itemsize == 4 else (53, np.float64)
-    unused = bits.dtype.itemsize * 8 - used
-    return cast(bits >> np.asarray(unused, bits.dtype), dtype) * constant(2.0**-used, np.zeros((), dtype))
 
 
 def _word(dtype: Any) -> Any:
@@ -72,33 +70,26 @@ def _is(x: Any, number: float) -> bool:
 
 def _scaled(x: Any, factor: Any, offset: Any) -> Any:
     """`x * factor + offset`, without operations that change nothing."""
-    factor, offset = convert_to_tensor(factor, x.dtype), convert_to_tensor(offset, x.dtype)
+    factor, offset = tensor(factor, x.dtype), tensor(offset, x.dtype)
     x = x if _is(factor, 1) else x * factor
     return x if _is(offset, 0) else x + offset
 
 
 def uniform(shape: Shape, minval: Any = 0.0, maxval: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     dtype = dtype or floatx()
-    draws = _unit(_bits(draw_seed(seed), shape, _word(dtype)))
+    draws = unit(bits(draw_seed(seed), shape, _word(dtype)))
     compute = draws.dtype
-    minval, maxval = convert_to_tensor(minval, compute), convert_to_tensor(maxval, compute)
+    minval, maxval = tensor(minval, compute), tensor(maxval, compute)
     if compute == np.dtype(dtype) and _is(minval, 0) and _is(maxval, 1):
         return draws
     result = cast(minval + draws * (maxval - minval), dtype)
     return np.minimum(result, np.nextafter(cast(maxval, dtype), cast(minval, dtype)))
 
 
-def _standard_normal(bits: Any) -> Any:
-    """Normal numbers from bits of shape (2, m, ...): of shape (2, m, ...)."""
-    radius = np.sqrt(np.log(1 - _unit(bits[0])) * -2)
-    angle = _unit(bits[1]) * (2 * math.pi)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)])
-
-
 def normal(shape: Shape, mean: Any = 0.0, stddev: Any = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     dtype = dtype or floatx()
     count = math.prod(shape)
-    pairs = _standard_normal(_bits(draw_seed(seed), (2, -(-count // 2)), _word(dtype)))
+    pairs = standard_normal(bits(draw_seed(seed), (2, -(-count // 2)), _word(dtype)))
     draws = np.reshape(np.reshape(pairs, -1)[:count], tuple(shape))
     return cast(_scaled(draws, stddev, mean), dtype)
 
@@ -146,7 +137,7 @@ def truncated_normal(
 ) -> Any:
     """Normal numbers, given that they are within two standard deviations of the mean."""
     dtype = dtype or floatx()
-    draws = _unit(_bits(draw_seed(seed), shape, _word(dtype)))
+    draws = unit(bits(draw_seed(seed), shape, _word(dtype)))
     numbers = np.clip(_normal_quantile(draws * _BETWEEN + _BELOW), -2.0, 2.0)
     return cast(_scaled(numbers, stddev, mean), dtype)
 
@@ -159,29 +150,29 @@ def randint(shape: Shape, minval: Any, maxval: Any, dtype: Any = "int32", seed: 
         and np.any(np.asarray(minval) >= maxval)
     ):
         raise ValueError(f"`minval` must be less than `maxval`. Received: minval={minval}, maxval={maxval}")
-    bits = _bits(draw_seed(seed), shape, np.uint64)
+    words = bits(draw_seed(seed), shape, np.uint64)
     # Modulo 2^64, in which two's complement makes negative bounds right.
     low, high = (_modulo_2_64(x) for x in (minval, maxval))
-    return cast(bits % (high - low) + low, dtype)
+    return cast(words % (high - low) + low, dtype)
 
 
 def _modulo_2_64(x: Any) -> Any:
-    x = np.asarray(x % 2**64, np.uint64) if isinstance(x, int) else convert_to_tensor(x)
+    x = np.asarray(x % 2**64, np.uint64) if isinstance(x, int) else tensor(x)
     return x if x.dtype == np.uint64 else cast(cast(x, "int64"), "uint64")
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int64", seed: Any = None) -> Any:
     """Classes, drawn with the probabilities softmax(logits), for each row of logits."""
     logits = cast(logits, "float64")
-    bits = _bits(draw_seed(seed), (logits.shape[0], num_samples, logits.shape[-1]), np.uint64)
-    draws = (cast(bits >> np.uint64(12), "float64") + 0.5) * 2.0**-52
+    words = bits(draw_seed(seed), (logits.shape[0], num_samples, logits.shape[-1]), np.uint64)
+    draws = (cast(words >> np.uint64(12), "float64") + 0.5) * 2.0**-52
     return cast(np.argmax(np.expand_dims(logits, 1) - np.log(-np.log(draws)), axis=-1), dtype)
 
 
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     """The slices along an axis in random order."""
-    x = convert_to_tensor(x)
-    order = np.argsort(_bits(draw_seed(seed), (x.shape[axis],), np.uint64), kind="stable")
+    x = tensor(x)
+    order = np.argsort(bits(draw_seed(seed), (x.shape[axis],), np.uint64), kind="stable")
     return np.moveaxis(apply("gather", np.moveaxis(x, axis, 0), order), 0, axis)
 
 
@@ -194,14 +185,14 @@ def _keep_mask(seed: Any, keep: float, shape: Shape) -> Any:
         dtype, threshold = np.uint16, round(keep * 2**16)
     else:
         dtype, threshold = np.uint32, min(max(round(keep * 2**32), 1), 2**32 - 1)
-    return _bits(seed, shape, dtype) < np.asarray(threshold, dtype)
+    return bits(seed, shape, dtype) < np.asarray(threshold, dtype)
 
 
 def dropout(
     inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None
 ) -> Any:
     """The inputs, each element zero with probability `rate`, the others divided by 1 - rate."""
-    inputs, rate = convert_to_tensor(inputs), float(rate)
+    inputs, rate = tensor(inputs), float(rate)
     if not 0 <= rate <= 1:
         raise ValueError(f"`rate` must be between 0 and 1. Received: rate={rate}")
     if rate == 1:
@@ -215,59 +206,33 @@ def dropout(
     return np.where(kept, inputs * constant(1 / (1 - rate), inputs), constant(0, inputs))
 
 
-_PROPOSALS = 8
-
-
-def _log_gamma_variates(bits: Any, alpha: Any) -> Any:
-    """Logarithms of gamma variates, from bits of shape (4, proposals, *shape)."""
-    # For alpha below 1: a variate for alpha + 1, times a uniform number to the power 1 / alpha.
-    small = alpha < 1
-    d = np.where(small, alpha + 1, alpha) - 1 / 3
-    normals = _standard_normal(bits[:2])[0]
-    cube = normals / np.sqrt(9 * d) + 1
-    possible = cube > 0
-    log_v = np.log(np.where(possible, cube, 1)) * 3
-    log_u = np.log(1 - _unit(bits[2]))
-    accepted = np.logical_and(possible, log_u < np.square(normals) * 0.5 + d * (1 - np.exp(log_v) + log_v))
-    first = np.expand_dims(np.argmax(accepted, axis=0), 0)
-    chosen = np.take_along_axis(log_v, first, axis=0)[0]
-    boost = np.log(1 - _unit(bits[3, 0])) / np.where(small, alpha, 1)
-    return np.log(d) + chosen + np.where(small, boost, 0)
-
-
-def _gamma_parameter(alpha: Any, word: Any) -> Any:
-    return apply("stop_gradient", convert_to_tensor(alpha, "float64" if word == np.uint64 else "float32"))
+def _parameter(x: Any, word: Any) -> Any:
+    return tensor(x, "float64" if word == np.uint64 else "float32")
 
 
 def gamma(shape: Shape, alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
-    """Gamma variates with scale 1; no gradient with respect to alpha."""
+    """Gamma variates with scale 1; alpha's gradient moves each one as its distribution moves."""
     dtype = dtype or floatx()
     word = _word(dtype)
-    bits = _bits(draw_seed(seed), (4, _PROPOSALS, *shape), word)
-    return cast(np.exp(_log_gamma_variates(bits, _gamma_parameter(alpha, word))), dtype)
+    words = bits(draw_seed(seed), (4, PROPOSALS, *shape), word)
+    return cast(np.exp(log_gamma_variates(words, _parameter(alpha, word))), dtype)
 
 
 def beta(shape: Shape, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
-    """Beta variates; no gradient with respect to the parameters."""
+    """Beta variates; gradients flow to the parameters as with `gamma`."""
     dtype = dtype or floatx()
     word = _word(dtype)
-    bits = _bits(draw_seed(seed), (2, 4, _PROPOSALS, *shape), word)
-    x = _log_gamma_variates(bits[0], _gamma_parameter(alpha, word))
-    y = _log_gamma_variates(bits[1], _gamma_parameter(beta, word))
+    words = bits(draw_seed(seed), (2, 4, PROPOSALS, *shape), word)
+    x = log_gamma_variates(words[0], _parameter(alpha, word))
+    y = log_gamma_variates(words[1], _parameter(beta, word))
     # exp(x) / (exp(x) + exp(y)), without the variates themselves: those may be too small for the dtype.
     return cast(sigmoid(x - y), dtype)
 
 
 def binomial(shape: Shape, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None) -> Any:
-    """Numbers of successes; computed at once, not as a part of a program."""
-    dtype = dtype or floatx()
-    seed = draw_seed(seed)
-    require_eager("keras.random.binomial", seed, counts, probabilities)
-    generator = np.random.Generator(philox(seed))
-    draws = generator.binomial(
-        np.asarray(counts).astype(np.int64), np.asarray(probabilities, np.float64), tuple(shape)
-    )
-    return cast(draws, dtype)
+    """Numbers of successes in `counts` trials; NaN where a parameter makes no sense."""
+    counts, probabilities = (apply("stop_gradient", tensor(x, "float64")) for x in (counts, probabilities))
+    return cast(binomial_variates(draw_seed(seed), tuple(shape), counts, probabilities), dtype or floatx())
 
 
 __all__ = [

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
 import numpy as np
 from keras.src import tree
+from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
+    BaseImagePreprocessingLayer,
+)
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 from kerasflow.compiler import CompiledFunction
@@ -17,7 +21,8 @@ class Step:
     """A model's step method as a function of one batch of NumPy arrays.
 
     Compiled once for each combination of shapes and dtypes; with
-    `run_eagerly=True` run anew each time on arrays that carry their values.
+    `run_eagerly=True` run anew each time on arrays that carry their values. So runs, as on JAX, a model with a layer
+    that cannot be compiled.
 
     Args:
         model: the Keras model.
@@ -28,6 +33,15 @@ class Step:
         self.model = model
         self.method = method
         self.compiled = CompiledFunction(self._run)
+
+    @functools.cached_property
+    def needs_values(self) -> bool:
+        """Whether a layer says that it cannot be compiled (`supports_jit`): one that looks strings up, say.
+
+        Keras's layers for images say so too, of XLA; here they are compiled.
+        """
+        layers = self.model._flatten_layers()
+        return not all(x.supports_jit or isinstance(x, BaseImagePreprocessingLayer) for x in layers)
 
     def _run(self, batch: Any) -> Any:
         return getattr(self.model, self.method)(batch)
@@ -46,7 +60,7 @@ class Step:
         if self.method == "train_step":
             self._prepare()
         with suspended():  # Also where a tape records, a step is a program of its own.
-            if self.model.run_eagerly:
+            if self.model.run_eagerly or self.needs_values:
                 return self._run_with_values(batch)
             self.compiled.backend = self.model.kerasflow_backend
             optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
@@ -59,10 +73,12 @@ class Step:
 
     def _run_with_values(self, batch: Any) -> Any:
         trace = Trace(concrete=True)
+
+        def lift(x: Any) -> Any:
+            return trace.lift(x) if isinstance(x, np.ndarray) and x.dtype.kind not in "SUOT" else x
+
         with recording(trace):
-            result = self._run(
-                tree.map_structure(lambda x: trace.lift(x) if isinstance(x, np.ndarray) else x, batch)
-            )
+            result = self._run(tree.map_structure(lift, batch))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
 
 

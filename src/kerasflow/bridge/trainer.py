@@ -329,6 +329,7 @@ class NumpyTrainer(base_trainer.Trainer):
                 )
             sample_weight = data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
         batch = _as_arrays((x, y, sample_weight))
+        self.reset_metrics()
         logs = self.make_train_function()([batch])
         return self._batch_result(logs, return_dict)
 
@@ -338,6 +339,7 @@ class NumpyTrainer(base_trainer.Trainer):
         """The loss and the metrics on one batch; see `keras.Model.test_on_batch`."""
         self._assert_compile_called("test_on_batch")
         batch = _as_arrays((x, y, sample_weight))
+        self.reset_metrics()
         logs = self.make_test_function()([batch])
         return self._batch_result(logs, return_dict)
 

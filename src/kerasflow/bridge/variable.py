@@ -67,6 +67,8 @@ class Variable(KerasVariable):
             # Not initialized yet: while shapes are inferred, its shape is all that is needed.
             from kerasflow.graph import ShapedArray
 
+            while trace.parent is not None:
+                trace = trace.parent
             aval = ShapedArray(tuple(self._shape), np.dtype(self._dtype))
             return self._maybe_autocast(trace.add_input(aval))
         return super().value

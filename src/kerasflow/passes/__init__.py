@@ -1,5 +1,6 @@
 """Passes: functions from a graph to a better graph with the same meaning."""
 
+from kerasflow.passes.batching import batched
 from kerasflow.passes.cse import eliminate_common_subexpressions
 from kerasflow.passes.dce import eliminate_dead_code
 from kerasflow.passes.fold import fold_constants
@@ -8,6 +9,7 @@ from kerasflow.passes.simplify import simplify
 
 __all__ = [
     "PASSES",
+    "batched",
     "eliminate_common_subexpressions",
     "eliminate_dead_code",
     "fold_constants",

@@ -12,7 +12,8 @@ from kerasflow.passes.rewrite import Builder, rebuild
 _SMALL = 64
 
 
-def _key(value: Value) -> Hashable:
+def value_key(value: Value) -> Hashable:
+    """What two values have in common if they are the same by what is known before the program runs."""
     if isinstance(value, Constant) and value.array.size <= _SMALL:
         return (value.aval, value.array.tobytes())
     return id(value.array) if isinstance(value, Constant) else value
@@ -24,7 +25,7 @@ def eliminate_common_subexpressions(graph: Graph) -> Graph:
 
     def visit(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Any:
         try:
-            key = (node.primitive.name, tuple(map(_key, inputs)), tuple(sorted(node.params.items())))
+            key = (node.primitive.name, tuple(map(value_key, inputs)), tuple(sorted(node.params.items())))
             if key in known:
                 return known[key]
         except TypeError:

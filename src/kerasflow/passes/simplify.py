@@ -163,6 +163,33 @@ def _astype(b: Builder, x: Value, dtype: Any) -> Value | None:
     return x if x.aval.dtype == dtype else None
 
 
+# -- complex numbers ----------------------------------------------------------------------------------------
+
+
+def _conjugate(b: Builder, x: Value) -> Value | None:
+    if x.aval.dtype.kind in "iufV":
+        return x
+    node = made_by(x, "conjugate")
+    return None if node is None else node.inputs[0]
+
+
+def _part_of(i: int) -> Rule:
+    """The part of a number that was put together."""
+
+    def rule(b: Builder, x: Value) -> Value | None:
+        node = made_by(x, "complex")
+        return node.inputs[i] if node is not None and node.inputs[i].aval.shape == x.aval.shape else None
+
+    return rule
+
+
+def _complex(b: Builder, x: Value, y: Value) -> Value | None:
+    real, imag = made_by(x, "real"), made_by(y, "imag")
+    if real is None or imag is None or real.inputs[0] is not imag.inputs[0]:
+        return None
+    return real.inputs[0]
+
+
 # -- views --------------------------------------------------------------------------------------------------
 
 
@@ -220,6 +247,10 @@ RULES: dict[str, Rule] = {
     "power": _power,
     "where": _where,
     "astype": _astype,
+    "conjugate": _conjugate,
+    "real": _part_of(0),
+    "imag": _part_of(1),
+    "complex": _complex,
     "reshape": _reshape,
     "transpose": _transpose,
     "broadcast_to": _broadcast_to,

@@ -3,9 +3,35 @@
 from __future__ import annotations
 
 from kerasflow.graph import Primitive
-from kerasflow.primitives import control, elementwise, indexing, linalg, random, reduction, shape
+from kerasflow.primitives import (
+    complex,
+    control,
+    convolution,
+    decompositions,
+    elementwise,
+    fourier,
+    indexing,
+    linalg,
+    pooling,
+    random,
+    reduction,
+    shape,
+)
 
-FAMILIES = (elementwise, reduction, shape, indexing, linalg, random, control)
+FAMILIES = (
+    elementwise,
+    complex,
+    reduction,
+    shape,
+    indexing,
+    linalg,
+    decompositions,
+    fourier,
+    convolution,
+    pooling,
+    random,
+    control,
+)
 
 PRIMITIVES: dict[str, Primitive] = {p.name: p for family in FAMILIES for p in family.PRIMITIVES}
 

@@ -110,7 +110,12 @@ def _clip_rule(x: ShapedArray, low: ShapedArray, high: ShapedArray) -> ShapedArr
 
 # np.clip promotes bfloat16 to float32; NaN in x stays NaN in both forms.
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    return np.minimum(np.maximum(x, low), high)
+    return np.minimum(np.maximum(x, low), high) if x.dtype.kind == "V" else np.clip(x, low, high)
+
+
+def _logistic(x: Any) -> Any:
+    with np.errstate(over="ignore"):  # An infinite exponential gives the 0 that is wanted.
+        return np.reciprocal(np.exp(-x) + np.ones((), x.dtype))
 
 
 def _astype(x: Any, dtype: np.dtype[Any]) -> Any:
@@ -121,6 +126,8 @@ def _astype(x: Any, dtype: np.dtype[Any]) -> Any:
 polygamma = Primitive("polygamma", _polygamma, lambda x, n: x, elementwise=True)
 where = Primitive("where", np.where, _where_rule, elementwise=True)
 clip = Primitive("clip", _clip, _clip_rule, elementwise=True)
+# 1 / (1 + exp(-x)), to full relative precision also where that is small.
+logistic = Primitive("logistic", _logistic, lambda x: x, elementwise=True)
 astype = Primitive("astype", _astype, lambda x, dtype: ShapedArray(x.shape, dtype), elementwise=True)
 # The identity whose derivative is zero; a fresh value for a variable that is read again after it was assigned.
 stop_gradient = Primitive("stop_gradient", np.asarray, lambda x: x, view=True)
@@ -133,6 +140,7 @@ PRIMITIVES: tuple[Primitive, ...] = (
     polygamma,
     where,
     clip,
+    logistic,
     astype,
     stop_gradient,
     identity,

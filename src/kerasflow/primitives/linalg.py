@@ -1,4 +1,4 @@
-"""Matrix products. Decompositions and solvers are to come."""
+"""Matrix products."""
 
 from __future__ import annotations
 

@@ -72,6 +72,19 @@ def _setitem_rule(x: ShapedArray, value: ShapedArray, index: Any) -> ShapedArray
     return x
 
 
+def _view(x: Any, dtype: np.dtype[Any]) -> Any:
+    return np.ascontiguousarray(x).reshape(x.shape).view(dtype)
+
+
+def _view_rule(x: ShapedArray, dtype: np.dtype[Any]) -> ShapedArray:
+    if dtype.itemsize == x.dtype.itemsize:
+        return ShapedArray(x.shape, dtype)
+    nbytes = x.shape[-1] * x.dtype.itemsize if x.ndim else 0
+    if not x.ndim or nbytes % dtype.itemsize:
+        raise ValueError(f"view: the last axis of {x} has no whole number of {dtype}")
+    return ShapedArray((*x.shape[:-1], nbytes // dtype.itemsize), dtype)
+
+
 reshape = Primitive("reshape", lambda x, shape: np.reshape(x, shape), _reshape_rule, view=True)
 transpose = Primitive(
     "transpose",
@@ -91,4 +104,7 @@ setitem = Primitive("setitem", _setitem, _setitem_rule)
 concatenate = Primitive("concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_rule)
 pad = Primitive("pad", _pad, _pad_rule)
 
-PRIMITIVES: tuple[Primitive, ...] = (reshape, transpose, broadcast_to, getitem, setitem, concatenate, pad)
+# The same bits as numbers of another dtype; where that has another size the last axis is longer or shorter.
+view = Primitive("view", _view, _view_rule)
+
+PRIMITIVES: tuple[Primitive, ...] = (reshape, transpose, broadcast_to, getitem, setitem, concatenate, pad, view)

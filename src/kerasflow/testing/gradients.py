@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasflow.autodiff import grad
 from kerasflow.graph import evaluate, shaped
-from kerasflow.testing.spec import OpSpec
+from kerasflow.testing.spec import COMPLEX, OpSpec
 from kerasflow.tracing import Trace, recording
 
 
@@ -28,16 +28,16 @@ def check_grads(
 
     The function's results are projected on random weights, which gives a scalar
     to differentiate; for the next order the gradient is projected in the same way.
-    Every element of every argument is tried.
+    Every element of every argument is tried, a complex one in both directions.
 
     Args:
         function: written in NumPy or `keras.ops`; returns an array or a tuple of arrays. It runs on plain arrays
             and on traced ones.
-        args: arrays; those to differentiate become float64.
+        args: arrays; those to differentiate become float64 or complex128.
         order: the highest order of derivatives to check.
-        argnums: the positions of the arguments to differentiate; all of floating dtype if None.
+        argnums: the positions of the arguments to differentiate; all of floating or complex dtype if None.
         complex_step: take the first derivative along an imaginary step instead of by central differences: exact,
-            for analytic functions that accept complex numbers.
+            for analytic functions of real arguments that accept complex numbers.
         tolerance: relative to the largest element of each gradient, and to each element.
 
     Raises:
@@ -45,8 +45,8 @@ def check_grads(
     """
     given = [np.asarray(x) for x in args]
     if argnums is None:
-        argnums = [i for i, x in enumerate(given) if x.dtype.kind in "fV"]
-    at = [given[i].astype(np.float64) for i in argnums]
+        argnums = [i for i, x in enumerate(given) if x.dtype.kind in "fcV"]
+    at = [given[i].astype(np.complex128 if given[i].dtype.kind == "c" else np.float64) for i in argnums]
 
     def filled(*xs: Any) -> Any:
         operands = list(given)
@@ -54,7 +54,7 @@ def check_grads(
             operands[i] = x
         return function(*operands)
 
-    scalar: Callable[..., Any] = _projection(filled, seed)
+    scalar: Callable[..., Any] = _projection(filled, seed, complex_step)
     value = scalar
     for level in range(1, order + 1):
         gradient = grad(scalar, argnums=tuple(range(len(at))))
@@ -68,14 +68,24 @@ def check_grads(
         value = _recorded(scalar, at)
 
 
-def _projection(function: Callable[..., Any], seed: int) -> Callable[..., Any]:
-    """The sum of all floating-point results of a function, weighted at random."""
+def _projection(function: Callable[..., Any], seed: int, complex_step: bool = False) -> Callable[..., Any]:
+    """The sum of all floating-point results of a function, and of both parts of complex ones, weighted at random.
+
+    Args:
+        complex_step: complex results come from an imaginary step, and are weighted as they are.
+    """
+
+    def weighted(result: Any, rng: np.random.Generator) -> Any:
+        weights = rng.uniform(0.5, 1.5, result.shape)
+        if result.dtype.kind == "c" and not complex_step:
+            return np.sum(np.real(result * (weights - 1j * rng.uniform(0.5, 1.5, result.shape))))
+        return np.sum(result * weights)
 
     def scalar(*xs: Any) -> Any:
         results = function(*xs)
         results = results if isinstance(results, (tuple, list)) else (results,)
         rng = np.random.default_rng(seed)
-        parts = [np.sum(r * rng.uniform(0.5, 1.5, r.shape)) for r in results if r.dtype.kind in "fc"]
+        parts = [weighted(r, rng) for r in results if r.dtype.kind in "fc"]
         return functools.reduce(np.add, parts)
 
     return scalar
@@ -97,9 +107,10 @@ def _recorded(function: Callable[..., Any], at: Sequence[Any]) -> Callable[..., 
 
 
 def _steps(at: Sequence[Any], change: complex) -> Iterator[tuple[int, tuple[int, ...], list[Any]]]:
-    """For every element: the argument, the element's index, and the arguments with the element changed."""
-    at = [x.astype(type(change)) for x in at]
+    """For every element that can be changed so: the argument, the element's index, the arguments with it changed."""
     for i, x in enumerate(at):
+        if isinstance(change, complex) and x.dtype.kind != "c":
+            continue
         for index in np.ndindex(x.shape):
             moved = x.copy()
             moved[index] += change
@@ -110,19 +121,23 @@ def _complex_step(value: Callable[..., Any], at: Sequence[Any]) -> list[Any]:
     step = 1e-30
     result = [np.zeros_like(x) for x in at]
     with np.errstate(all="ignore"):
-        for i, index, xs in _steps(at, 1j * step):
+        for i, index, xs in _steps([x.astype(complex) for x in at], 1j * step):
             result[i][index] = value(*xs).imag / step
     return result
 
 
 def _central_differences(value: Callable[..., Any], at: Sequence[Any]) -> list[Any]:
-    """With Richardson's extrapolation from two step sizes: the error is of the fourth order."""
+    """With Richardson's extrapolation from two step sizes: the error is of the fourth order.
+
+    For complex arguments the derivatives along both parts, as ∂/∂x + i ∂/∂y.
+    """
     result = [np.zeros_like(x) for x in at]
+    directions = (1.0, 1j) if any(x.dtype.kind == "c" for x in at) else (1.0,)
     with np.errstate(all="ignore"):
         for step, weight in ((2e-3, -1 / 3), (1e-3, 4 / 3)):
-            for change in (step, -step):
+            for change in (sign * step * way for way in directions for sign in (1, -1)):
                 for i, index, xs in _steps(at, change):
-                    result[i][index] += weight * value(*xs) / (2 * change)
+                    result[i][index] += weight * value(*xs) / (2 * np.conj(change))
     return result
 
 
@@ -144,10 +159,12 @@ def _compare(ours: Any, theirs: Any, tolerance: float, what: str) -> None:
 
 
 def check_spec_grads(spec: OpSpec, order: int | None = None) -> None:
-    """`check_grads` on the call that a spec describes, up to the order that it claims."""
+    """`check_grads` on the call that a spec describes, in double precision, up to the order that it claims."""
+    dtype = "complex128" if set(spec.dtypes) <= set(COMPLEX) else "float64"
+    function, prepare = spec.function(dtype), spec.prepare
     check_grads(
-        spec.function("float64"),
-        spec.arrays("float64"),
+        function if prepare is None else lambda *drawn: function(*prepare(*drawn)),
+        spec.drawn(dtype),
         spec.order if order is None else order,
         argnums=spec.differentiable,
         complex_step=spec.complex_step,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ FLOATS = ("float32", "float64", "float16", "bfloat16")
 INTEGERS = ("int32", "int64", "uint8")
 NUMBERS = FLOATS + INTEGERS
 ALL = NUMBERS + ("bool",)
+COMPLEX = ("complex64", "complex128")
 
 
 def as_dtype(name: str) -> np.dtype[Any]:
@@ -30,7 +31,7 @@ class Operand:
 
     Args:
         shape: its shape.
-        low, high: numbers are drawn between these.
+        low, high: numbers (the real parts of complex ones) are drawn between these.
         dtype: a dtype of its own; None for the dtype that the spec is tried with.
         values: these numbers instead of random ones, in a nested tuple.
     """
@@ -63,7 +64,10 @@ class Operand:
             low = max(self.low, 0) if kind.kind == "u" else self.low
             return rng.integers(int(np.ceil(low)), int(np.floor(self.high)) + 1, self.shape).astype(kind)
         grid = self.low + (self.high - self.low) * (np.arange(size) + offset) / max(size, 1)
-        return rng.permutation(grid).reshape(self.shape).astype(kind)
+        numbers = rng.permutation(grid)
+        if kind.kind == "c":  # The imaginary parts lie around 0.
+            numbers = numbers + 1j * rng.permutation(grid - (self.low + self.high) / 2)
+        return numbers.reshape(self.shape).astype(kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +82,10 @@ class OpSpec:
         differentiable: the positions of the operands that have a derivative, which is not zero everywhere.
         order: derivatives are right up to this order.
         complex_step: the primitive is an analytic function that NumPy computes for complex numbers.
-        tolerance: relative error allowed between its derivative and a numerical one, in float64.
+        tolerance: relative error allowed between its derivative and a numerical one, in double precision.
         backend_tolerance: relative error allowed to a backend, in units of the dtype's resolution; 0 for "exactly".
+        prepare: makes the operands of the call from arrays that are drawn (a positive definite matrix from any, say),
+            in NumPy. Derivatives are checked with respect to the arrays that are drawn.
     """
 
     primitive: str
@@ -91,17 +97,24 @@ class OpSpec:
     complex_step: bool = False
     tolerance: float = 1e-6
     backend_tolerance: float = 8.0
+    prepare: Callable[..., Sequence[Any]] | None = None
 
     def __str__(self) -> str:
         params = {} if callable(self.params) else self.params
         listed = [f"{key}={getattr(value, '__name__', value)}" for key, value in params.items()]
-        name = "-".join([self.primitive, f"({','.join(map(str, self.operands))})", *listed])
+        kind = ["complex"] if set(self.dtypes) <= set(COMPLEX) else []
+        name = "-".join([self.primitive, *kind, f"({','.join(map(str, self.operands))})", *listed])
         return name.replace(" ", "")
+
+    def drawn(self, dtype: str, seed: int = 0) -> list[np.ndarray[Any, Any]]:
+        """What the operands are made from, new arrays; the same for the same seed."""
+        rng = np.random.default_rng(seed)
+        return [o.array(dtype, rng, 0.37 * (i + 1) % 1) for i, o in enumerate(self.operands)]
 
     def arrays(self, dtype: str, seed: int = 0) -> list[np.ndarray[Any, Any]]:
         """Operands for one call, new arrays; the same for the same seed."""
-        rng = np.random.default_rng(seed)
-        return [o.array(dtype, rng, 0.37 * (i + 1) % 1) for i, o in enumerate(self.operands)]
+        drawn = self.drawn(dtype, seed)
+        return drawn if self.prepare is None else list(self.prepare(*drawn))
 
     def parameters(self, dtype: str) -> dict[str, Any]:
         """The parameters of the call."""

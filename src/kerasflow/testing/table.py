@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasflow.graph import Graph, Node, ShapedArray, Value, infer
 from kerasflow.primitives import PRIMITIVES
+from kerasflow.testing import algebra, windows
 from kerasflow.testing.spec import ALL, FLOATS, INTEGERS, NUMBERS, Operand, OpSpec, as_dtype
 
 # What rounding, division and comparison treat specially.
@@ -77,6 +78,7 @@ _ELEMENTWISE = [
     *_unary("floor ceil trunc rint logical_not isnan isinf isfinite signbit spacing", -2, 2, kind="constant"),
     *_unary("invert", -3, 9, _BITS, kind="constant"),
     *_unary("erf erfc", -1.5, 1.5, FLOATS),
+    *_unary("logistic", -3, 3, FLOATS),
     *_unary("erfinv", -0.8, 0.8, FLOATS, kind="smooth"),
     *_unary("ndtri", 0.15, 0.85, FLOATS, kind="smooth"),
     *_unary("gammaln digamma", 0.6, 4, FLOATS, kind="smooth"),
@@ -96,6 +98,7 @@ _ELEMENTWISE = [
     *_binary("gcd lcm", (0, 12), (1, 12), INTEGERS, kind="constant"),
     *_binary("bitwise_and bitwise_or bitwise_xor", (-3, 9), (0, 9), _BITS, kind="constant"),
     *_binary("left_shift right_shift", (-3, 9), (0, 3), INTEGERS, kind="constant"),
+    OpSpec("heaviside", (Operand(values=(-1.0, 0.0, 2.0)), Operand((2, 3))), differentiable=(1,)),
     OpSpec("copysign", (Operand((2, 3)), Operand((3,))), differentiable=(0,)),
     OpSpec("ldexp", (Operand((2, 3)), Operand((3,), -2, 2, "int32")), differentiable=(0,)),
     # Constant exponents have short cuts of their own.
@@ -243,6 +246,17 @@ _SHAPE = [
 ]
 
 
+_SHAPE += [
+    *(
+        OpSpec("view", (Operand(shape, dtype=source),), {"dtype": as_dtype(to)}, (source,))
+        for source, to in (("float32", "int32"), ("int64", "uint8"), ("uint8", "uint8"), ("bfloat16", "uint8"))
+        for shape in ((2, 3), (0, 2))
+    ),
+    OpSpec("view", (Operand((2, 4), dtype="float16"),), {"dtype": np.dtype("float64")}, ("float16",)),
+    OpSpec("view", (Operand((), dtype="float32"),), {"dtype": np.dtype("uint32")}, ("float32",)),
+]
+
+
 def _index(*values: Any) -> Operand:
     """An operand of constant indices."""
     return Operand(dtype="int64", values=values[0] if len(values) == 1 else values)
@@ -269,7 +283,7 @@ _INDEXING = [
             (Operand(shape), Operand(selected), *indices),
             {"mode": mode},
             NUMBERS,
-            (0, 1) if mode != "multiply" and 0 not in selected else (),
+            (0, 1) if 0 not in selected else (),
         )
         for mode in ("set", "add", "multiply", "maximum", "minimum")
         for shape, indices, selected in _PLACES
@@ -277,7 +291,16 @@ _INDEXING = [
     # Updates are broadcast.
     *(
         OpSpec("scatter", (Operand((3, 2)), Operand(()), _index((1, 0, 1))), {"mode": mode}, NUMBERS, (0, 1))
-        for mode in ("set", "add", "maximum")
+        for mode in ("set", "add", "multiply", "maximum")
+    ),
+    # Zeros among the factors.
+    OpSpec(
+        "scatter",
+        (Operand(values=(0.0, 2.0, 3.0)), Operand(values=(0.0, 0.0, 2.0, 5.0)), _index((0, 1, 1, 2))),
+        {"mode": "multiply"},
+        FLOATS,
+        (0, 1),
+        order=1,
     ),
     *(
         OpSpec(
@@ -346,11 +369,15 @@ _RANDOM = [
     for seed in ("uint32", "uint64")
     for shape in ((2, 3), (), (0, 2), (5,))
     for bits in ("uint8", "uint16", "uint32", "uint64")
-]
+] + [
+    # In the lower and in the upper tail, and for a large parameter.
+    OpSpec("random_gamma_grad", (Operand((n,), 2, 4), Operand((2, 1), low, high)), {}, FLOATS, (1,), order=1)
+    for n, low, high in ((3, 0.4, 1.8), (4, 4.2, 9))
+] + [OpSpec("random_gamma_grad", (Operand(values=2e5), Operand((3,), 199e3, 201e3)), {}, FLOATS[:2])]
 
 
 def _branches(dtype: str) -> dict[str, Any]:
-    """`x * y` and `y - x` as branches of a conditional."""
+    """`y - x` and `x * y` as branches of a conditional."""
     aval = ShapedArray((2, 3), as_dtype(dtype))
 
     def branch(name: str, places: Iterable[int]) -> Graph:
@@ -359,7 +386,7 @@ def _branches(dtype: str) -> dict[str, Any]:
         node = Node(primitive, [inputs[i] for i in places], {}, infer(primitive, [aval, aval], {}))
         return Graph(inputs, [node], list(node.outputs))
 
-    return {"branches": (branch("multiply", (0, 1)), branch("subtract", (1, 0)))}
+    return {"branches": (branch("subtract", (1, 0)), branch("multiply", (0, 1)))}
 
 
 def _straight_through(g: Any) -> list[Any]:
@@ -370,7 +397,7 @@ def _straight_through(g: Any) -> list[Any]:
 _CONTROL = [
     *(
         OpSpec(
-            "cond",
+            "switch",
             (Operand(dtype="bool", values=value), Operand((2, 3)), Operand((2, 3))),
             _branches,
             NUMBERS,
@@ -394,6 +421,8 @@ SPECS: tuple[OpSpec, ...] = (
     *_SHAPE,
     *_INDEXING,
     *_LINALG,
+    *algebra.SPECS,
+    *windows.SPECS,
     *_RANDOM,
     *_CONTROL,
 )

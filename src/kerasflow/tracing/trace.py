@@ -145,7 +145,8 @@ class Trace:
         self.inputs: list[Value] = []
         self.cells: dict[Cell, CellUse] = {}
         self.arrays: MutableMapping[Value, np.ndarray[Any, Any]] = WeakKeyDictionary()
-        self.captures: dict[Value, Tracer] = {}
+        # What a sub-graph uses of the enclosing traces: pairs of the tracer there and the one here.
+        self.captures: dict[Value, tuple[Tracer, Tracer]] = {}
 
     # -- values ---------------------------------------------------------------------------------------------
 
@@ -188,8 +189,8 @@ class Trace:
     def capture(self, x: Tracer) -> Tracer:
         """A tracer of an enclosing trace, as an input of this one."""
         if x.value not in self.captures:
-            self.captures[x.value] = Tracer(self, Value(x.aval))
-        return self.captures[x.value]
+            self.captures[x.value] = (x, Tracer(self, Value(x.aval)))
+        return self.captures[x.value][1]
 
     def bind(self, primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Record one operation; a tracer, or a tuple of tracers if it has several results."""
@@ -215,11 +216,12 @@ class Trace:
     # -- state ----------------------------------------------------------------------------------------------
 
     def use(self, cell: Cell) -> CellUse:
-        """How this abstract trace uses the cell; begins the use if it is the first."""
+        """How this abstract trace uses the cell; begins the use if it is the first.
+
+        A sub-graph's trace has an argument of its own for it, to which whoever makes the sub-graph gives a value.
+        """
         if cell not in self.cells:
-            parent = self.parent
-            argument = Tracer(self, Value(cell.aval)) if parent is None else self.capture(parent.read(cell))
-            self.cells[cell] = CellUse(argument)
+            self.cells[cell] = CellUse(Tracer(self, Value(cell.aval)))
         return self.cells[cell]
 
     def read(self, cell: Cell, variable: Any = None) -> Tracer:

@@ -217,6 +217,11 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
         return cast(self, dtype)
 
+    def view(self, dtype: Any) -> Any:
+        from kerasflow.tracing.trace import apply
+
+        return apply("view", self, dtype=np.dtype(dtype))
+
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
 

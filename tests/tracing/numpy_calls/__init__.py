@@ -9,10 +9,10 @@ version. bfloat16 beside Python numbers is not here: it is weaker than in NumPy
 
 from __future__ import annotations
 
-from numpy_calls import elements, products, rearranging, reductions
+from numpy_calls import algebra, elements, products, rearranging, reductions, sequences
 from numpy_calls.operands import operands
 
-EXACT = elements.EXACT + reductions.EXACT + rearranging.EXACT + products.EXACT
-CLOSE = reductions.CLOSE + products.CLOSE
+EXACT = elements.EXACT + reductions.EXACT + rearranging.EXACT + products.EXACT + algebra.EXACT
+CLOSE = reductions.CLOSE + products.CLOSE + sequences.CLOSE + algebra.CLOSE
 
 __all__ = ["CLOSE", "EXACT", "operands"]

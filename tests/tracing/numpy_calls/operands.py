@@ -9,7 +9,7 @@ import numpy as np
 
 
 def operands() -> dict[str, np.ndarray[Any, Any]]:
-    """New arrays. One letter each: x, y, v, w, s, c, z, e, q, p, n are float32; d, h, g, i, j, u, b other dtypes."""
+    """New arrays. One letter each: x, y, v, w, s, c, z, e, q, p, n, t are float32; the others other dtypes."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 4)).astype(np.float32)
     return {
@@ -31,6 +31,8 @@ def operands() -> dict[str, np.ndarray[Any, Any]]:
         "j": np.array([2, 0, 1, 2]),
         "u": rng.integers(0, 9, (3, 4)).astype(np.uint8),
         "b": rng.integers(0, 2, (3, 4)).astype(bool),
+        "k": (rng.normal(size=(3, 4)) + 1j * rng.normal(size=(3, 4))).astype(np.complex64),
+        "o": rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3)),
         "t": np.sort(rng.normal(size=6).astype(np.float32)),
     }
 

@@ -11,10 +11,40 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kerasflow.autodiff.rules import control, elementwise, indexing, linalg, reduction, shape
+from kerasflow.autodiff.rules import (
+    complex,
+    control,
+    convolution,
+    decompositions,
+    elementwise,
+    fourier,
+    indexing,
+    linalg,
+    pooling,
+    random,
+    reduction,
+    scans,
+    shape,
+    whiles,
+)
 from kerasflow.autodiff.rules.joint import Joint
 
-FAMILIES = (elementwise, reduction, shape, indexing, linalg, control)
+FAMILIES = (
+    elementwise,
+    complex,
+    reduction,
+    shape,
+    indexing,
+    linalg,
+    decompositions,
+    fourier,
+    convolution,
+    pooling,
+    random,
+    control,
+    scans,
+    whiles,
+)
 
 Rule = tuple[Callable[..., Any] | None, ...] | Joint
 
@@ -22,10 +52,10 @@ RULES: dict[str, Rule] = {name: rule for family in FAMILIES for name, rule in fa
 
 # Piecewise constant, integer or boolean results: nothing flows back.
 NONDIFFERENTIABLE: frozenset[str] = frozenset(
-    "sign floor ceil trunc rint invert logical_not isnan isinf isfinite signbit spacing "
-    "floor_divide heaviside nextafter gcd lcm bitwise_and bitwise_or bitwise_xor left_shift right_shift "
+    "floor ceil trunc rint invert logical_not isnan isinf isfinite signbit spacing "
+    "floor_divide nextafter gcd lcm bitwise_and bitwise_or bitwise_xor left_shift right_shift "
     "logical_and logical_or logical_xor equal not_equal less less_equal greater greater_equal "
-    "stop_gradient any all argmax argmin argsort searchsorted random_bits".split()
+    "stop_gradient any all argmax argmin argsort searchsorted random_bits view".split()
 )
 
 __all__ = ["FAMILIES", "NONDIFFERENTIABLE", "RULES", "Joint", "Rule"]

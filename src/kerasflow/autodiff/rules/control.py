@@ -1,67 +1,80 @@
-"""Derivatives of control flow, and functions that bring their own."""
+"""Derivatives of branches, and of functions that bring their own. Those of loops are in `loops`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from kerasflow.autodiff.rules.joint import Joint
-from kerasflow.graph import Graph, Value
+import numpy as np
+
+from kerasflow.autodiff.rules.joint import Joint, flows
+from kerasflow.graph import Graph
 from kerasflow.primitives import PRIMITIVES
-from kerasflow.tracing import Trace, Tracer, apply, recording
+from kerasflow.tracing import Trace, apply, current_trace, recording
+from kerasflow.tracing.subgraphs import inline
 
 
-def inline(trace: Trace, graph: Graph, operands: list[Any]) -> list[Any]:
-    """Record a sub-graph's nodes in `trace`, applied to operands; its outputs."""
-    env: dict[Value, Any] = dict(zip(graph.inputs, operands, strict=True))
+def graph_vjp(graph: Graph, flowing: list[int], wanted: list[int]) -> Graph:
+    """The graph from a graph's operands, and the cotangents of some outputs, to those of the wanted operands.
 
-    def read(value: Value) -> Any:
-        return env[value] if value in env else trace.wrap(value)
-
-    for node in graph.nodes:
-        result = trace.bind(node.primitive, tuple(map(read, node.inputs)), node.params)
-        env.update(zip(node.outputs, result if node.primitive.multiple_results else (result,), strict=True))
-    return [read(v) for v in graph.outputs]
-
-
-def _branch_vjp(graph: Graph, gs: list[Any], wanted: list[int]) -> Graph:
-    """The graph from (operands, cotangents of the outputs) to the cotangents of the wanted operands."""
-    from kerasflow.autodiff.vjp import is_differentiable, sweep
-
+    Args:
+        flowing: the positions of the outputs that have a cotangent. wanted: the positions of operands.
+    """
     trace = Trace()
     with recording(trace):
         operands = [trace.add_input(v.aval) for v in graph.inputs]
-        cotangents = [trace.add_input(v.aval) for v in graph.outputs]
-        results = inline(trace, graph, list(operands))
-        targets = [
-            (trace.value_of(r), g)
-            for r, g in zip(results, cotangents, strict=True)
-            if is_differentiable(trace.value_of(r))
-        ]
-        sources = [operands[i] for i in wanted]
-        found = sweep(trace, list(trace.nodes), targets, [s.value for s in sources])
-        outputs = [_zeros(s) if g is None else g for s, g in zip(sources, found, strict=True)]
-        return trace.graph(outputs)
+        cotangents = [trace.add_input(graph.outputs[i].aval) for i in flowing]
+        return trace.graph(apply_vjp(trace, graph, operands, dict(zip(flowing, cotangents, strict=True)), wanted))
 
 
-def _zeros(x: Tracer) -> Any:
-    import numpy as np
+def apply_vjp(
+    trace: Trace, graph: Graph, operands: list[Any], cotangents: dict[int, Any], wanted: list[int]
+) -> list[Any]:
+    """The cotangents of a graph's wanted operands, recorded in the trace together with what they need of the graph.
 
-    return np.zeros(x.shape, x.dtype)
+    Args:
+        operands: tracers. cotangents: of the outputs, by position.
+    """
+    from kerasflow.autodiff.vjp import sweep
+
+    begin = len(trace.nodes)
+    results = inline(trace, graph, operands)
+    nodes = trace.nodes[begin:]
+    targets = [(trace.value_of(results[i]), g) for i, g in cotangents.items()]
+    found = sweep(trace, nodes, targets, [trace.value_of(operands[i]) for i in wanted])
+    return [
+        np.zeros(operands[i].shape, operands[i].dtype) if g is None else g
+        for i, g in zip(wanted, found, strict=True)
+    ]
 
 
-def _cond(gs: Any, results: Any, operands: Any, flags: Any, branches: tuple[Graph, Graph]) -> list[Any]:
-    predicate, *rest = operands
+def _switch(gs: Any, results: Any, operands: Any, flags: Any, branches: tuple[Graph, ...]) -> list[Any]:
+    index, *rest = operands
     wanted = [i for i, flag in enumerate(flags[1:]) if flag]
-    vjps = tuple(_branch_vjp(branch, gs, wanted) for branch in branches)
-    found = iter(apply(PRIMITIVES["cond"], predicate, *rest, *gs, branches=vjps))
+    flowing = [i for i, g in enumerate(gs) if flows(g)]
+    vjps = tuple(graph_vjp(branch, flowing, wanted) for branch in branches)
+    found = iter(apply(PRIMITIVES["switch"], index, *rest, *(gs[i] for i in flowing), branches=vjps))
     return [None, *(next(found) if i in wanted else None for i in range(len(rest)))]
 
 
 def _custom_vjp(
-    gs: Any, results: Any, operands: Any, wanted: Any, outputs: int, vjp: Callable[..., Any]
+    gs: Any,
+    results: Any,
+    operands: Any,
+    wanted: Any,
+    outputs: int,
+    vjp: Callable[..., Any] | Graph,
+    residuals: int = 0,
 ) -> list[Any]:
-    return [*vjp(*gs), *[None] * outputs]
+    end = len(operands) - outputs
+    given = operands[end - residuals : end]
+    if isinstance(vjp, Graph):
+        trace = current_trace()
+        assert trace is not None
+        cotangents = inline(trace, vjp, [*given, *gs])
+    else:
+        cotangents = vjp(*gs)
+    return [*cotangents, *[None] * (residuals + outputs)]
 
 
-RULES: dict[str, Any] = {"cond": Joint(_cond), "custom_vjp": Joint(_custom_vjp)}
+RULES: dict[str, Any] = {"switch": Joint(_switch), "custom_vjp": Joint(_custom_vjp)}

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.autodiff.rules.complex import conj
+from kerasflow.autodiff.rules.joint import Joint
 from kerasflow.tracing import Tracer, apply, cast
 
 
@@ -18,23 +20,29 @@ def _constant(value: float, like: Any) -> Any:
     return np.asarray(value, like.dtype)
 
 
-def _extremum(wins: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _extremum(wins: Callable[[Any, Any], Any], skips_nan: bool = False) -> Joint:
     """Derivatives of maximum and minimum: a tie between two variables is shared equally.
 
-    A tie with a constant belongs to the constant, so that `maximum(x, 0)` has
-    the derivative 0 at 0 that every Keras backend gives to relu.
+    A tie with an operand that is not differentiated belongs to that, so that `maximum(x, 0)` has the derivative 0 at 0
+    that every Keras backend gives to relu.
     """
 
-    def partial(g: Any, result: Any, mine: Any, other: Any) -> Any:
-        if not isinstance(other, Tracer):
-            return np.where(wins(result, other), g, _zero(g))
-        share = np.where(mine == other, _constant(0.5, g), cast(wins(mine, other), g.dtype))
-        return g * share
+    def partial(g: Any, result: Any, mine: Any, other: Any, shared: bool) -> Any:
+        won = wins(mine if shared else result, other)
+        if skips_nan:
+            won = np.logical_or(won, np.isnan(other))
+        if not shared:
+            return np.where(won, g, _zero(g))
+        return g * np.where(mine == other, _constant(0.5, g), cast(won, g.dtype))
 
-    return (
-        lambda g, result, x, y: partial(g, result, x, y),
-        lambda g, result, x, y: partial(g, result, y, x),
-    )
+    def function(gs: Any, results: Any, operands: Any, wanted: Any) -> list[Any]:
+        (g,), (result,), (x, y) = gs, results, operands
+        return [
+            partial(g, result, mine, other, all(wanted)) if want else None
+            for want, mine, other in zip(wanted, (x, y), (y, x), strict=True)
+        ]
+
+    return Joint(function)
 
 
 def _power_base(g: Any, result: Any, x: Any, y: Any) -> Any:
@@ -52,9 +60,34 @@ def _power_base(g: Any, result: Any, x: Any, y: Any) -> Any:
 
 
 def _power_exponent(g: Any, result: Any, x: Any, y: Any) -> Any:
-    # log(x) is no number for x <= 0; where result is 0 the derivative is 0.
-    safe = np.where(x > 0, x, _constant(1, g))
+    # log(x) is no number for real x <= 0; where result is 0 the derivative is 0.
+    safe = np.where(x != 0 if x.dtype.kind == "c" else x > 0, x, _constant(1, g))
     return g * result * np.log(safe)
+
+
+def _absolute(g: Any, result: Any, x: Any) -> Any:
+    if x.dtype.kind != "c":
+        return g * np.sign(x)
+    return g / _nonzero(result) * np.conjugate(x)
+
+
+def _sign(g: Any, result: Any, x: Any) -> Any:
+    """Of complex numbers, x / |x|; piecewise constant for real ones."""
+    if x.dtype.kind != "c":
+        return None
+    size = np.absolute(x)
+    return np.where(size == 0, _zero(g), (g - np.real(g * result) * np.conjugate(result)) / _nonzero(size))
+
+
+def _nonzero(x: Any) -> Any:
+    return np.where(x == 0, np.ones((), x.dtype), x)
+
+
+def _arccosh(g: Any, result: Any, x: Any) -> Any:
+    one = _constant(1, g)
+    if x.dtype.kind == "c":  # On the left half-plane √(x² - 1) is the other root.
+        return g / (np.sqrt(x - one) * np.sqrt(x + one))
+    return g / np.sqrt(np.square(x) - one)
 
 
 def _where_partial(chosen: bool) -> Callable[..., Any]:
@@ -86,9 +119,10 @@ def _i1(g: Any, result: Any, x: Any) -> Any:
     return g * np.where(x == 0, _constant(0.5, g), apply("i0", x) - result / small)
 
 
-def _not_minus_infinity(result: Any) -> Any:
-    """Both operands of logaddexp may be log(0); infinity minus infinity is no number."""
-    return np.where(result == -np.inf, _zero(result), result)
+def _share(x: Any, result: Any) -> Any:
+    """`x - result` for logaddexp: what exceeds all numbers counts as the largest, so that no infinities meet."""
+    limit = np.finfo(x.dtype).max if x.dtype.kind == "f" else 3e38  # of bfloat16
+    return np.minimum(_constant(limit, x), x) - np.clip(result, _constant(-limit, x), _constant(limit, x))
 
 
 _TWO_OVER_ROOT_PI = 2 / np.sqrt(np.pi)
@@ -96,7 +130,8 @@ _LN2, _LN10 = np.log(2.0), np.log(10.0)
 
 RULES: dict[str, Any] = {
     "negative": (lambda g, r, x: -g,),
-    "absolute": (lambda g, r, x: g * np.sign(x),),
+    "absolute": (_absolute,),
+    "sign": (_sign,),
     "sqrt": (lambda g, r, x: g * _constant(0.5, g) / r,),
     "cbrt": (lambda g, r, x: g / (_constant(3, g) * np.square(r)),),
     "square": (lambda g, r, x: g * (x * _constant(2, g)),),
@@ -117,12 +152,13 @@ RULES: dict[str, Any] = {
     "sinh": (lambda g, r, x: g * np.cosh(x),),
     "cosh": (lambda g, r, x: g * np.sinh(x),),
     "tanh": (lambda g, r, x: g * (_constant(1, g) - np.square(r)),),
+    "logistic": (lambda g, r, x: g * (r * (_constant(1, g) - r)),),
     "arcsinh": (lambda g, r, x: g / np.sqrt(np.square(x) + _constant(1, g)),),
-    "arccosh": (lambda g, r, x: g / np.sqrt(np.square(x) - _constant(1, g)),),
+    "arccosh": (_arccosh,),
     "arctanh": (lambda g, r, x: g / (_constant(1, g) - np.square(x)),),
     "deg2rad": (lambda g, r, x: g * _constant(np.pi / 180, g),),
     "rad2deg": (lambda g, r, x: g * _constant(180 / np.pi, g),),
-    "conjugate": (lambda g, r, x: np.conjugate(g),),
+    "conjugate": (lambda g, r, x: conj(g),),
     "erf": (lambda g, r, x: g * (_constant(_TWO_OVER_ROOT_PI, g) * np.exp(-np.square(x))),),
     "erfc": (lambda g, r, x: -g * (_constant(_TWO_OVER_ROOT_PI, g) * np.exp(-np.square(x))),),
     "erfinv": (lambda g, r, x: g * (_constant(1 / _TWO_OVER_ROOT_PI, g) * np.exp(np.square(r))),),
@@ -143,15 +179,19 @@ RULES: dict[str, Any] = {
     "power": (_power_base, _power_exponent),
     "maximum": _extremum(np.greater),
     "minimum": _extremum(np.less),
-    "fmax": _extremum(np.greater),
-    "fmin": _extremum(np.less),
+    "fmax": _extremum(np.greater, skips_nan=True),
+    "fmin": _extremum(np.less, skips_nan=True),
+    "heaviside": (
+        lambda g, r, x, y: np.zeros_like(g),
+        lambda g, r, x, y: np.where(x == 0, g, _zero(g)),
+    ),
     "logaddexp": (
-        lambda g, r, x, y: g * np.exp(x - _not_minus_infinity(r)),
-        lambda g, r, x, y: g * np.exp(y - _not_minus_infinity(r)),
+        lambda g, r, x, y: g * np.exp(_share(x, r)),
+        lambda g, r, x, y: g * np.exp(_share(y, r)),
     ),
     "logaddexp2": (
-        lambda g, r, x, y: g * np.exp2(x - _not_minus_infinity(r)),
-        lambda g, r, x, y: g * np.exp2(y - _not_minus_infinity(r)),
+        lambda g, r, x, y: g * np.exp2(_share(x, r)),
+        lambda g, r, x, y: g * np.exp2(_share(y, r)),
     ),
     "arctan2": (
         lambda g, r, x, y: g * y / (np.square(x) + np.square(y)),

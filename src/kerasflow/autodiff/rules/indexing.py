@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from kerasflow.autodiff.rules.joint import Joint
-from kerasflow.errors import GradientError
 from kerasflow.tracing import apply, cast
 
 
@@ -19,6 +18,7 @@ def _gather(gs: Any, results: Any, operands: Any, wanted: Any) -> list[Any]:
 def _scatter(gs: Any, results: Any, operands: Any, wanted: Any, mode: str) -> list[Any]:
     (g,), (result,), (x, updates, *indices) = gs, results, operands
     zero, one = np.zeros((), g.dtype), np.ones((), g.dtype)
+    selected = np.broadcast_shapes(*(i.shape for i in indices)) + x.shape[len(indices) :]
     if mode == "add":
         pair = [g, apply("gather", g, *indices)]
     elif mode == "set":
@@ -34,12 +34,27 @@ def _scatter(gs: Any, results: Any, operands: Any, wanted: Any, mode: str) -> li
         # Equal shares for all that attain the extremum.
         mine = cast(x == result, g.dtype)
         theirs = cast(updates == apply("gather", result, *indices), g.dtype)
-        theirs = np.broadcast_to(theirs, apply("gather", result, *indices).shape)
+        theirs = np.broadcast_to(theirs, selected)
         share = g / np.maximum(apply("scatter", mine, theirs, *indices, mode="add"), one)
         pair = [share * mine, apply("gather", share, *indices) * theirs]
     else:
-        raise GradientError(f"scatter with mode {mode!r} has no derivative")
+        pair = _scatter_multiply(g, x, np.broadcast_to(updates, selected), indices)
     return [*pair, *[None] * len(indices)]
+
+
+def _scatter_multiply(g: Any, x: Any, updates: Any, indices: list[Any]) -> list[Any]:
+    """The product of all other factors of a place: of those that are not 0 by division, else by counting zeros."""
+    zero, one = np.zeros((), g.dtype), np.ones((), g.dtype)
+    here, there = x == 0, updates == 0
+    factor, factors = np.where(here, one, x), np.where(there, one, updates)
+    product = apply("scatter", factor, factors, *indices, mode="multiply")
+    zeros = apply("scatter", cast(here, np.int32), cast(there, np.int32), *indices, mode="add")
+
+    def others(product: Any, zeros: Any, own: Any, is_zero: Any) -> Any:
+        return np.where(zeros - cast(is_zero, np.int32) == 0, product / own, zero)
+
+    gathered = [apply("gather", v, *indices) for v in (g, product, zeros)]
+    return [g * others(product, zeros, factor, here), gathered[0] * others(*gathered[1:], factors, there)]
 
 
 def _sort(g: Any, result: Any, x: Any, axis: int) -> Any:

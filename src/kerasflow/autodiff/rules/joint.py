@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from kerasflow.tracing import Tracer
+
 
 @dataclass(frozen=True)
 class Joint:
@@ -19,3 +21,23 @@ class Joint:
     """
 
     function: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A cotangent that is zero but for a slice: what a rule may return for an operand of which that slice was taken.
+
+    Attributes:
+        g: the slice. index: one `(start, stop, step)` for each axis.
+    """
+
+    g: Any
+    index: tuple[tuple[int, int | None, int], ...]
+
+    def __mul__(self, factor: float) -> Part:
+        return Part(self.g * factor, self.index)
+
+
+def flows(g: Any) -> bool:
+    """Whether a result has a cotangent that is not known to be zero."""
+    return isinstance(g, Tracer) or bool(g.any())

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.autodiff.rules.joint import Joint
+from kerasflow.autodiff.rules.joint import Joint, Part
 from kerasflow.tracing import apply, cast
 
 Index = tuple[tuple[int, int | None, int], ...]
 
 
-def _getitem(g: Any, result: Any, x: Any, index: Index) -> Any:
-    return apply("setitem", np.zeros_like(x), g, index=index)
+def _getitem(g: Any, result: Any, x: Any, index: Index) -> Part:
+    return Part(g, index)
 
 
 def _setitem_x(g: Any, result: Any, x: Any, value: Any, index: Index) -> Any:

@@ -1,14 +1,11 @@
 """Activation functions.
 
-They are written with `maximum`, `minimum` and arithmetic rather than `where`,
-which is several times slower in NumPy. Three forms recur, for finite x:
-
-- `x - minimum(x, 0)` is relu with the derivative 1 at 0,
-- `x - maximum(x, 0)` is the negative part with the derivative 1 at 0,
-- `x - 2 * maximum(x, 0)` is -|x| with the derivative 1 at 0.
-
-(`maximum(x, 0)` alone has the derivative 0 at 0.) With them a function that is
-smooth at 0 has its right derivative there, and no exponential overflows.
+Where a function is another one on each side of 0, it is written with the parts of
+x: `positive` and `negative`, one of which is 0, and -|x|, which is their difference.
+They are made by `where` and not by arithmetic such as `x - maximum(x, 0)`: that is
+no number at infinity, nor is its derivative. At 0 itself `negative` has the
+derivative 1 and `positive` 0, so that a function that is smooth there has its right
+derivative. No exponential overflows.
 """
 
 from __future__ import annotations
@@ -18,31 +15,37 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.bridge.ops.core import tensor
 from kerasflow.bridge.ops.precision import computed_in_float32, constant, floating
 from kerasflow.tracing import apply
 
 
+def parts(x: Any) -> tuple[Any, Any]:
+    """`maximum(x, 0)` and `minimum(x, 0)`; at 0 the derivative belongs to the second."""
+    zero = constant(0, x)
+    above = x > zero
+    return np.where(above, x, zero), np.where(above, zero, x)
+
+
+# Of equal numbers `maximum` gives the second one: with the constant in front that is what `clip` gives, NumPy's fast loop.
 def relu(x: Any) -> Any:
-    x = convert_to_tensor(x)
-    return np.maximum(x, constant(0, x))
+    x = tensor(x)
+    return np.maximum(constant(0, x), x)
 
 
 def relu6(x: Any) -> Any:
-    x = convert_to_tensor(x)
-    return np.minimum(np.maximum(x, constant(0, x)), constant(6, x))
+    x = tensor(x)
+    return np.minimum(constant(6, x), np.maximum(constant(0, x), x))
 
 
 @computed_in_float32
 def sigmoid(x: Any) -> Any:
-    # The bound keeps the exponential finite; the result is as good as zero there.
-    bound = 700.0 if x.dtype == np.float64 else 87.0
-    return np.reciprocal(np.exp(np.minimum(-x, bound)) + 1)
+    return apply("logistic", x)
 
 
 @computed_in_float32
 def sparse_sigmoid(x: Any) -> Any:
-    return np.minimum(np.maximum(x * 0.5 + 0.5, 0.0), 1.0)
+    return np.clip(x * 0.5 + 0.5, 0.0, 1.0)
 
 
 @computed_in_float32
@@ -57,9 +60,9 @@ def tanh_shrink(x: Any) -> Any:
 
 @computed_in_float32
 def softplus(x: Any) -> Any:
-    # np.logaddexp(x, 0), six times faster.
-    positive = np.maximum(x, 0.0)
-    return positive + np.log1p(np.exp(x - positive * 2))
+    # np.logaddexp(x, 0), several times faster.
+    positive, negative = parts(x)
+    return positive + np.log1p(np.exp(negative - positive))
 
 
 @computed_in_float32
@@ -85,7 +88,7 @@ def silu(x: Any) -> Any:
 
 @computed_in_float32
 def squareplus(x: Any, b: Any = 4) -> Any:
-    return (x + np.sqrt(np.square(x) + convert_to_tensor(b, x.dtype))) * 0.5
+    return (x + np.sqrt(np.square(x) + tensor(b, x.dtype))) * 0.5
 
 
 @computed_in_float32
@@ -95,8 +98,9 @@ def log_sigmoid(x: Any) -> Any:
 
 @computed_in_float32
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
-    negative = np.minimum(x, 0.0)
-    return (x - negative) + negative * negative_slope
+    zero = constant(0, x)
+    above = x >= zero  # At 0 the derivative is 1, as with JAX.
+    return np.where(above, x, zero) + np.where(above, zero, x) * negative_slope
 
 
 @computed_in_float32
@@ -111,8 +115,8 @@ def hard_silu(x: Any) -> Any:
 
 @computed_in_float32
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    positive = np.maximum(x, 0.0)
-    return positive + alpha * np.expm1(x - positive)
+    positive, negative = parts(x)
+    return positive + np.expm1(negative) * alpha
 
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -134,8 +138,8 @@ def gelu(x: Any, approximate: bool = True) -> Any:
 
 @computed_in_float32
 def celu(x: Any, alpha: float = 1.0) -> Any:
-    positive = np.maximum(x, 0.0)
-    return positive + np.expm1((x - positive) / alpha) * alpha
+    positive, negative = parts(x)
+    return positive + np.expm1(negative / alpha) * alpha
 
 
 def glu(x: Any, axis: int = -1) -> Any:

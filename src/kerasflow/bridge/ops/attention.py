@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.bridge.ops.activations import softmax
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype
 
 _AXES = (0, 2, 1, 3)
@@ -35,7 +35,7 @@ def dot_product_attention(
         raise ValueError(
             "Flash attention is not supported by the numpy backend. Leave `flash_attention` out."
         )
-    query, key, value = convert_to_tensor(query), convert_to_tensor(key), convert_to_tensor(value)
+    query, key, value = tensor(query), tensor(key), tensor(value)
     if not query.ndim == key.ndim == value.ndim == 4:
         raise ValueError(
             "`dot_product_attention` only supports 4D inputs. "
@@ -50,9 +50,9 @@ def dot_product_attention(
             raise ValueError(f"{heads} query heads cannot share {shared} key and value heads evenly")
         key, value = (np.repeat(x, heads // shared, axis=1) for x in (key, value))
     scale = 1.0 / math.sqrt(key.shape[-1]) if scale is None else scale
-    logits = np.matmul(query, np.swapaxes(key, -1, -2)) * convert_to_tensor(scale, compute)
+    logits = np.matmul(query, np.swapaxes(key, -1, -2)) * tensor(scale, compute)
     if bias is not None:
-        logits = logits + convert_to_tensor(bias, dtype=compute)
+        logits = logits + tensor(bias, dtype=compute)
     allowed = _allowed(mask, is_causal, *logits.shape[2:])
     if allowed is not None:
         # A large number and not infinity: a row without anything allowed is uniform then, and not NaN.

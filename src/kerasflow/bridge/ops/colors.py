@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import is_float_dtype, standardize_dtype
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.layout import channels_axis, check_rank
 from kerasflow.bridge.ops.precision import compute_dtype, floating
 
 
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:
-    images = convert_to_tensor(images)
+    images = tensor(images)
     axis = channels_axis(data_format)
     check_rank(images)
     if images.shape[axis] not in (1, 3):
@@ -34,7 +34,7 @@ def _by_planes(
     function: Callable[[Any, Any, Any], tuple[Any, Any, Any]], images: Any, data_format: str | None
 ) -> Any:
     """Apply a function of three planes of colour."""
-    images = convert_to_tensor(images)
+    images = tensor(images)
     axis = channels_axis(data_format)
     check_rank(images)
     dtype = standardize_dtype(images.dtype)
@@ -56,7 +56,7 @@ def _hsv_planes(red: Any, green: Any, blue: Any) -> tuple[Any, Any, Any]:
 
 
 def rgb_to_hsv(images: Any, data_format: str | None = None) -> Any:
-    images = convert_to_tensor(images)
+    images = tensor(images)
     if images.dtype.kind == "f":
         # What is as good as black is black: a hue of rounding errors means nothing.
         images = np.where(

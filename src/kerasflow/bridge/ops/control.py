@@ -1,20 +1,21 @@
-"""Control flow: `cond` as a sub-graph with its state; loops over known counts are unrolled."""
+"""Control flow: branches and loops as sub-graphs, with the state that they read and assign.
+
+Where values are known (plain arrays, `run_eagerly`) Python's own `if` and `for` do.
+"""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from keras.src import tree
-from keras.src.backend.common.stateless_scope import StatelessScope, get_stateless_scope
 
-from kerasflow.errors import TracingError
-from kerasflow.graph import Graph, Value
+from kerasflow.bridge.ops.loops import Loop, same_structure, while_graphs
+from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
 from kerasflow.primitives import PRIMITIVES
-from kerasflow.tracing import Cell, Trace, Tracer, at_user_line, cast, current_trace, recording
+from kerasflow.tracing import Trace, Tracer, at_user_line, cast, current_trace
 
 
 def _tensor(x: Any) -> Any:
@@ -28,64 +29,13 @@ def is_abstract(x: Any) -> bool:
     return isinstance(x, Tracer) and not x.owner.concrete
 
 
-class _BranchScope(StatelessScope):
-    """Inside a `keras.StatelessScope`, a branch's own: its updates, on top of what the scope around it holds."""
-
-    def __init__(self, outer: StatelessScope) -> None:
-        super().__init__(collect_losses=outer.collect_losses, initialize_variables=False)
-        self.outer = outer
-        self.losses = outer.losses
-        self.updates: dict[int, Any] = {}
-
-    def add_update(self, update: tuple[Any, Any]) -> None:
-        self.updates[id(update[0])] = update[0]
-        super().add_update(update)
-
-    def get_current_value(self, variable: Any) -> Any:
-        value = super().get_current_value(variable)
-        return self.outer.get_current_value(variable) if value is None else value
+def abstract_trace() -> Trace | None:
+    """The trace that records a program without values, if one does."""
+    trace = current_trace()
+    return None if trace is None or trace.concrete else trace
 
 
-class Branch:
-    """One traced branch: what it returns, captures and assigns."""
-
-    def __init__(self, function: Callable[[], Any], parent: Trace) -> None:
-        self.trace = Trace(parent=parent)
-        outer = get_stateless_scope()
-        self.scope = None if outer is None else _BranchScope(outer)
-        with recording(self.trace), self.scope or nullcontext():
-            result = function()
-            self.structure = result
-            self.outputs: list[Any] = [None if x is None else _tensor(x) for x in tree.flatten(result)]
-
-    def updates(self) -> dict[int, Any]:
-        """The variables that the branch updated in a stateless scope, by their identity."""
-        return self.scope.updates if self.scope else {}
-
-    def pass_through(self, cells: Sequence[Cell], variables: Sequence[Any]) -> None:
-        """Make cells and variables that only the other branch changes known to this one; variables are outputs."""
-        with recording(self.trace):
-            for cell in cells:
-                self.trace.use(cell)
-            for variable in variables:
-                assert self.scope is not None
-                value = self.scope.get_current_value(variable)
-                self.outputs.append(_tensor(variable) if value is None else value)
-
-    def written(self) -> list[Cell]:
-        return [cell for cell, use in self.trace.cells.items() if use.written]
-
-    def finish(self, cells: Sequence[Cell], captured: Sequence[Value], dtypes: Sequence[Any]) -> Graph:
-        """The branch as a graph of all captured values that returns its outputs and the cells' contents."""
-        trace = self.trace
-        with recording(trace):
-            outputs = [cast(x, dtype) for x, dtype in zip(self.outputs, dtypes, strict=True) if x is not None]
-            state = [trace.use(cell).current for cell in cells]
-            results = [trace.value_of(x) for x in outputs + state]
-        parent = trace.parent
-        assert parent is not None
-        inputs = [trace.capture(Tracer(parent, v)).value for v in captured]
-        return Graph(inputs=inputs, nodes=trace.nodes, outputs=results)
+# -- branches -----------------------------------------------------------------------------------------------
 
 
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
@@ -99,89 +49,129 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
             structure of arrays of the same shapes.
     """
     pred = _tensor(pred)
-    trace = current_trace()
+    trace = abstract_trace()
     if trace is None or not is_abstract(pred):
         return true_fn() if pred else false_fn()
     if pred.size != 1:
         raise ValueError(at_user_line(f"cond: the predicate must be a scalar, received shape {pred.shape}"))
     pred = np.reshape(cast(pred, np.bool_), ())
-    branches = [Branch(true_fn, trace), Branch(false_fn, trace)]
-    first, second = (b.outputs for b in branches)
-    if len(first) != len(second) or [x is None for x in first] != [x is None for x in second]:
-        raise ValueError(
-            at_user_line(
-                "cond: `true_fn` and `false_fn` must return the same structure, received "
-                f"{branches[0].structure!r} and {branches[1].structure!r}"
-            )
-        )
-    for x, y in zip(first, second, strict=True):
-        if x is not None and x.shape != y.shape:
-            raise ValueError(at_user_line(f"cond: the branches return shapes {x.shape} and {y.shape}"))
-    count = len(first)
-    cells = list(dict.fromkeys(cell for b in branches for cell in b.written()))
-    variables = list({**branches[0].updates(), **branches[1].updates()}.values())
-    for branch in branches:
-        branch.pass_through(cells, variables)
-    dtypes = [
-        None if x is None else np.result_type(x.dtype, y.dtype) for x, y in zip(first, second, strict=True)
-    ]
-    captured = list(dict.fromkeys(v for b in branches for v in b.trace.captures))
-    graphs = tuple(b.finish(cells, captured, dtypes) for b in branches)
-    operands = (pred, *(Tracer(trace, v) for v in captured))
-    results = iter(trace.bind(PRIMITIVES["cond"], operands, {"branches": graphs}))
-    values = [None if x is None else next(results) for x in first]
-    for variable, value in zip(variables, values[count:], strict=True):
-        get_stateless_scope().add_update((variable, value))
-    for cell, value in zip(cells, results, strict=True):
-        trace.write(cell, value)
-    return tree.pack_sequence_as(branches[0].structure, values[:count])
+    return _branches(trace, "cond", pred, {"false_fn": false_fn, "true_fn": true_fn})
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """`branches[index](*operands)`, the index clipped to the list."""
-    index = cast(np.clip(_tensor(index), 0, len(branches) - 1), np.int32)
-    if not is_abstract(index):
+    """`branches[index](*operands)`, the index clipped to the list; only that branch runs.
+
+    Args:
+        index: an integer scalar, traced or not. branches: as `cond`'s, but for their arguments.
+    """
+    if not branches:
+        raise ValueError("switch: there are no branches")
+    index = _tensor(index)
+    if index.size != 1 or index.dtype.kind not in "iu":
+        raise ValueError(
+            at_user_line(f"switch: the index must be an integer scalar, received {index.dtype}{index.shape}")
+        )
+    index = np.reshape(cast(np.clip(index, 0, len(branches) - 1), np.int32), ())
+    trace = abstract_trace()
+    if trace is None or not is_abstract(index):
         return branches[int(index)](*operands)
+    named = {f"branch {i}": lambda f=f: f(*operands) for i, f in enumerate(branches)}
+    return _branches(trace, "switch", index, named)
 
-    def choose(i: int) -> Any:
-        if i == len(branches) - 1:
-            return branches[i](*operands)
-        return cond(index == i, lambda: branches[i](*operands), lambda: choose(i + 1))
 
-    return choose(0)
+def _branches(trace: Trace, what: str, index: Any, functions: dict[str, Callable[[], Any]]) -> Any:
+    """Record the functions as the branches of a `switch`."""
+    subgraphs, structures = [], []
+    for function in functions.values():
+        branch = Subgraph(trace)
+        with branch.recording():
+            structures.append(function())
+            branch.outputs = [None if x is None else _tensor(x) for x in tree.flatten(structures[-1])]
+        subgraphs.append(branch)
+    names, first = list(functions), subgraphs[0].outputs
+    for name, branch, structure in zip(names[1:], subgraphs[1:], structures[1:], strict=True):
+        same_structure(f"{what}: `{names[0]}` and `{name}` must return", structures[0], structure)
+        for i, (x, y) in enumerate(zip(first, branch.outputs, strict=True)):
+            if (x is None) != (y is None) or (x is not None and x.shape != y.shape):
+                # Of `cond` the first branch is the one for False.
+                (one, x), (other, y) = sorted([(names[0], x), (name, y)], key=lambda p: p[0] == "false_fn")
+                shapes = ["None" if z is None else z.shape for z in (x, y)]
+                raise ValueError(
+                    at_user_line(
+                        f"{what}: the branches must return arrays of the same shapes, but result {i} of `{one}` and "
+                        f"`{other}` has the shapes {shapes[0]} and {shapes[1]}"
+                    )
+                )
+    some = [i for i, x in enumerate(first) if x is not None]
+    dtypes = [np.result_type(*(b.outputs[i].dtype for b in subgraphs)) for i in some]
+    shared = Shared(trace, *subgraphs)
+    operands = [*shared.constants(), *shared.changing()]
+    graphs = tuple(
+        b.graph(
+            [*shared.constants_of(b), *shared.changing_of(b)],
+            [*(b.cast(b.outputs[i], dtype) for i, dtype in zip(some, dtypes, strict=True)), *shared.changed(b)],
+        )
+        for b in subgraphs
+    )
+    results = trace.bind(PRIMITIVES["switch"], (index, *operands), {"branches": graphs})
+    shared.assign(results[len(some) :])
+    values: list[Any] = [None] * len(first)
+    for i, x in zip(some, results, strict=False):
+        values[i] = x
+    return tree.pack_sequence_as(structures[0], values)
+
+
+# -- loops --------------------------------------------------------------------------------------------------
 
 
 def while_loop(
     cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
 ) -> Any:
-    """Repeat `body` while `cond` holds; the condition must be known while tracing."""
+    """Repeat `body` while `cond` holds, at most `maximum_iterations` times.
+
+    Args:
+        cond: takes the loop's variables, returns a boolean scalar.
+        body: takes them and returns their new values: same structure, shapes and dtypes.
+
+    Raises:
+        ValueError: if the condition is no boolean scalar, or the body returns something else than it takes.
+    """
     is_tuple = isinstance(loop_vars, (tuple, list))
-    state = tuple(loop_vars) if is_tuple else (loop_vars,)
-    state = tree.map_structure(_tensor, state)
+    state = tree.map_structure(_tensor, tuple(loop_vars) if is_tuple else (loop_vars,))
+    trace = abstract_trace()
+    if trace is not None:
+        state = while_graphs(trace, cond, body, state, maximum_iterations)
+        return state if is_tuple else state[0]
     iteration = 0
-    while maximum_iterations is None or iteration < maximum_iterations:
-        go = cond(*state)
-        if is_abstract(go):
-            raise TracingError(
-                at_user_line(
-                    "`keras.ops.while_loop` with a condition on traced values is not available yet: "
-                    "use `keras.ops.fori_loop` with a known count, or compile with `run_eagerly=True`."
-                )
-            )
-        if not go:
-            break
+    while (maximum_iterations is None or iteration < maximum_iterations) and cond(*state):
         result = body(*state)
         state = tuple(result) if isinstance(result, (list, tuple)) else (result,)
         iteration += 1
     return state if is_tuple else state[0]
 
 
-def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
-    """`val = body_fun(i, val)` for i from lower to upper, unrolled while tracing."""
-    val = init_val
-    for i in builtins.range(int(lower), int(upper)):
-        val = body_fun(i, val)
-    return val
+def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:
+    """`val = body_fun(i, val)` for i from lower to upper, which may be traced."""
+    trace = abstract_trace()
+    if trace is None:
+        val = init_val
+        for i in builtins.range(int(lower), int(upper)):
+            val = body_fun(i, val)
+        return val
+    init_val = tree.map_structure(_tensor, init_val)
+    if is_abstract(lower) or is_abstract(upper):
+        upper = _tensor(upper)
+        start = cast(_tensor(lower), upper.dtype)
+        return while_loop(lambda i, _: i < upper, lambda i, val: (i + 1, body_fun(i, val)), (start, init_val))[1]
+    if int(upper) <= int(lower):
+        return init_val
+    numbers = np.arange(int(lower), int(upper), dtype=np.int32)
+    loop = Loop(trace, "fori_loop", len(numbers))
+    with loop.recording():
+        (i,), val = loop.slices([numbers]), loop.carries(init_val)
+        loop.carry(val, body_fun(i, val))
+    loop.run()
+    return loop.last(val)
 
 
 def scan(
@@ -192,7 +182,11 @@ def scan(
     reverse: bool = False,
     unroll: Any = 1,
 ) -> Any:
-    """`carry, y = f(carry, x)` along the first axis; returns the last carry and the stacked ys. Unrolled."""
+    """`carry, y = f(carry, x)` along the first axis; returns the last carry and the stacked ys.
+
+    Args:
+        unroll: True records the steps one after the other; other values mean nothing here.
+    """
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
     if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
@@ -200,46 +194,124 @@ def scan(
     if xs is None and length is None:
         raise ValueError("Got no `xs` to scan over and `length` not provided.")
     flat = [] if xs is None else [_tensor(x) for x in tree.flatten(xs)]
-    n = int(length) if length is not None else flat[0].shape[0]
-    carry = tree.map_structure(_tensor, init)
-    ys: list[Any] = []
+    n = _steps("scan", flat, length)
+    init = tree.map_structure(_tensor, init)
+
+    def packed(slices: Sequence[Any]) -> Any:
+        return tree.pack_sequence_as(xs, list(slices)) if flat else None
+
+    trace = abstract_trace()
+    if trace is not None and unroll is not True:
+        loop = Loop(trace, "scan", n, reverse)
+        with loop.recording():
+            slices, carry = loop.slices(flat), loop.carries(init)
+            new, y = f(carry, packed(slices))
+            loop.carry(carry, new)
+            loop.stack(y)
+        loop.run()
+        return loop.last(carry), _no_results(init, n) if y is None else loop.stacked
+    carry, results = init, []
     for i in reversed(builtins.range(n)) if reverse else builtins.range(n):
-        x = tree.pack_sequence_as(xs, [leaf[i] for leaf in flat]) if flat else None
-        carry, y = f(carry, x)
-        ys.append(tree.map_structure(np.zeros_like, carry) if y is None else y)
+        carry, y = f(carry, packed([leaf[i] for leaf in flat]))
+        results.append(y)
+    if not n or results[0] is None:
+        return carry, _no_results(init, n)
     if reverse:
-        ys.reverse()
-    return carry, tree.map_structure(lambda *leaves: np.stack(leaves), *ys)
+        results.reverse()
+    return carry, tree.map_structure(lambda *leaves: np.stack(leaves), *results)
+
+
+def _no_results(init: Any, n: int) -> Any:
+    """What stock Keras gives where a step returns None: zeros."""
+    return tree.map_structure(lambda x: np.zeros((n, *x.shape), x.dtype), init)
+
+
+def _steps(what: str, flat: Sequence[Any], length: Any = None) -> int:
+    """The number of steps over these arrays.
+
+    Raises:
+        ValueError: if they do not all have it.
+    """
+    lengths = [x.shape[0] if x.ndim else None for x in flat]
+    n = int(length) if length is not None else lengths[0]
+    if n is None or builtins.any(k != n for k in lengths):
+        wanted = "the same first dimension" if length is None else f"the first dimension {n}, the length"
+        raise ValueError(
+            at_user_line(f"{what}: all arrays must have {wanted}; received shapes {[x.shape for x in flat]}")
+        )
+    return n
 
 
 def map_(f: Callable[[Any], Any], xs: Any) -> Any:
-    """`f` of each slice along the first axis, stacked."""
+    """`f` of each slice along the first axis, one after the other, stacked."""
     _, ys = scan(lambda carry, x: (carry, f(x)), (), xs)
     return ys
 
 
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
-    """`function` of each element of the batch, stacked."""
-    return map_(function, list(elements) if isinstance(elements, (list, tuple)) else elements)
+    """`function` of each element of the batch, stacked; in a program all at once, where its operations can be.
+
+    Args:
+        elements: an array, or a nested structure of them, with the same first dimension.
+    """
+    flat = [_tensor(x) for x in tree.flatten(elements)]
+    n = _steps("vectorized_map", flat)
+    trace = abstract_trace()
+    if trace is None:
+        results = [
+            function(tree.pack_sequence_as(elements, [x[i] for x in flat])) for i in builtins.range(n)
+        ]
+        return tree.map_structure(lambda *leaves: np.stack([_tensor(x) for x in leaves]), *results)
+    loop = Loop(trace, "vectorized_map", n)
+    with loop.recording():
+        loop.stack(function(tree.pack_sequence_as(elements, loop.slices(flat))))
+    loop.run(at_once=True)
+    return loop.stacked
 
 
 def associative_scan(f: Callable[..., Any], elems: Any, reverse: bool = False, axis: int = 0) -> Any:
-    """Running combinations of elements along an axis with an associative function (a sequential scan)."""
+    """Running combinations of elements along an axis with an associative function.
+
+    The function is called on whole arrays, a number of times that grows with the logarithm of their length.
+    (Blelloch, "Prefix sums and their applications", 1990.)
+
+    Args:
+        f: `f(a, b)`, element by element along the axis.
+    """
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
-    flat = [np.moveaxis(_tensor(x), axis, 0) for x in tree.flatten(elems)]
-    n = flat[0].shape[0]
-    if builtins.any(x.shape[0] != n for x in flat):
+    flat = [_tensor(x) for x in tree.flatten(elems)]
+    if builtins.any(x.shape[axis] != flat[0].shape[axis] for x in flat):
         raise ValueError(
             "Array inputs to associative_scan must have the same first dimension. "
             f"(saw: {[x.shape for x in flat]})"
         )
-    order = list(reversed(builtins.range(n))) if reverse else list(builtins.range(n))
-    # `f` works on whole slices with the axis in place, of length one.
-    slices = [tree.pack_sequence_as(elems, [np.moveaxis(x[i : i + 1], 0, axis) for x in flat]) for i in order]
-    results = slices[:1]
-    for x in slices[1:]:
-        results.append(f(results[-1], x))
-    if reverse:
-        results.reverse()
-    return tree.map_structure(lambda *leaves: np.concatenate(leaves, axis=axis), *results)
+    # Along the first axis here; `f` sees the axis where it was.
+    flat = [np.moveaxis(x, axis, 0) for x in flat]
+    flat = [x[::-1] for x in flat] if reverse else flat
+
+    def combine(xs: list[Any], ys: list[Any]) -> list[Any]:
+        a, b = (tree.pack_sequence_as(elems, [np.moveaxis(x, 0, axis) for x in z]) for z in (xs, ys))
+        return [np.moveaxis(_tensor(x), axis, 0) for x in tree.flatten(f(a, b))]
+
+    def running(xs: list[Any]) -> list[Any]:
+        n = xs[0].shape[0]
+        if n < 2:
+            return xs
+        odd = running(combine([x[0 : n - 1 : 2] for x in xs], [x[1::2] for x in xs]))
+        if n == 2:
+            return [np.concatenate([x[:1], o]) for x, o in zip(xs, odd, strict=True)]
+        rest = combine([o[: (n - 1) // 2] for o in odd], [x[2::2] for x in xs])
+        even = [np.concatenate([x[:1], r]) for x, r in zip(xs, rest, strict=True)]
+        return [_interleaved(e, o) for e, o in zip(even, odd, strict=True)]
+
+    found = [np.moveaxis(x[::-1] if reverse else x, 0, axis) for x in running(flat)]
+    return tree.pack_sequence_as(elems, found)
+
+
+def _interleaved(even: Any, odd: Any) -> Any:
+    """Elements of two arrays, along the first axis, in turn; the first array may have one more."""
+    k = odd.shape[0]
+    pairs = np.reshape(np.stack([even[:k], odd], axis=1), (2 * k, *odd.shape[1:]))
+    return pairs if even.shape[0] == k else np.concatenate([pairs, even[k:]])
+

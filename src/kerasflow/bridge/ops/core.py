@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from keras.src import tree
-from keras.src.backend.common import standardize_dtype
+from keras.src.backend.common import is_float_dtype, standardize_dtype
 from keras.src.backend.common.dtypes import result_type
 from keras.src.backend.common.keras_tensor import KerasTensor
 from keras.src.backend.common.name_scope import current_path
@@ -17,7 +17,9 @@ from keras.src.backend.common.stateless_scope import StatelessScope
 from keras.src.backend.common.symbolic_scope import SymbolicScope
 
 from kerasflow import tracing
+from kerasflow.autodiff.rules.complex import conj
 from kerasflow.bridge.ops import control
+from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
 from kerasflow.bridge.variable import Variable
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Trace, Tracer, apply, at_user_line, current_trace, recording
@@ -35,11 +37,25 @@ trace_module.scope_provider = current_path
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
-    """An array, or a traced array, from anything array-like; the gate between Python's world and NumPy's."""
+    """A tensor from anything array-like: the gate between Python's world and NumPy's.
+
+    An array is copied: Keras's code may go on with `x += y`, which elsewhere makes a new tensor.
+
+    Raises:
+        ValueError: if a sparse or ragged tensor is asked for; there are none.
+    """
     if sparse:
         raise ValueError("`sparse=True` is not supported with the numpy backend")
     if ragged:
         raise ValueError("`ragged=True` is not supported with the numpy backend")
+    result = tensor(x, dtype)
+    if isinstance(result, np.ndarray) and isinstance(x, np.ndarray) and np.may_share_memory(result, x):
+        return np.array(result)
+    return result
+
+
+def tensor(x: Any, dtype: Any = None) -> Any:
+    """`convert_to_tensor` for our own operations, which change nothing in place: an array stays as it is."""
     if dtype is not None:
         dtype = standardize_dtype(dtype)
     if isinstance(x, Variable):
@@ -53,12 +69,10 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
             return np.asarray(x)
         return np.asarray(x).astype(dtype, copy=False)
     leaves = tree.flatten(x)
-    if any(isinstance(leaf, (Tracer, Variable)) for leaf in leaves):
-        x = tree.map_structure(lambda leaf: leaf.value if isinstance(leaf, Variable) else leaf, x)
-        stacked = tracing.as_operand(x)
-        return stacked if dtype is None else tracing.cast(stacked, dtype)
     if dtype is None:
         dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])
+    if any(isinstance(leaf, (Tracer, Variable)) for leaf in leaves):
+        return tracing.as_operand(tree.map_structure(lambda leaf: tensor(leaf, dtype), x))
     if dtype == "bfloat16":
         # NumPy cannot make extension types from every source (an HDF5 data set, say).
         return np.asarray(x).astype(dtype)
@@ -72,7 +86,7 @@ def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether x is an array of this backend."""
+    """Whether x is an array of this backend; one of strings too, for Keras's preprocessing mixes them with numbers."""
     return isinstance(x, (np.ndarray, np.generic, Tracer))
 
 
@@ -81,9 +95,22 @@ def shape(x: Any) -> tuple[int, ...]:
     return tuple(x.shape)
 
 
+_NARROW = ("int8", "uint8", "int16", "uint16")
+
+
 def cast(x: Any, dtype: Any) -> Any:
-    """x with another dtype."""
-    return convert_to_tensor(x, dtype=dtype)
+    """x with another dtype.
+
+    What a float becomes that a narrow integer type does not reach, C leaves open; here, as with JAX, it is the
+    nearest that there is.
+    """
+    name = standardize_dtype(dtype)
+    if name in _NARROW:
+        x = tensor(x)
+        if is_float_dtype(standardize_dtype(x.dtype)):
+            bounds = np.iinfo(name)
+            x = np.clip(tensor(x, result_type(x.dtype, "float32")), bounds.min, bounds.max)
+    return tensor(x, dtype=dtype)
 
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
@@ -118,6 +145,8 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
         trace = Trace()
 
         def abstract(x: Any) -> Any:
+            if isinstance(x, Tracer):  # A layer is being built by a call that is being recorded.
+                return trace.add_input(x.aval)
             if not isinstance(x, KerasTensor):
                 return x
             full = tuple(fill if n is None else n for n in x.shape)
@@ -159,13 +188,13 @@ associative_scan = control.associative_scan
 
 def _columns(indices: Any) -> list[Any]:
     """The last axis of an index array as separate arrays, one for each indexed axis."""
-    indices = convert_to_tensor(indices)
+    indices = tensor(indices)
     return [indices[..., i] for i in builtins.range(indices.shape[-1])]
 
 
 def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Any:
     """Zeros of a shape with values added at indices."""
-    values = convert_to_tensor(values)
+    values = tensor(values)
     return apply("scatter", np.zeros(tuple(shape), values.dtype), values, *_columns(indices), mode="add")
 
 
@@ -176,8 +205,8 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     """The inputs with updates set or combined at indices."""
     if reduction not in _REDUCTIONS:
         raise ValueError(f"Unsupported reduction: {reduction}; it is one of {list(_REDUCTIONS)}")
-    inputs = convert_to_tensor(inputs)
-    updates = convert_to_tensor(updates, inputs.dtype)
+    inputs = tensor(inputs)
+    updates = tensor(updates, inputs.dtype)
     return apply("scatter", inputs, updates, *_columns(indices), mode=_REDUCTIONS[reduction])
 
 
@@ -197,7 +226,7 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Any:
             "Length of `start_indices` must match length of `shape`. "
             f"Received: start_indices={start_indices}, shape={shape}"
         )
-    inputs = convert_to_tensor(inputs)
+    inputs = tensor(inputs)
     starts, known = _starts(start_indices, inputs.ndim)
     if known:
         return inputs[tuple(builtins.slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
@@ -206,8 +235,8 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Any:
 
 def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     """The inputs with the block that begins at `start_indices` replaced."""
-    inputs = convert_to_tensor(inputs)
-    updates = convert_to_tensor(updates, inputs.dtype)
+    inputs = tensor(inputs)
+    updates = tensor(updates, inputs.dtype)
     starts, known = _starts(start_indices, inputs.ndim)
     if known:
         index = tuple((s, s + n, 1) for s, n in zip(starts, updates.shape, strict=True))
@@ -220,7 +249,7 @@ def _grid(starts: Sequence[Any], shape: Sequence[int]) -> list[Any]:
     ndim = len(shape)
     places = []
     for axis, (start, n) in enumerate(zip(starts, shape, strict=True)):
-        line = np.arange(n) + tracing.cast(convert_to_tensor(start), np.int64)
+        line = np.arange(n) + tracing.cast(tensor(start), np.int64)
         places.append(np.reshape(line, tuple(n if i == axis else 1 for i in builtins.range(ndim))))
     return places
 
@@ -230,7 +259,7 @@ def _grid(starts: Sequence[Any], shape: Sequence[int]) -> list[Any]:
 
 def stop_gradient(variable: Any) -> Any:
     """The value, through which no gradient flows."""
-    return apply("stop_gradient", convert_to_tensor(variable))
+    return apply("stop_gradient", tensor(variable))
 
 
 class custom_gradient:
@@ -245,7 +274,7 @@ class custom_gradient:
         self.fun = fun
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        flat = [convert_to_tensor(x) if _is_array_like(x) else x for x in tree.flatten(args)]
+        flat = [tensor(x) if _is_array_like(x) else x for x in tree.flatten(args)]
         traced = [x for x in flat if isinstance(x, Tracer)]
         if current_trace() is None or not traced:
             outputs, _ = self.fun(*args, **kwargs)
@@ -253,9 +282,11 @@ class custom_gradient:
         # Inside, the arguments are cut off: gradients reach them through `grad` alone.
         inner = [apply("stop_gradient", x) if isinstance(x, Tracer) else x for x in flat]
         outputs, grad = self.fun(*tree.pack_sequence_as(args, inner), **kwargs)
-        leaves = [convert_to_tensor(y) for y in tree.flatten(outputs)]
+        leaves = [tensor(y) for y in tree.flatten(outputs)]
 
         def vjp(*gs: Any) -> list[Any]:
+            # Users deal in gradients, of which cotangents are the conjugates.
+            gs = tuple(conj(g) for g in gs)
             upstream = tree.pack_sequence_as(outputs, list(gs))
             found = grad(*gs) if _takes_positional(grad) else grad(upstream=upstream)
             found = list(found) if isinstance(found, (list, tuple)) else [found]
@@ -264,10 +295,33 @@ class custom_gradient:
                     f"The gradient function of `{getattr(self.fun, '__name__', 'custom_gradient')}` returned "
                     f"{len(found)} gradients for {len(flat)} arguments"
                 )
-            return [g for g, x in zip(found, flat, strict=True) if isinstance(x, Tracer)]
+            pairs = zip(found, flat, strict=True)
+            return [None if g is None else conj(tensor(g)) for g, x in pairs if isinstance(x, Tracer)]
 
-        results = apply("custom_vjp", *traced, *leaves, outputs=len(leaves), vjp=vjp)
-        return tree.pack_sequence_as(outputs, list(results))
+        return tree.pack_sequence_as(outputs, custom_vjp(traced, leaves, vjp))
+
+
+def custom_vjp(operands: list[Any], outputs: list[Any], vjp: Callable[..., list[Any]]) -> list[Any]:
+    """The outputs, whose cotangents go through `vjp` to the operands.
+
+    A sub-graph is applied again elsewhere: what it records must not use the tracers of where it was recorded. So
+    there the derivative is recorded too, at once, with what it uses as operands.
+    """
+    trace = current_trace()
+    if trace is None or trace.parent is None:
+        return list(apply("custom_vjp", *operands, *outputs, outputs=len(outputs), vjp=vjp))
+    derivative = Subgraph(trace)
+    with derivative.recording():
+        gs = [derivative.argument(y.shape, y.dtype) for y in outputs]
+        # Wherever no gradient flows, zeros do.
+        pairs = zip(vjp(*gs), operands, strict=True)
+        derivative.outputs = [np.zeros(x.shape, x.dtype) if g is None else g for g, x in pairs]
+    shared = Shared(trace, derivative)
+    residuals = [*shared.constants(), *shared.changing()]
+    inputs = [*shared.constants_of(derivative), *shared.changing_of(derivative), *gs]
+    graph = derivative.graph(inputs, derivative.outputs)
+    params = {"outputs": len(outputs), "residuals": len(residuals), "vjp": graph}
+    return list(apply("custom_vjp", *operands, *residuals, *outputs, **params))
 
 
 def _is_array_like(x: Any) -> bool:

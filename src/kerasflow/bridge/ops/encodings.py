@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 
 
 def _hits(x: Any, num_classes: int, axis: int, sparse: bool) -> Any:
     """The boolean indicators; a label outside of the classes has none."""
     if sparse:
         raise ValueError("`sparse=True` is not supported with the numpy backend: it has no sparse tensors")
-    x = convert_to_tensor(x)
+    x = tensor(x)
     num_classes = int(num_classes or np.max(x) + 1)
     axis = axis % (x.ndim + 1)
     # Comparing in the labels' own dtype is cheapest, where that can count the classes.
@@ -28,6 +28,6 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
 
 def multi_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    x = convert_to_tensor(x)
+    x = tensor(x)
     found = np.any(_hits(cast(x, "int32"), num_classes, axis, sparse), axis=1 if x.ndim > 1 else 0)
     return cast(found, dtype or "float32")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.layout import channels_axis, check_rank
 from kerasflow.bridge.ops.precision import compute_dtype
 
@@ -30,10 +30,10 @@ def _correlate(images: Any, weights: Sequence[Any] | Any, axis: int) -> Any:
 def gaussian_blur(
     images: Any, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0), data_format: str | None = None
 ) -> Any:
-    images = convert_to_tensor(images)
+    images = tensor(images)
     check_rank(images)
     compute = compute_dtype(images.dtype)
-    sigma = convert_to_tensor(sigma, compute)
+    sigma = tensor(sigma, compute)
     first = channels_axis(data_format) == -3
     vertical, horizontal = (-2, -1) if first else (-3, -2)
     result = cast(images, compute)
@@ -48,7 +48,7 @@ def gaussian_blur(
 
 def sobel_edges(images: Any, data_format: str | None = None) -> Any:
     """The vertical and the horizontal derivative, as a new last axis."""
-    images = convert_to_tensor(images)
+    images = tensor(images)
     first = data_format == "channels_first"
     vertical, horizontal = (-2, -1) if first else (-3, -2)
     smooth, slope = (1, 2, 1), (-1, 0, 1)

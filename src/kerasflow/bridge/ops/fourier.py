@@ -8,22 +8,23 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import standardize_dtype
 
-from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
+from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
 from kerasflow.bridge.ops.sequences import extract_sequences
-from kerasflow.bridge.ops.unavailable import computed_at_once
+from kerasflow.tracing import apply
 
 
 def _parts(x: Any) -> tuple[Any, Any]:
     """The real and the imaginary part, checked."""
     if not isinstance(x, (tuple, list)) or len(x) != 2:
         raise ValueError(f"Input `x` should be a tuple of two tensors - real and imaginary. Received: x={x}")
-    real, imag = map(convert_to_tensor, x)
+    real, imag = map(tensor, x)
     if real.shape != imag.shape:
         raise ValueError(
             "Input `x` should be a tuple of two tensors - real and imaginary. Both the real and imaginary parts "
             f"should have the same shape. Received: x[0].shape = {real.shape}, x[1].shape = {imag.shape}"
         )
-    if not np.issubdtype(real.dtype, np.floating) or not np.issubdtype(imag.dtype, np.floating):
+    if real.dtype.kind not in "fV" or imag.dtype.kind not in "fV":
         raise ValueError(
             "Both tensors in input `x` should be of type float. "
             f"Received: x[0].dtype = {real.dtype}, x[1].dtype = {imag.dtype}"
@@ -34,18 +35,19 @@ def _parts(x: Any) -> tuple[Any, Any]:
 def _get_complex_tensor_from_tuple(x: Any) -> Any:
     """A complex array from a pair of arrays."""
     real, imag = _parts(x)
-    return real + 1j * imag
+    dtype = compute_dtype(common_dtype(real, imag))
+    return apply("complex", cast(real, dtype), cast(imag, dtype))
 
 
 def _pair(x: Any, dtype: Any) -> tuple[Any, Any]:
-    return np.real(x).astype(dtype), np.imag(x).astype(dtype)
+    """The real and the imaginary part of a result, in the dtype of what was transformed."""
+    return cast(np.real(x), dtype), cast(np.imag(x), dtype)
 
 
 def _complex_transform(name: str, transform: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, Any]]:
     def function(x: Any) -> tuple[Any, Any]:
-        parts = _parts(x)
-        dtype = parts[0].dtype
-        return computed_at_once(name, lambda re, im: _pair(transform(re + 1j * im), dtype), *parts)
+        z = _get_complex_tensor_from_tuple(x)
+        return _pair(transform(z), common_dtype(*_parts(x)))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"`np.fft.{name}` of a complex tensor."
@@ -58,15 +60,13 @@ ifft2 = _complex_transform("ifft2", np.fft.ifft2)
 
 
 def rfft(x: Any, fft_length: int | None = None) -> tuple[Any, Any]:
-    x = convert_to_tensor(x)
-    return computed_at_once("rfft", lambda a: _pair(np.fft.rfft(a, n=fft_length), a.dtype), x)
+    x = floating(x)
+    return _pair(np.fft.rfft(cast(x, compute_dtype(x.dtype)), n=fft_length), x.dtype)
 
 
 def irfft(x: Any, fft_length: int | None = None) -> Any:
-    def transform(real: Any, imag: Any) -> Any:
-        return np.fft.irfft(real + 1j * imag, n=fft_length).astype(real.dtype)
-
-    return computed_at_once("irfft", transform, *_parts(x))
+    z = _get_complex_tensor_from_tuple(x)
+    return cast(np.fft.irfft(z, n=fft_length), common_dtype(*_parts(x)))
 
 
 _WINDOWS: dict[str, Callable[[Any], Any]] = {
@@ -87,7 +87,7 @@ def _window(window: Any, sequence_length: int, fft_length: int, dtype: Any) -> A
                 f"Received: window={window}"
             )
         window = _WINDOWS[window](2 * np.pi * np.arange(sequence_length) / sequence_length)
-    values = convert_to_tensor(window, dtype)
+    values = tensor(window, dtype)
     if values.shape != (sequence_length,):
         raise ValueError(
             f"The shape of `window` must be equal to [sequence_length]. Received: window shape={values.shape}"
@@ -103,7 +103,7 @@ def stft(
     window: Any = "hann",
     center: bool = True,
 ) -> tuple[Any, Any]:
-    x = convert_to_tensor(x)
+    x = tensor(x)
     if standardize_dtype(x.dtype) not in {"float32", "float64"}:
         raise TypeError(
             f"Invalid input type. Expected `float32` or `float64`. Received: input type={x.dtype}"
@@ -130,21 +130,30 @@ def istft(
 ) -> Any:
     """The frames, weighted by the window, added up where they overlap and divided by the window's total weight."""
     frames = irfft(x, fft_length)
+    if frames.ndim < 2:
+        raise ValueError(f"Input `x` must have at least 2 dimensions. Received shape: {frames.shape}")
     weights = _window(window, sequence_length, fft_length, frames.dtype)
     count = frames.shape[-2]
     total = fft_length + sequence_stride * (count - 1)
-
-    def overlap_and_add(frames: Any) -> Any:
-        signal = np.zeros((*frames.shape[:-2], total), frames.dtype)
-        for i in range(count):
-            signal[..., i * sequence_stride : i * sequence_stride + fft_length] += frames[..., i, :]
-        return signal
-
-    norm = overlap_and_add(np.broadcast_to(np.square(weights), (count, fft_length)))
-    signal = computed_at_once("istft", overlap_and_add, frames * weights) / np.where(norm > 1e-10, norm, 1)
+    weight = _overlap_and_add(np.broadcast_to(np.square(weights), (count, fft_length)), sequence_stride)
+    covered = weight > 1e-10
+    weight = np.where(covered, weight, np.ones((), frames.dtype))
+    signal = _overlap_and_add(frames * weights, sequence_stride) / weight
     if window is None:
         signal = signal * (fft_length / sequence_stride)
     start = fft_length // 2 if center else 0
     if length is not None:
         return signal[..., start : start + length]
     return signal[..., start : total - start]
+
+
+def _overlap_and_add(frames: Any, stride: int) -> Any:
+    """Frames that begin `stride` apart, added up: piece by piece, each as long as the stride."""
+    *batch, count, length = frames.shape
+    pieces = -(-length // stride)
+    frames = np.pad(frames, [(0, 0)] * (len(batch) + 1) + [(0, pieces * stride - length)])
+    total: Any = 0
+    for k in range(pieces):
+        piece = frames[..., k * stride : (k + 1) * stride]
+        total = total + np.pad(piece, [(0, 0)] * len(batch) + [(k, pieces - 1 - k), (0, 0)])
+    return np.reshape(total, (*batch, -1))[..., : length + stride * (count - 1)]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras.src.backend import config
 
-from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.bridge.ops.core import tensor
 
 
 def check_rank(images: Any) -> None:
@@ -35,7 +35,7 @@ def channels_axis(data_format: str | None) -> int:
 
 def on_batches(function: Callable[[Any], Any], images: Any, data_format: str | None) -> Any:
     """Apply a function of (batch, height, width, channels) to images of any layout; the result has that layout."""
-    images = convert_to_tensor(images)
+    images = tensor(images)
     check_rank(images)
     single, first = images.ndim == 3, channels_axis(data_format) == -3
     batch = np.expand_dims(images, 0) if single else images

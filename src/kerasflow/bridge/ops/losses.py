@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from keras.src.backend.config import epsilon
 
-from kerasflow.bridge.ops.activations import log_softmax
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.activations import log_softmax, parts
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.encodings import one_hot
 from kerasflow.bridge.ops.precision import compute_dtype, floating
 
@@ -18,7 +18,7 @@ _quiet = np.errstate(all="ignore")
 
 def _prepare(target: Any, output: Any) -> tuple[Any, Any, Any]:
     """Target and output in the dtype to compute in, and the dtype of the result."""
-    target, output = convert_to_tensor(target), floating(output)
+    target, output = tensor(target), floating(output)
     if target.shape != output.shape:
         raise ValueError(
             "Arguments `target` and `output` must have the same shape. "
@@ -72,9 +72,9 @@ def sparse_categorical_crossentropy(
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     target, output, dtype = _prepare(target, output)
     if from_logits:
-        # softplus(x) - x * z; of the two large terms of softplus, one goes with x * z before anything is lost.
-        positive = np.maximum(output, 0.0)
-        loss = (positive - output * target) + np.log1p(np.exp(output - positive * 2))
+        # z softplus(-x) + (1 - z) softplus(x), whose small terms add up to one.
+        positive, negative = parts(output)
+        loss = (positive * (1.0 - target) - negative * target) + np.log1p(np.exp(negative - positive))
     else:
         output = np.clip(output, epsilon(), 1.0 - epsilon())
         loss = -(target * np.log(output) + (1.0 - target) * np.log(1.0 - output))

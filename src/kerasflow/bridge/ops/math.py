@@ -22,7 +22,6 @@ from kerasflow.bridge.ops.linalg import norm, qr, solve
 from kerasflow.bridge.ops.precision import computed_in_float32
 from kerasflow.bridge.ops.segments import segment_max, segment_min, segment_prod, segment_sum
 from kerasflow.bridge.ops.sequences import cdist, extract_sequences, in_top_k, logsumexp, top_k
-from kerasflow.bridge.ops.unavailable import computed_at_once
 from kerasflow.tracing import apply
 
 
@@ -48,7 +47,7 @@ def erfinv(x: Any) -> Any:
 
 @computed_in_float32
 def logdet(x: Any) -> Any:
-    return computed_at_once("logdet", lambda m: np.linalg.slogdet(m)[1], x)
+    return np.linalg.slogdet(x)[1]
 
 
 __all__ = [

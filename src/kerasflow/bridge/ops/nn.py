@@ -32,7 +32,15 @@ from kerasflow.bridge.ops.activations import (
     threshold,
 )
 from kerasflow.bridge.ops.attention import dot_product_attention
-from kerasflow.bridge.ops.ctc import ctc_loss
+from kerasflow.bridge.ops.convolution import (
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    fold,
+    separable_conv,
+    unfold,
+)
+from kerasflow.bridge.ops.ctc import ctc_decode, ctc_loss
 from kerasflow.bridge.ops.encodings import multi_hot, one_hot
 from kerasflow.bridge.ops.losses import (
     binary_crossentropy,
@@ -40,21 +48,10 @@ from kerasflow.bridge.ops.losses import (
     sparse_categorical_crossentropy,
 )
 from kerasflow.bridge.ops.normalization import batch_normalization, moments, psnr
+from kerasflow.bridge.ops.pooling import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
 from kerasflow.bridge.ops.rearrange import depth_to_space, space_to_depth
 from kerasflow.bridge.ops.unavailable import unavailable
 
-# Each is to come from a family file of its own: convolution, pooling, patches; decoding.
-conv = unavailable("conv")
-depthwise_conv = unavailable("depthwise_conv")
-separable_conv = unavailable("separable_conv")
-conv_transpose = unavailable("conv_transpose")
-max_pool = unavailable("max_pool")
-average_pool = unavailable("average_pool")
-adaptive_max_pool = unavailable("adaptive_max_pool")
-adaptive_average_pool = unavailable("adaptive_average_pool")
-fold = unavailable("fold")
-unfold = unavailable("unfold")
-ctc_decode = unavailable("ctc_decode")
 
 __all__ = [
     "adaptive_average_pool",

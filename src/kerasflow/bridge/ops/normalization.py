@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import standardize_dtype
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import HALVES, compute_dtype, constant, floating
 
 
@@ -33,24 +33,24 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Any:
-    x, mean, variance = convert_to_tensor(x), convert_to_tensor(mean), convert_to_tensor(variance)
+    x, mean, variance = tensor(x), tensor(mean), tensor(variance)
     shape = [1] * x.ndim
     shape[axis] = mean.shape[0]
     factor = constant(1, variance) / np.sqrt(variance + constant(epsilon, variance))
     if scale is not None:
-        factor = factor * convert_to_tensor(scale)
+        factor = factor * tensor(scale)
     shift = -mean * factor
     if offset is not None:
-        shift = shift + convert_to_tensor(offset)
+        shift = shift + tensor(offset)
     # Two operations on all elements; everything before is one number a channel.
     return x * np.reshape(factor, shape) + np.reshape(shift, shape)
 
 
 def psnr(x1: Any, x2: Any, max_val: float) -> Any:
-    x1, x2 = convert_to_tensor(x1), convert_to_tensor(x2)
+    x1, x2 = tensor(x1), tensor(x2)
     if x1.shape != x2.shape:
         raise ValueError(f"Input shapes {x1.shape} and {x2.shape} must match for PSNR calculation.")
     x1, x2 = floating(x1), floating(x2)
     noise = np.mean(np.square(x1 - x2))
-    peak = np.log10(convert_to_tensor(max_val, dtype=x2.dtype))
+    peak = np.log10(tensor(max_val, dtype=x2.dtype))
     return peak * constant(20, peak) - np.log10(noise) * constant(10, noise)

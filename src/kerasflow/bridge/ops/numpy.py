@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from keras.src import tree
 from keras.src.backend import config
 from keras.src.backend.common import dtypes
 from keras.src.backend.common.backend_utils import standardize_axis_for_numpy
 
-from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.bridge.ops.core import cast, convert_to_tensor, tensor, vectorized_map
+from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing
 
@@ -28,12 +32,9 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
 
 
 def _common(x1: Any, x2: Any, *more: Any) -> tuple[Any, Any]:
-    kinds = [
-        getattr(convert_to_tensor(x) if not isinstance(x, (int, float)) else x, "dtype", type(x))
-        for x in (x1, x2)
-    ]
+    kinds = [getattr(tensor(x) if not isinstance(x, (int, float)) else x, "dtype", type(x)) for x in (x1, x2)]
     dtype = dtypes.result_type(*kinds, *more)
-    return convert_to_tensor(x1, dtype), convert_to_tensor(x2, dtype)
+    return tensor(x1, dtype), tensor(x2, dtype)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
@@ -43,32 +44,111 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     return np.full(shape, fill_value, dtype=dtype)
 
 
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
+    start, stop = (cast(x, "float32") if getattr(x, "dtype", float) == "bfloat16" else x for x in (start, stop))
+    return np.geomspace(start, stop, num, endpoint, dtype or config.floatx(), axis)
+
+
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Of the choices whose condition holds the first; in Keras's common dtype, which NumPy's is not for bfloat16."""
+    options = [x if isinstance(x, (int, float)) else tensor(x) for x in (*choicelist, default)]
+    dtype = dtypes.result_type(*(getattr(x, "dtype", type(x)) for x in options))
+    *choices, result = (tensor(x, dtype) for x in options)
+    for condition, choice in reversed(list(zip(condlist, choices, strict=True))):
+        result = np.where(tensor(condition, "bool"), choice, result)
+    return result
+
+
 def take(x: Any, indices: Any, axis: Any = None) -> Any:
     """`np.take`, which NumPy dispatches on x alone: here the indices may be what is traced."""
-    x, indices = convert_to_tensor(x), convert_to_tensor(indices)
+    x, indices = tensor(x), tensor(indices)
     function = indexing.take if isinstance(indices, Tracer) else np.take
     return function(x, indices, axis=standardize_axis_for_numpy(axis))
 
 
+def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: str | None = None) -> Any:
+    """`np.vectorize`; of traced arrays all elements are computed together.
+
+    Args:
+        signature: the axes that belong to one element, `"(n),(n,m)->(m)"`; without it none.
+    """
+    apart = set(excluded or ())
+
+    def apply(*args: Any, **kwargs: Any) -> Any:
+        if not any(isinstance(x, Tracer) for x in args):
+            return np.vectorize(pyfunc, excluded=excluded, signature=signature)(*args, **kwargs)
+        places = [i for i in range(len(args)) if i not in apart]
+        arrays = [tensor(args[i]) for i in places]
+        own = [0] * len(arrays)
+        if signature is not None:
+            own = [len(axes.split(",")) if axes else 0 for axes in _AXES.findall(signature.split("->")[0])]
+        whole = np.broadcast_shapes(*(x.shape[: x.ndim - n] for x, n in zip(arrays, own, strict=True)))
+        flat = []
+        for x, n in zip(arrays, own, strict=True):
+            one = x.shape[x.ndim - n :]
+            flat.append(np.reshape(np.broadcast_to(x, (*whole, *one)), (math.prod(whole), *one)))
+
+        def element(xs: Any) -> Any:
+            given = list(args)
+            for i, x in zip(places, xs, strict=True):
+                given[i] = x
+            return pyfunc(*given, **kwargs)
+
+        found = vectorized_map(element, tuple(flat))
+        return tree.map_structure(lambda y: np.reshape(y, (*whole, *y.shape[1:])), found)
+
+    return apply
+
+
+_AXES = re.compile(r"\(([\w, ]*)\)")
+
 OVERRIDES: dict[str, Callable[..., Any]] = {
     "array": array,
+    "convert_to_tensor": tensor,  # Nothing here changes its operands in place.
     "divide_no_nan": divide_no_nan,
     "full": full,
+    "geomspace": geomspace,
+    "select": select,
     "take": take,
+    "vectorize": vectorize,
 }
-
-# Functions of Keras's that read `x.dtype` or `x.shape` of whatever they are given; lists and numbers have none.
-UNCONVERTED = (
-    "corrcoef cumprod cumsum median nanargmax nanargmin nancumprod nancumsum nanmean nanmedian nansum rot90 sum "
-    "unique unravel_index"
-).split()
-
 
 def converting(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, with a first argument that is a list, a tuple or a number made a tensor."""
 
     @functools.wraps(function)
     def wrapper(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(x if hasattr(x, "dtype") else convert_to_tensor(x), *args, **kwargs)
+        return function(x if hasattr(x, "dtype") else tensor(x), *args, **kwargs)
 
     return wrapper
+
+
+def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with a bfloat16 argument computed in float32: NumPy does not know that type's NaN, nor its i0."""
+
+    @functools.wraps(function)
+    def wrapper(x: Any, *args: Any, **kwargs: Any) -> Any:
+        x = tensor(x)
+        if x.dtype.kind != "V":
+            return function(x, *args, **kwargs)
+        result = function(cast(x, "float32"), *args, **kwargs)
+        return cast(result, x.dtype) if result.dtype == np.float32 else result
+
+    return wrapper
+
+
+_IN_FLOAT32 = (
+    "i0 nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod "
+    "nanquantile nanstd nansum nanvar"
+).split()
+# These read `x.dtype` or `x.shape` of whatever they are given; lists and numbers have none.
+_UNCONVERTED = "corrcoef cumprod cumsum median rot90 sum unravel_index".split()
+
+# What is put around functions of Keras's, where the installed version has them.
+AROUND: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(_UNCONVERTED, converting),
+    **dict.fromkeys(_IN_FLOAT32, in_float32),
+    "unique": lambda function: converting(tracing_unique(function)),
+}

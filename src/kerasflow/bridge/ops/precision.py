@@ -11,14 +11,14 @@ from keras.src.backend.common import standardize_dtype
 from keras.src.backend.common.dtypes import result_type
 from keras.src.backend.config import floatx
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 
 HALVES = ("float16", "bfloat16")
 
 
 def floating(x: Any) -> Any:
     """x as a tensor of floating dtype; integers and booleans become Keras's `floatx`."""
-    x = convert_to_tensor(x)
+    x = tensor(x)
     return cast(x, floatx()) if x.dtype.kind in "iub" else x
 
 
@@ -47,12 +47,14 @@ def computed_in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let a function of one floating tensor (and options) compute half precisions in float32.
 
     NumPy itself goes through float32 in each half-precision operation, so that
-    this is faster as well as more exact. Integers are promoted.
+    this is faster as well as more exact. Integers are promoted. Of complex numbers the result may be real.
     """
 
     @functools.wraps(function)
     def wrapped(x: Any, *args: Any, **kwargs: Any) -> Any:
         x = floating(x)
+        if x.dtype.kind == "c":
+            return function(x, *args, **kwargs)
         compute = compute_dtype(x.dtype)
         return cast(function(cast(x, compute), *args, **kwargs), x.dtype)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.bridge.ops.core import tensor
 
 
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
-    x, b = convert_to_tensor(x), block_size
+    x, b = tensor(x), block_size
     if data_format == "channels_last":
         n, h, w, c = x.shape
         blocks = np.reshape(x, (n, h, w, b, b, c // b**2))
@@ -21,7 +21,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 
 
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
-    x, b = convert_to_tensor(x), block_size
+    x, b = tensor(x), block_size
     if data_format == "channels_last":
         n, h, w, c = x.shape
         blocks = np.reshape(x, (n, h // b, b, w // b, b, c))

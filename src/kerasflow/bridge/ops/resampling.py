@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.layout import channels_axis, check_choice, check_rank
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
 
@@ -98,7 +98,7 @@ def scale_and_translate(
     scale, translation = floating(scale), floating(translation)
     dtype = common_dtype(scale, translation)
     return _resample(
-        convert_to_tensor(images),
+        tensor(images),
         output_shape,
         spatial_dims,
         cast(scale, dtype),
@@ -168,7 +168,7 @@ def resize(
         raise ValueError(
             f"Argument `size` must be a tuple of two elements (height, width). Received: size={size}"
         )
-    images = convert_to_tensor(images)
+    images = tensor(images)
     check_rank(images)
     target = (int(size[0]), int(size[1]))
     last = channels_axis(data_format) == -1

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import convert_to_tensor
+from kerasflow.bridge.ops.core import tensor
 from kerasflow.errors import TracingError
 from kerasflow.tracing import Tracer, apply, at_user_line
 
@@ -26,7 +26,7 @@ def _segment_reduction(name: str, mode: str, neutral: Callable[[np.dtype[Any]], 
     """A reduction by `scatter` onto an array of neutral elements, which empty segments keep."""
 
     def reduction(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Any:
-        data, segment_ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
+        data, segment_ids = tensor(data), tensor(segment_ids)
         if num_segments is None:
             if isinstance(segment_ids, Tracer) and not segment_ids.owner.concrete:
                 raise TracingError(

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
+from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import computed_in_float32, floating
 from kerasflow.tracing import apply
 
 
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """The k largest along the last axis, largest first, and their places; of equals the first comes first."""
-    x = convert_to_tensor(x)
+    x = tensor(x)
     n = x.shape[-1]
     # A stable ascending sort of the reversed rows, read backwards.
     order = n - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., : n - k - 1 if k < n else None : -1]
@@ -22,7 +22,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
 
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     """Whether fewer than k predictions are larger than the one at the target."""
-    targets, predictions = convert_to_tensor(targets), convert_to_tensor(predictions)
+    targets, predictions = tensor(targets), tensor(predictions)
     chosen = np.take_along_axis(predictions, np.expand_dims(targets, -1), axis=-1)
     # NaN is no large probability.
     chosen = np.where(np.isnan(chosen), -np.inf, chosen)
@@ -58,7 +58,7 @@ def cdist(x: Any, y: Any) -> Any:
 
 def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Any:
     """Overlapping pieces of the last axis, as a new axis before it."""
-    x = convert_to_tensor(x)
+    x = tensor(x)
     count = (x.shape[-1] - (sequence_length - sequence_stride)) // sequence_stride
     places = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)
     return np.take(x, places, axis=-1)

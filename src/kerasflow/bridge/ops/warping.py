@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.bridge import random
-from kerasflow.bridge.ops.core import cast, convert_to_tensor, require_eager
+from kerasflow.bridge.ops.core import cast, require_eager, tensor
 from kerasflow.bridge.ops.filters import gaussian_blur
 from kerasflow.bridge.ops.layout import check_choice, check_rank, on_batches
 from kerasflow.bridge.ops.linalg import solve
@@ -83,7 +83,7 @@ def _with_axes(x: Any, count: int) -> Any:
 def map_coordinates(
     inputs: Any, coordinates: Any, order: int, fill_mode: str = "constant", fill_value: Any = 0.0
 ) -> Any:
-    inputs, coordinates = convert_to_tensor(inputs), convert_to_tensor(coordinates)
+    inputs, coordinates = tensor(inputs), tensor(coordinates)
     if coordinates.shape[0] != inputs.ndim:
         raise ValueError(
             "First dim of `coordinates` must be the same as the rank of `inputs`. "
@@ -131,7 +131,7 @@ def affine_transform(
 ) -> Any:
     check_choice("interpolation", interpolation, _ORDERS)
     check_choice("fill_mode", fill_mode, _FILL_MODES)
-    transform = convert_to_tensor(transform)
+    transform = tensor(transform)
     if transform.ndim not in (1, 2):
         raise ValueError(
             "Invalid transform rank: expected rank 1 (single transform) or rank 2 (batch of transforms). "
@@ -158,9 +158,9 @@ def perspective_transform(
     data_format: str | None = None,
 ) -> Any:
     check_choice("interpolation", interpolation, _ORDERS)
-    images = convert_to_tensor(images)
+    images = tensor(images)
     check_rank(images)
-    start_points, end_points = convert_to_tensor(start_points), convert_to_tensor(end_points)
+    start_points, end_points = tensor(start_points), tensor(end_points)
     for name, points in (("start_points", start_points), ("end_points", end_points)):
         if points.ndim not in (2, 3) or points.shape[-2:] != (4, 2):
             raise ValueError(
@@ -230,9 +230,7 @@ def elastic_transform(
         compute = _grid_dtype(batch)
         count, height, width, _ = batch.shape
         noise = random.normal((count, height, width, 2), stddev=sigma, dtype=compute, seed=seed)
-        smooth = gaussian_blur(noise, (size, size), (sigma, sigma), "channels_last") * convert_to_tensor(
-            alpha, compute
-        )
+        smooth = gaussian_blur(noise, (size, size), (sigma, sigma), "channels_last") * tensor(alpha, compute)
         y, x = _grid(height, width, compute)
         return _sample_batch(
             batch, y + smooth[..., 0], x + smooth[..., 1], interpolation, fill_mode, fill_value

@@ -9,9 +9,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kerasflow.tracing.functions import creation, indexing, products, reductions, shapes, statistics
+from kerasflow.tracing.functions import (
+    complex,
+    creation,
+    fourier,
+    indexing,
+    linalg,
+    norms,
+    products,
+    reductions,
+    sequences,
+    shapes,
+    statistics,
+)
 
-FAMILIES = (creation, reductions, shapes, indexing, products, statistics)
+FAMILIES = (
+    creation,
+    complex,
+    reductions,
+    shapes,
+    indexing,
+    products,
+    linalg,
+    norms,
+    fourier,
+    sequences,
+    statistics,
+)
 
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     function: handler for family in FAMILIES for function, handler in family.FUNCTIONS.items()

@@ -51,6 +51,8 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 
 def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     a = as_operand(a)
+    if not a.ndim:
+        return np.zeros_like(a, np.int64)
     if axis is None:
         a, axis = np.ravel(a), 0
     return apply("argsort", a, axis=canonical_axis(axis, a.ndim))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import string
 from collections.abc import Callable
 from typing import Any
@@ -184,73 +183,6 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **_: Any) -> Any:
     return np.sum(np.conjugate(np.moveaxis(x, axis, -1)) * np.moveaxis(y, axis, -1), axis=-1, dtype=x.dtype)
 
 
-def matrix_power(a: Any, n: int) -> Any:
-    a, n = as_operand(a), int(n)
-    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
-        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
-    if n < 0:
-        raise unknown_function("np.linalg.matrix_power with a negative power")
-    if n == 0:
-        return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
-    half = matrix_power(a, n // 2) if n > 1 else None
-    if half is None:
-        return a
-    squared = matmul(half, half)
-    return matmul(squared, a) if n % 2 else squared
-
-
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Vector norms, and the matrix norms that need no decomposition."""
-    x = as_operand(x)
-    axes = (
-        tuple(range(x.ndim))
-        if axis is None
-        else tuple(canonical_axis(i, x.ndim) for i in np.atleast_1d(axis))
-    )
-    if ord is None:
-        return vector_norm(x, axis=axes, keepdims=keepdims)
-    if len(axes) == 1:
-        return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
-    if len(axes) == 2:
-        return matrix_norm(x, axes, ord, keepdims)
-    raise ValueError("Improper number of dimensions to norm.")
-
-
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    x = _inexact(x)
-    size = np.absolute(x)
-    if ord == 2:
-        return np.sqrt(np.sum(np.square(x), axis=axis, keepdims=keepdims))
-    if ord == np.inf:
-        return np.max(size, axis=axis, keepdims=keepdims)
-    if ord == -np.inf:
-        return np.min(size, axis=axis, keepdims=keepdims)
-    if ord == 0:
-        return np.sum(cast(x != 0, x.dtype), axis=axis, keepdims=keepdims)
-    if ord == 1:
-        return np.sum(size, axis=axis, keepdims=keepdims)
-    if isinstance(ord, str):
-        raise ValueError(f"Invalid norm order '{ord}' for vectors")
-    return np.power(np.sum(np.power(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
-
-
-def matrix_norm(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> Any:
-    x = _inexact(x)
-    if ord in ("fro", "f"):
-        return vector_norm(x, axis=axes, keepdims=keepdims)
-    if ord not in (1, -1, np.inf, -np.inf):
-        raise unknown_function(f"np.linalg.norm(ord={ord!r}) of a matrix")
-    summed, kept = (axes[0], axes[1]) if ord in (1, -1) else (axes[1], axes[0])
-    extremum = np.max if ord > 0 else np.min
-    result = extremum(np.sum(np.absolute(x), axis=summed, keepdims=True), axis=kept, keepdims=True)
-    return result if keepdims else np.squeeze(result, axes)
-
-
-def _inexact(x: Any) -> Any:
-    x = as_operand(x)
-    return cast(x, np.float64) if x.dtype.kind in "iub" else x
-
-
 UFUNCS: dict[Any, Callable[..., Any]] = {
     np.matmul: matmul,
     **newer(
@@ -269,13 +201,6 @@ FUNCTIONS = {
     np.einsum: einsum,
     np.kron: kron,
     np.cross: cross,
-    np.linalg.norm: norm,
-    np.linalg.vector_norm: vector_norm,
-    np.linalg.matrix_norm: lambda x, /, *, keepdims=False, ord="fro": matrix_norm(
-        x, (as_operand(x).ndim - 2, as_operand(x).ndim - 1), ord, keepdims
-    ),
-    np.linalg.matrix_power: matrix_power,
-    np.linalg.multi_dot: lambda arrays, *, out=None: functools.reduce(dot, arrays),
     np.linalg.matmul: lambda x1, x2, /: matmul(x1, x2),
     np.linalg.tensordot: lambda x1, x2, /, *, axes=2: tensordot(x1, x2, axes),
     np.linalg.vecdot: vecdot,

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.primitives.complex import real_dtype
+from kerasflow.tracing.functions.complex import absolute_square
 from kerasflow.tracing.normalize import (
     as_operand,
     canonical_axes,
@@ -178,7 +180,9 @@ def var(
     centre = (
         np.mean(a, axis=axis, keepdims=True, where=True if where is None else where) if mean is None else mean
     )
-    total = np.sum(np.square(a - centre), axis=axis, keepdims=keepdims, where=where)
+    # The variance of complex numbers is that of their two parts together.
+    result, compute = real_dtype(result), real_dtype(compute)
+    total = np.sum(absolute_square(a - centre), axis=axis, keepdims=keepdims, where=where)
     removed = ddof if correction is None else correction
     count = _count(a, axis, where, compute, keepdims)
     return cast(total / (np.maximum(count - np.asarray(removed, compute), 0) if removed else count), result)
@@ -216,7 +220,7 @@ def _ignoring_nan(function: Callable[..., Any], fill: Any) -> Callable[..., Any]
 
     def handler(a: Any, *args: Any, **kwargs: Any) -> Any:
         a = as_operand(a)
-        if a.dtype.kind in "fV":
+        if a.dtype.kind in "fVc":
             a = np.where(np.isnan(a), cast(fill, a.dtype), a)
         return function(a, *args, **kwargs)
 
@@ -230,7 +234,7 @@ def _nan_extremum(function: Callable[..., Any], fill: Any) -> Callable[..., Any]
     def handler(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, **kwargs: Any) -> Any:
         a = as_operand(a)
         result = filled(a, axis=axis, keepdims=keepdims, **kwargs)
-        if a.dtype.kind not in "fV" or kwargs:
+        if a.dtype.kind not in "fVc" or kwargs:
             return result
         return np.where(np.all(np.isnan(a), axis=axis, keepdims=keepdims), cast(np.nan, a.dtype), result)
 
@@ -244,7 +248,7 @@ def _where_number(function: Callable[..., Any]) -> Callable[..., Any]:
         if _is_given(where):
             raise unknown_function("np.nanmean, np.nanvar, np.nanstd with where=")
         a = as_operand(a)
-        if a.dtype.kind not in "fV":
+        if a.dtype.kind not in "fVc":
             return function(a, *args, **kwargs)
         return function(a, *args, where=np.logical_not(np.isnan(a)), **kwargs)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.tracing.functions.complex import each_part, is_complex
+
 # NumPy's own `take` does not look at traced indices into a constant.
 from kerasflow.tracing.functions.indexing import take
 from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, is_weak, unknown_function
@@ -76,7 +78,7 @@ def _quantile(
     axes = canonical_axes(axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
     flat = np.reshape(np.transpose(a, rest + list(axes)), (*(a.shape[i] for i in rest), -1))
-    has_nan = a.dtype.kind in "fV"
+    has_nan = a.dtype.kind in "fVc"
     ordered = np.sort(flat, axis=-1)
     flat_levels = np.reshape(levels, (-1,))
     if skip_nan and has_nan:
@@ -151,8 +153,11 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
-    deviation = np.sqrt(np.diagonal(c))
-    return np.clip(c / np.expand_dims(deviation, 1) / np.expand_dims(deviation, 0), -1.0, 1.0)
+    deviation = np.sqrt(np.real(np.diagonal(c)))
+    result = c / np.expand_dims(deviation, 1) / np.expand_dims(deviation, 0)
+    if is_complex(result):
+        return each_part(lambda part: np.clip(part, -1.0, 1.0), result)
+    return np.clip(result, -1.0, 1.0)
 
 
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
@@ -202,7 +207,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     """Linear between the points `(xp, fp)`, xp increasing; constant outside."""
     if period is not None:
         raise unknown_function("np.interp(period=…)")
-    x, xp, fp = (cast(as_operand(v), np.float64) for v in (x, xp, fp))
+    x, xp = cast(as_operand(x), np.float64), cast(as_operand(xp), np.float64)
+    fp = as_operand(fp)
+    fp = cast(fp, np.complex128 if is_complex(fp) else np.float64)
     last = xp.shape[0] - 1
     after = np.clip(apply("searchsorted", xp, x, side="right"), 1, max(last, 1))
     before = after - 1

@@ -1,0 +1,270 @@
+"""Conditionals and loops: sub-graphs that run in the memory of the function that they are part of.
+
+A body is planned like a program: a carry is its state, so that a step computes
+the new one in place of the old one where nobody reads that any more; a stacked
+result is memory that is given, one slice a step; everything else is its own
+workspace, one block of the outer function's. The text of a body stands in the
+outer function, behind an `if`, a `for` or a `while`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
+from kerasflow.primitives import PRIMITIVES
+from kerasflow_numpy.fusion import Group
+from kerasflow_numpy.storage import FRESH, GIVEN, PASSED, STATIC, WORK, Given, Memory, Place, Plan, Planner, Storage
+
+if TYPE_CHECKING:
+    from kerasflow_numpy.codegen import Generator
+
+_FLAG = ShapedArray((), np.dtype(bool))
+
+
+def plan_storage(graph: Graph, groups: list[Group], given: Given | None = None) -> Plan:
+    """Decide where every value of a graph, and of its sub-graphs, lives; `given` as in `Planner`."""
+    return _Planner(graph, groups, given).run()
+
+
+# -- planning -----------------------------------------------------------------------------------------------
+
+
+class _Planner(Planner):
+    """Plans sub-graphs too."""
+
+    def _place_node(self, node: Node, position: int) -> None:
+        if node.primitive.name not in _EMITTERS:
+            super()._place_node(node, position)
+            return
+        first = node.params["constants"] if "constants" in node.params else 1
+        carries = _carries(node)
+        taken: set[Storage] = set()
+        for i, v in enumerate(node.outputs):
+            if node.primitive.name == "switch":
+                may_be = [x for x in node.inputs[first:] if x.aval == v.aval]
+            else:
+                may_be = [node.inputs[first + i]] if i < carries else []
+            storage = self._storage_of_result(node, v, position, may_be, taken)
+            taken.add(storage)
+            place = self._put(v, storage)
+            if storage.array is not None:
+                place.sample = storage.array
+        bodies = _BODIES[node.primitive.name](self, node)
+        self.plan.inner[node] = [(graph, plan_storage(graph, [], given)) for graph, given in bodies]
+        size = max(plan.workspace for _, plan in self.plan.inner[node])
+        work = ShapedArray((size,), np.dtype(np.uint8))
+        self.plan.scratch[node] = self._storage(WORK, work, first=position, last=position)
+        if node.primitive.name == "while_loop":
+            self.plan.flags[node] = self._storage(WORK, _FLAG, first=position, last=position)
+
+    def _storage_of_result(
+        self, node: Node, value: Value, position: int, may_be: Sequence[Value], taken: set[Storage]
+    ) -> Storage:
+        """Where a result lives; `may_be` are the operands that it may be computed in place of."""
+        if value in self.reserved:
+            return self.reserved[value]
+        if value in self.state_target:
+            storage = self.plan.places[self.graph.state_inputs[self.state_target[value]]].storage
+            reads = [v for v in node.inputs if self.place(v).storage is storage]
+            whole = all(v in may_be and self.place(v).source is None for v in reads)
+            if storage.last <= position and whole and len(reads) < 2 and storage not in taken:
+                return storage
+        if value in self.outputs:
+            return self._storage(FRESH, value.aval, first=position)
+        for v in may_be:
+            if self._can_take_over(v, value, node, position) and self.place(v).storage not in taken:
+                return self.place(v).storage
+        return self._storage(WORK, value.aval, first=position)
+
+    def memory(self, value: Value) -> Memory:
+        """A value's memory, for a body."""
+        place = self.place(value)
+        return GIVEN if place.storage.kind in STATIC else PASSED, place.sample
+
+
+def _carries(node: Node) -> int:
+    return len(node.outputs) if node.primitive.name == "while_loop" else node.params.get("carries", 0)
+
+
+def paired(node: Node, places: dict[Value, Place]) -> dict[int, int]:
+    """For a conditional, the operands that are the memory of a result: numbers of operands and of results."""
+    pairs = {}
+    for i, v in enumerate(node.outputs):
+        for j, x in enumerate(node.inputs[1:]):
+            if not isinstance(x, Constant) and places[x].source is None and places[x].storage is places[v].storage:
+                pairs[j] = i
+    return pairs
+
+
+def _separate(graph: Graph) -> Graph:
+    """The graph with each output a value of its own: not an input, nor a constant, nor another output."""
+    copies: dict[Value, list[Node]] = {}
+    outputs: list[Value] = []
+    seen: set[Value] = set()
+    for v in graph.outputs:
+        if v in seen or v.node is None:
+            node = Node(PRIMITIVES["identity"], [v], {}, [v.aval])
+            copies.setdefault(v, []).append(node)
+            outputs.append(node.outputs[0])
+        else:
+            outputs.append(v)
+        seen.add(v)
+    # As early as may be, so that a carry that is handed out can be overwritten.
+    nodes = [copy for v, made in copies.items() if v.node is None for copy in made]
+    for node in graph.nodes:
+        nodes.append(node)
+        nodes.extend(copy for v in node.outputs for copy in copies.get(v, ()))
+    return replace(graph, nodes=nodes, outputs=outputs)
+
+
+Body = tuple[Graph, Given]
+
+
+def _scan_bodies(planner: _Planner, node: Node) -> list[Body]:
+    body, c, n = (node.params[key] for key in ("body", "constants", "carries"))
+    graph = Graph(
+        [*body.inputs[:c], *body.inputs[c + n :]],
+        body.nodes,
+        body.outputs[n:],
+        body.inputs[c : c + n],
+        body.outputs[:n],
+    )
+
+    def step(value: Value) -> Memory:
+        return PASSED, planner.place(value).sample[(0, ...)] if node.params["length"] else np.empty(())
+
+    inputs = [*map(planner.memory, node.inputs[:c]), *map(step, node.inputs[c + n :])]
+    state = list(map(planner.memory, node.outputs[:n]))
+    return [(_separate(graph), Given(inputs, list(map(step, node.outputs[n:])), state))]
+
+
+def _while_bodies(planner: _Planner, node: Node) -> list[Body]:
+    cond, body, c = (node.params[key] for key in ("cond", "body", "constants"))
+    constants = list(map(planner.memory, node.inputs[:c]))
+    state = list(map(planner.memory, node.outputs))
+    flag: Memory = (GIVEN, np.empty((), bool))
+    graph = Graph(body.inputs[:c], body.nodes, [], body.inputs[c:], body.outputs)
+    return [(_separate(cond), Given([*constants, *state], [flag])), (graph, Given(constants, [], state))]
+
+
+def _switch_bodies(planner: _Planner, node: Node) -> list[Body]:
+    pairs = paired(node, planner.plan.places)
+    others = [j for j in range(len(node.inputs) - 1) if j not in pairs]
+    given = [i for i in range(len(node.outputs)) if i not in pairs.values()]
+    memory = Given(
+        [planner.memory(node.inputs[1 + j]) for j in others],
+        [planner.memory(node.outputs[i]) for i in given],
+        [planner.memory(node.outputs[i]) for i in pairs.values()],
+    )
+    return [
+        (
+            _separate(
+                Graph(
+                    [b.inputs[j] for j in others],
+                    b.nodes,
+                    [b.outputs[i] for i in given],
+                    [b.inputs[j] for j in pairs],
+                    [b.outputs[i] for i in pairs.values()],
+                )
+            ),
+            memory,
+        )
+        for b in node.params["branches"]
+    ]
+
+
+_BODIES: dict[str, Callable[[_Planner, Node], list[Body]]] = {
+    "scan": _scan_bodies,
+    "while_loop": _while_bodies,
+    "switch": _switch_bodies,
+}
+
+
+# -- code ---------------------------------------------------------------------------------------------------
+
+
+def emit(generator: Generator, node: Node, args: list[str]) -> None:
+    """Write a conditional or a loop into the function."""
+    for v in node.outputs:
+        generator.allocate(generator.plan.places[v])
+    _EMITTERS[node.primitive.name](generator, node, args)
+
+
+def _begin(generator: Generator, node: Node, args: list[str]) -> list[str]:
+    """The carries' first values, where the carries are; the names of the carries."""
+    first, places = node.params["constants"], generator.plan.places
+    names = []
+    for v, x, arg in zip(node.outputs[: _carries(node)], node.inputs[first:], args[first:], strict=False):
+        place, begin = places[v], places.get(x)
+        names.append(generator.name(place))
+        if begin is None or begin.storage is not place.storage:
+            generator.lines.append(f"np.copyto({names[-1]}, {arg})")
+    return names
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines or ["pass"]]
+
+
+def _slice(name: str, number: str, ndim: int) -> str:
+    # Of a number an array, which can be written to.
+    return f"{name}[{number}]" if ndim > 1 else f"{name}[{number}, ...]"
+
+
+def _scan(generator: Generator, node: Node, args: list[str]) -> None:
+    (plan,), params = generator.plan.inner[node], node.params
+    c, n, length = params["constants"], params["carries"], params["length"]
+    carries = _begin(generator, node, args)
+    number = generator.unique("i")
+    steps = f"range({length - 1}, -1, -1)" if params["reverse"] else f"range({length})"
+    slices, lines = [], []
+    stacks = [*args[c + n :], *(generator.name(generator.plan.places[v]) for v in node.outputs[n:])]
+    for name, v in zip(stacks, [*node.inputs[c + n :], *node.outputs[n:]], strict=True):
+        slices.append(generator.unique(f"{name}_i"))
+        lines.append(f"{slices[-1]} = {_slice(name, number, v.aval.ndim)}")
+    inputs = len(args) - c - n
+    body = generator.inside(*plan, [*args[:c], *slices[:inputs]], slices[inputs:], carries)
+    generator.lines.append(f"for {number} in {steps}:")
+    generator.lines.extend(_indented([*lines, *body]))
+
+
+def _while_loop(generator: Generator, node: Node, args: list[str]) -> None:
+    (test, body), c, maximum = generator.plan.inner[node], node.params["constants"], node.params["maximum"]
+    carries = _begin(generator, node, args)
+    flag = generator.plan.flags[node].name
+    lines = generator.inside(*test, [*args[:c], *carries], [flag], [])
+    lines += [f"if not {flag}:", "    break", *generator.inside(*body, args[:c], [], carries)]
+    generator.lines.append("while True:" if maximum is None else f"for {generator.unique('_')} in range({maximum}):")
+    generator.lines.extend(_indented(lines))
+
+
+def _switch(generator: Generator, node: Node, args: list[str]) -> None:
+    plans = generator.plan.inner[node]
+    pairs = paired(node, generator.plan.places)
+    names = [generator.name(generator.plan.places[v]) for v in node.outputs]
+    index, *operands = args
+    inputs = [arg for j, arg in enumerate(operands) if j not in pairs]
+    given = [name for i, name in enumerate(names) if i not in pairs.values()]
+    state = [names[i] for i in pairs.values()]
+    bodies = [generator.inside(*plan, inputs, given, state) for plan in plans]
+    if node.inputs[0].aval.dtype == bool:
+        heads, bodies = [f"if {index}:", "else:"], bodies[::-1]
+    else:
+        heads = [f"{'el' * (i > 0)}if {index} == {i}:" for i in range(len(bodies) - 1)]
+        heads.append("else:" if heads else "if True:")
+    for head, body in zip(heads, bodies, strict=True):
+        generator.lines.append(head)
+        generator.lines.extend(_indented(body))
+
+
+_EMITTERS: dict[str, Callable[[Generator, Node, list[str]], None]] = {
+    "scan": _scan,
+    "while_loop": _while_loop,
+    "switch": _switch,
+}
+CONTROL = frozenset(_EMITTERS)

@@ -1,0 +1,233 @@
+"""Complex numbers, linear algebra, Fourier transforms."""
+
+from __future__ import annotations
+
+from numpy_calls.operands import listed
+
+EXACT = [
+    *(
+        f"np.{name}({z})"
+        for name in "real imag conj isreal iscomplex iscomplexobj isrealobj abs sign square negative exp sqrt".split()
+        for z in "koxhib"
+    ),
+    *listed("""
+    k.real
+    k.imag
+    k.conj()
+    k.T
+    k + x
+    k - 1j
+    k * 2
+    2j * x
+    1j * i
+    h * 1j
+    d / k
+    k == x
+    k[0, 1:]
+    k[[0, 2]]
+    -k
+    k.astype(np.complex128)
+    x.astype("complex64")
+    np.where(b, k, x)
+    np.sum(k, axis=0)
+    np.stack([k, x])
+    np.concatenate([k, d])
+    np.zeros_like(k)
+    np.sort(k, axis=0)
+    np.sort_complex(k)
+    np.sort_complex(x[0])
+    np.sort_complex(u[0])
+    np.max(k, axis=1)
+    np.maximum(k, x)
+    np.isfinite(k)
+    np.nan_to_num(k * np.inf)
+    np.pad(k, 1)
+    np.reshape(k, (2, 6))
+    np.round(k)
+
+    np.linalg.cholesky(q @ q.T + np.eye(3))
+    np.linalg.cholesky(o @ o.conj().T + np.eye(3))
+    np.linalg.inv(q)
+    np.linalg.inv(o)
+    np.linalg.inv(i[:, :3])
+    np.linalg.inv(c @ c.mT)
+    np.linalg.solve(q, x)
+    np.linalg.solve(q, x[:, 0])
+    np.linalg.solve(o, x)
+    np.linalg.solve(c @ c.mT, x[:, 0])
+    np.linalg.det(q)
+    np.linalg.det(o)
+    np.linalg.det(i[:, 1:])
+    np.linalg.slogdet(q)
+    np.linalg.slogdet(o)
+    np.linalg.slogdet(c @ c.mT).logabsdet
+    np.linalg.qr(x)
+    np.linalg.qr(x.T)
+    np.linalg.qr(x.T, mode="complete").R
+    np.linalg.qr(x, "r")
+    np.linalg.qr(o)
+    np.linalg.svd(x)
+    np.linalg.svd(x, False)
+    np.linalg.svd(o, full_matrices=False).S
+    np.linalg.eigh(q + q.T)
+    np.linalg.eigh(q + q.T).eigenvectors
+    np.linalg.eigh(o + o.conj().T)
+    np.linalg.eig(o)
+    np.linalg.eig(o).eigenvalues
+    np.linalg.pinv(x)
+    np.linalg.matrix_rank(x)
+    np.linalg.matrix_rank(c)
+    np.linalg.matrix_rank(x, tol=1.0)
+    np.linalg.matrix_rank(x[:, :1] @ x[:1])
+    np.linalg.matrix_rank(v)
+    np.linalg.matrix_rank(c, rtol=0.5)
+    np.linalg.matrix_power(o, 2)
+    np.linalg.diagonal(o)
+    np.linalg.tensorinv(np.reshape(np.eye(6), (2, 3, 6)) + x[0, 0], ind=2)
+    np.linalg.cholesky(x)
+    np.linalg.inv(v)
+    np.linalg.inv(h[:, :3])
+    np.linalg.solve(q, w)
+    np.linalg.norm(x, "nuc", axis=0)
+    np.linalg.norm(c, 2)
+    np.linalg.norm(x, 7, axis=(0, 1))
+    np.linalg.norm(x, 2, axis=(0, 0))
+
+    np.fft.fft(k)
+    np.fft.ifft(k)
+    np.fft.rfft(x)
+    np.fft.rfft(d)
+    np.fft.rfft(h)
+    np.fft.rfft(i)
+    np.fft.rfft(x, 3)
+    np.fft.rfft(x, 7)
+    np.fft.rfft(x, axis=0)
+    np.fft.irfft(k)
+    np.fft.irfft(k, 5)
+    np.fft.irfft(k, 9, axis=0)
+    np.fft.irfft(x, 2)
+    np.fft.fft(k, n=6)
+    np.fft.fft(k, 2, 0)
+    np.fft.ifft(o, axis=0)
+    np.fft.fft2(k)
+    np.fft.ifft2(k)
+    np.fft.fftn(c * 1j)
+    np.fft.ifftn(c + 0j)
+    np.fft.rfft2(x)
+    np.fft.rfftn(c)
+    np.fft.rfftn(c, axes=(0, 1))
+    np.fft.irfft2(k)
+    np.fft.irfftn(k)
+    np.fft.irfftn(k, s=(3, 5), axes=(0, 1))
+    np.fft.fftshift(x)
+    np.fft.fftshift(x, axes=1)
+    np.fft.ifftshift(x)
+    np.fft.ifftshift(c, (0, 2))
+    np.fft.rfft(k)
+    np.fft.fft(x, 0)
+    np.fft.fft(x, norm="other")
+    np.fft.fft2(x, (2, 3), (0,))
+    """),
+]
+
+CLOSE = listed("""
+    k * k
+    k / (k + 1)
+    k ** 2
+    k ** 1.5
+    2 ** k
+    np.power(k, x)
+    np.prod(k, axis=1)
+    np.log(k)
+    np.tanh(k)
+    np.arccosh(k)
+    np.angle(k)
+    np.angle(k, deg=True)
+    np.angle(o)
+    np.mean(k)
+    np.var(k)
+    np.var(o, axis=0, ddof=1)
+    np.std(k, axis=1)
+    np.nanvar(k)
+    np.nanmean(np.where(b, k, np.nan))
+    np.median(k)
+    np.ptp(k)
+    np.round(o, 1)
+    np.cov(o)
+    np.corrcoef(o)
+    np.sinc(k)
+    np.trapezoid(k)
+    np.interp(x, t, np.arange(6) * 1j)
+    np.polyval(k[0], x)
+    np.cumprod(k, axis=1)
+    k @ w
+    x @ k.T
+    np.dot(o, o)
+    np.vdot(k, k)
+    np.vecdot(k, k)
+    np.einsum("ij,kj->ik", k, k)
+    np.outer(k[0], v)
+    np.isclose(k, k + 1e-9)
+    np.allclose(k, k)
+
+    np.linalg.cholesky(q @ q.T + np.eye(3), upper=True)
+    np.linalg.cholesky(o @ o.conj().T + np.eye(3), upper=True)
+    np.linalg.svd(o, compute_uv=False)
+    np.linalg.svdvals(x)
+    np.linalg.eigvalsh(q + q.T)
+    np.linalg.eigvalsh(q + q.T, UPLO="U")
+    np.linalg.eigvals(o)
+    np.linalg.pinv(o)
+    np.linalg.pinv(d, 0.2)
+    np.linalg.pinv(d, rtol=None)
+    np.linalg.lstsq(d.T, v)
+    np.linalg.lstsq(d.T, x.T)
+    np.linalg.lstsq(d, i[:, 0])
+    np.linalg.lstsq(o, x, rcond=1e-3)
+    np.linalg.matrix_power(q, -2)
+    np.linalg.matrix_power(o, 5)
+    np.linalg.multi_dot([o, k, w])
+    np.linalg.multi_dot([v, w, w.T, x.T, o])
+    np.linalg.multi_dot([x, v])
+    np.linalg.trace(o)
+    np.linalg.cond(q)
+    np.linalg.cond(q, -2)
+    np.linalg.cond(o, 1)
+    np.linalg.cond(q, np.inf)
+    np.linalg.cond(q, "fro")
+    np.linalg.cond(np.zeros_like(q))
+    np.linalg.norm(k)
+    np.linalg.norm(k, axis=0)
+    np.linalg.norm(k, 1)
+    np.linalg.norm(k, 3, axis=1)
+    np.linalg.norm(k, np.inf, axis=1, keepdims=True)
+    np.linalg.norm(k, 0, axis=1)
+    np.linalg.norm(x, 2)
+    np.linalg.norm(x, -2)
+    np.linalg.norm(x, "nuc")
+    np.linalg.norm(c, "nuc", axis=(2, 0))
+    np.linalg.norm(c, 2, axis=(0, 1), keepdims=True)
+    np.linalg.matrix_norm(o, ord=2)
+    np.linalg.vector_norm(k, ord=3)
+    np.linalg.tensorsolve(np.eye(6).reshape(2, 3, 6) + x[0, 0], x[:2, :3])
+    np.linalg.tensorsolve(np.eye(6).reshape(2, 6, 3) + x[0, 0], x[:2, :3], axes=(1,))
+
+    np.fft.fft(x)
+    np.fft.fft(d)
+    np.fft.fft(i)
+    np.fft.fft(k, norm="ortho")
+    np.fft.fft(k, norm="forward")
+    np.fft.ifft(k, norm="forward")
+    np.fft.ifft(x, norm="ortho")
+    np.fft.rfft(x, norm="ortho")
+    np.fft.irfft(k, norm="forward")
+    np.fft.hfft(k)
+    np.fft.hfft(k, 5, norm="ortho")
+    np.fft.ihfft(x)
+    np.fft.ihfft(d, 3, 0, "forward")
+    np.fft.fft2(x)
+    np.fft.fft2(k, s=(2, 5))
+    np.fft.fftn(k, s=(5, -1), axes=(0, 1), norm="ortho")
+    np.fft.rfft2(x, s=(2, 6), norm="forward")
+    np.fft.irfft2(k, norm="ortho")
+""")

@@ -1,0 +1,91 @@
+"""Which of the skips in Keras's suite apply to kerasflow.
+
+The tables `LIFTED` and `KEPT`: the beginning of a skip's reason, as a regular expression, and the judgement. A skip
+for a reason that is in neither is a failure.
+"""
+
+import re
+
+
+def matching(table: dict[str, str], reason: str) -> str | None:
+    """The entry of a table for a skip, or None: the first whose regular expression fits the reason's beginning."""
+    text = " ".join(reason.split())
+    return next((pattern for pattern in table if re.match(pattern, text)), None)
+
+
+# Skips that excuse Keras's own NumPy backend from what kerasflow does: these tests run.
+LIFTED = {
+    "Trainer not implemented": "kerasflow trains",
+    "The NumPy and OpenVINO backends do not implement fit": "kerasflow trains",
+    "Backend not implemented": "kerasflow trains: scikit-learn's checks of the wrappers",
+    "numpy backend does not support gradients": "it does",
+    "numpy doesn't support `custom_gradient`": "it carries the function's own derivative",
+    "numpy doesn't implement custom ops for einsum": "NumPy's own einsum serves",
+    "remat not supported on OpenVino and Numpy": "it is accepted",
+    "compute_output_spec not supported with numpy": "shapes are inferred",
+    "Backend does not support jvp operation": "the derivative of the derivative gives it",
+    "Key/Value broadcasting is not supported on numpy": "it is",
+    "Broken with NumPy backend": "a fault of the stock backend: Hashing",
+    "Failing for numpy backend": "a fault of the stock backend: IndexLookup",
+    "`predict` errors out with 'autodetected range": "a fault of the stock backend: histogram",
+    "TODO: When using FeatureSpace as a Model in torch and numpy, the error is large": "a fault of the stock backend",
+    "StringLookup symbolic string Input not supported on numpy backend": "a fault of the stock backend",
+}
+
+# Skips that are right for kerasflow too.
+_OTHER = "the subject is another backend"
+_COMBINATION = "the test leaves out combinations of its own parameters, on every backend"
+KEPT = {
+    r"(JAX|jax|tf|TensorFlow|tensorflow|torch|Torch) (only|on [GT]PU only|only test)\b": _OTHER,
+    r"Only (JAX has|applicable for torch|test tensorflow|torch)": _OTHER,
+    r"(Requires|Test|Tests|Testing|Uses|Need)\b.*(JAX|Jax|jax|TF|tf\b|tf_keras|TensorFlow|[Tt]orch|NNX)": _OTHER,
+    r"(The|This) test (is|can|requires|targets).* `?(JAX|jax|TF|tensorflow|TensorFlow)": _OTHER,
+    r"The [\w.]+ test can only run with (JAX|TF|TensorFlow)": _OTHER,
+    r"(JaxLayer and FlaxLayer|TFSM Layer|Tensorflow error|Memory optimization|tf\.data\.Dataset specific)": _OTHER,
+    r"(Dynamic scan fallback|These JSON serialization tests|Skipping test because the backend is not)": _OTHER,
+    r"(Guards the torch-backend|torch backend runs in eager|torch\.export graph|Sequential \+ tf\.data)": _OTHER,
+    r"(synchronized=True only|Channels-first axis only|`unrolled_steps_per_execution` is only)": _OTHER,
+    r"dilation_rate>1 with strides>1 not supported with TF": "TensorFlow computes what the test expects",
+    r".*(does not|doesn't) support (sparse|ragged) tensors": "there are no sparse and no ragged tensors",
+    r"(Need|Requires) (sparse|ragged)": "there are no sparse and no ragged tensors",
+    r"(sparse=True only supported on|Only tensorflow supports raggeds)": "there are no sparse and no ragged tensors",
+    r"(Uses|Requires|Need|invert=True requires)\b.*string": "programs have no strings",
+    r"(one_hot output only|String lookup requires)": "programs have no strings",
+    r"Flash attention (is not|only) supported": "kerasflow has no flash attention, and says so",
+    r"Backend does not support dynamic shapes": "sizes are static",
+    r"Requires multiple devices": "there is one device",
+    r"(Export|`export_\w+`) .*only": "`model.export` needs another framework, and says so",
+    r"(`ai_edge_litert` is not available|Requires litert-torch)": "`model.export` needs another framework",
+    r"`output_padding` (must be less|greater) than `strides`": _COMBINATION,
+    r"(Unsupported configuration|Masking not supported|Starting processes is slow)": _COMBINATION,
+    r"\w+ (does not|doesn't) support bool": _COMBINATION,
+    r"bfloat16 dtype is not supported in legacy h5 format": _COMBINATION,
+    r"(SKLearn\w+ is non deterministic|SCIPY_ARRAY_API is not set)": "scikit-learn's own condition",
+    r".* is not (installed|available)": "the environment lacks the package",
+}
+
+# What functions that ask for the backend's name are told; anybody else is told "numpy".
+# Some leave the training check out for "numpy". Others have a branch for each backend that trains, and none for us:
+# who is told "jax" gets kerasflow's `grad` and `jit` in place of JAX's.
+_PREPROCESSING = "keras.src.layers.preprocessing"
+ANSWERS: dict[str, dict[str, str]] = {
+    "keras.src.testing.test_case": {"TestCase.run_layer_test": "kerasflow"},
+    f"{_PREPROCESSING}.pipeline_test": {"PipelineTest.test_basics": "kerasflow"},
+    f"{_PREPROCESSING}.image_preprocessing.random_flip_test": {
+        "RandomFlipTest.test_random_flip": "kerasflow",
+        "RandomFlipTest.test_random_flip_horizontal": "kerasflow",
+        "RandomFlipTest.test_random_flip_vertical": "kerasflow",
+    },
+    "keras.src.layers.core.dense_test": {"DenseTest.test_quantize_float8": "jax"},
+    "keras.src.layers.core.einsum_dense_test": {"EinsumDenseTest.test_quantize_float8": "jax"},
+    "keras.src.ops.numpy_test": {"NumpyTwoInputOpsCorrectnessTest.test_divide_no_nan_gradients": "jax"},
+    "keras.src.quantizers.quantizers_test": {"QuantizersTest.test_fake_quant_with_min_max_vars": "jax"},
+    "keras.src.trainers.trainer_test": {"TestPyDataset.__getitem__": "torch"},
+}
+
+# Files, classes and tests that fail, or are not even imported, without a package.
+NEEDS = {
+    "callbacks/orbax_checkpoint_test.py::OrbaxCheckpointTest": "orbax",
+    "callbacks/tensorboard_test.py::TestTensorBoardV2": "tensorboard",
+    "export/onnx_test.py": "onnxruntime",
+}

@@ -238,7 +238,7 @@ def recompute(graph: Graph, schedule: _Schedule, times: set[int]) -> None:
 
 
 def _links(node: Node, time: int, used: Times, homes: Times) -> list[Node] | None:
-    """The few cheap nodes with which a value can be computed from what other blocks can read; None if there are others."""
+    """The few cheap nodes that compute a value from what other blocks can read; None if there are others."""
     links: list[Node] = []
     pending = [node]
     while pending:

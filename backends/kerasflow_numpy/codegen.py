@@ -473,9 +473,7 @@ class Generator:
                 out = self._scratch(dtype, scratch)
                 temporary.add(out)
             where["node", j] = out
-            call = Call(
-                node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x
-            )
+            call = Call(node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x)
             body.extend(LOWERINGS[node.primitive.name](call))
         if self.poison:
             body[:0] = [f"kernels.poison({n})" for n, _ in scratch]

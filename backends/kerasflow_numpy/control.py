@@ -11,14 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
 from kerasflow_numpy.fusion import Group
-from kerasflow_numpy.storage import FRESH, GIVEN, PASSED, STATIC, WORK, Given, Memory, Place, Plan, Planner, Storage
+from kerasflow_numpy.storage import (
+    FRESH,
+    GIVEN,
+    PASSED,
+    STATIC,
+    WORK,
+    Given,
+    Memory,
+    Place,
+    Plan,
+    Planner,
+    Storage,
+)
 
 if TYPE_CHECKING:
     from kerasflow_numpy.codegen import Generator
@@ -41,7 +53,7 @@ class _Planner(Planner):
         if node.primitive.name not in _EMITTERS:
             super()._place_node(node, position)
             return
-        first = node.params["constants"] if "constants" in node.params else 1
+        first = node.params.get("constants", 1)
         carries = _carries(node)
         taken: set[Storage] = set()
         for i, v in enumerate(node.outputs):
@@ -77,6 +89,8 @@ class _Planner(Planner):
         if value in self.outputs:
             return self._storage(FRESH, value.aval, first=position)
         for v in may_be:
+            if node.inputs.count(v) > 1:
+                continue  # Also a constant or another carry, which stays as it is while this one changes.
             if self._can_take_over(v, value, node, position) and self.place(v).storage not in taken:
                 return self.place(v).storage
         return self._storage(WORK, value.aval, first=position)
@@ -96,7 +110,11 @@ def paired(node: Node, places: dict[Value, Place]) -> dict[int, int]:
     pairs = {}
     for i, v in enumerate(node.outputs):
         for j, x in enumerate(node.inputs[1:]):
-            if not isinstance(x, Constant) and places[x].source is None and places[x].storage is places[v].storage:
+            if (
+                not isinstance(x, Constant)
+                and places[x].source is None
+                and places[x].storage is places[v].storage
+            ):
                 pairs[j] = i
     return pairs
 
@@ -239,7 +257,9 @@ def _while_loop(generator: Generator, node: Node, args: list[str]) -> None:
     flag = generator.plan.flags[node].name
     lines = generator.inside(*test, [*args[:c], *carries], [flag], [])
     lines += [f"if not {flag}:", "    break", *generator.inside(*body, args[:c], [], carries)]
-    generator.lines.append("while True:" if maximum is None else f"for {generator.unique('_')} in range({maximum}):")
+    generator.lines.append(
+        "while True:" if maximum is None else f"for {generator.unique('_')} in range({maximum}):"
+    )
     generator.lines.extend(_indented(lines))
 
 

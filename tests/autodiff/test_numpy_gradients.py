@@ -41,7 +41,11 @@ def names_in(expression: str) -> list[str]:
 
 def suitable(expression: str) -> bool:
     names = names_in(expression)
-    if not names or not set(names) <= NUMBERS or any(re.search(pattern, expression) for pattern in UNSUITABLE):
+    if (
+        not names
+        or not set(names) <= NUMBERS
+        or any(re.search(pattern, expression) for pattern in UNSUITABLE)
+    ):
         return False
     arrays = {name: doubled(array) for name, array in operands().items() if name in names}
     with np.errstate(all="ignore"), warnings.catch_warnings():

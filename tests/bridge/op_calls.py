@@ -12,7 +12,7 @@ import numpy as np
 
 
 def operands() -> dict[str, np.ndarray[Any, Any]]:
-    """New arrays in float64: x, y (3, 4), v (4,), w (4, 2), s (), p in (0, 1), q (3, 3), c (2, 3, 4), g (2, 6, 6, 2)."""
+    """New float64 arrays: x, y (3, 4), v (4,), w (4, 2), s (), p in (0, 1), q (3, 3), c (2, 3, 4), g (2, 6, 6, 2)."""
     rng = np.random.default_rng(0)
     q = rng.normal(size=(3, 3))
     return {
@@ -27,6 +27,7 @@ def operands() -> dict[str, np.ndarray[Any, Any]]:
         "l": np.tril(q) + 2 * np.eye(3),
         "c": rng.normal(size=(2, 3, 4)),
         "g": rng.uniform(0.1, 0.9, (2, 6, 6, 2)),
+        "o": np.array([[0, 0.2], [0, 5], [5, 0], [5, 4.1]]),  # an image's corners
         "rgb": rng.uniform(0.1, 0.9, (2, 4, 5, 3)),
         "n": np.where(rng.uniform(size=(3, 4)) < 0.3, np.nan, rng.normal(size=(3, 4))),
         "k": rng.normal(size=(3, 3, 2, 4)),
@@ -397,7 +398,7 @@ ops.associative_scan(lambda x, y: x + y, x)
 ops.map(lambda x: ops.sum(x * x), x)
 ops.vectorized_map(lambda x: ops.sum(x * x), x)
 ops.vectorize(lambda x: ops.sum(x * x), signature="(n)->()")(x)
-ops.custom_gradient(lambda x: (x * x, lambda *args, upstream=None: 2 * x * (upstream if upstream is not None else args[0])))(x)
+ops.custom_gradient(lambda x: (x * x, lambda *a, upstream=None: 2 * x * (a[0] if upstream is None else upstream)))(x)
 """
 
 _IMAGE = """
@@ -411,7 +412,7 @@ ops.image.gaussian_blur(g)
 ops.image.hsv_to_rgb(rgb)
 ops.image.map_coordinates(x, c[:, :, :2] * 0.5 + 1, order=1)
 ops.image.pad_images(g, 1, 1, target_height=9, target_width=8)
-ops.image.perspective_transform(g, ops.array([[0.1, 0.2], [0.0, 5.0], [5.0, 0.0], [5.0, 5.0]]), ops.array([[0.0, 0.0], [0.0, 5.0], [5.2, 0.0], [5.0, 4.0]]))
+ops.image.perspective_transform(g, o, o * 0.9 + 0.1)
 ops.image.resize(g, (4, 9))
 ops.image.resize(g, (4, 9), interpolation="bicubic", antialias=True)
 ops.image.resize(g, (4, 3), interpolation="lanczos3", crop_to_aspect_ratio=True)

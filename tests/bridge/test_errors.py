@@ -61,7 +61,7 @@ def to_array(self, x):
 
 
 def unknown(self, x):
-    return np.convolve(x[0], x[0])
+    return np.unwrap(x)
 
 
 def in_place(self, x):
@@ -98,7 +98,7 @@ CALLS = [
     (to_float, TracingError, ["Python float", "float32[]", "run_eagerly=True"]),
     (to_item, TracingError, [".item()", "run_eagerly=True"]),
     (to_array, TracingError, ["np.asarray", "float32[4,3]"]),
-    (unknown, TracingError, ["`np.convolve` cannot be traced", "keras.ops"]),
+    (unknown, TracingError, ["`np.unwrap` cannot be traced", "keras.ops"]),
     (in_place, TracingError, ["cannot be changed in place", "keras.ops.slice_update"]),
     (into_array, TracingError, ["`np.add`", "`+=`"]),
     (count, TracingError, ["loop counts must be known"]),

@@ -1,4 +1,4 @@
-"""Every operation of `keras.ops`: the same numbers on arrays, recorded with values, traced and compiled; its gradient."""
+"""Every operation of `keras.ops`: the same numbers on arrays, with values, traced and compiled; its gradient."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def leaves(result: Any) -> list[Any]:
 
 
 def public_operations() -> list[str]:
-    names = [name for name in dir(keras.ops) if not name.startswith("_") and callable(getattr(keras.ops, name))]
+    names = [
+        name for name in dir(keras.ops) if not name.startswith("_") and callable(getattr(keras.ops, name))
+    ]
     image = [name for name in dir(keras.ops.image) if not name.startswith("_")]
     return [*names, *(f"image.{name}" for name in image)]
 
@@ -84,7 +86,9 @@ def test_gradients_are_differences(expression: str) -> None:
     def real(*xs: Any) -> Any:
         """The parts of the result that can be differentiated, as real numbers."""
         parts = [x for x in optree.tree_leaves(function(*xs)) if x.dtype.kind in "fc"]
-        return tuple(part for x in parts for part in ((np.real(x), np.imag(x)) if x.dtype.kind == "c" else (x,)))
+        return tuple(
+            part for x in parts for part in ((np.real(x), np.imag(x)) if x.dtype.kind == "c" else (x,))
+        )
 
     if floats and real(*arrays.values()):
         check_grads(real, list(arrays.values()), 1, argnums=floats, tolerance=1e-5)

@@ -1,4 +1,4 @@
-"""Segments, ranks, Fourier transforms and linear algebra."""
+"""Segments, ranks, windows, special functions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.linalg
-import scipy.signal
 import scipy.special
 
 import kerasflow
-from kerasflow.bridge.ops import linalg, math
-from kerasflow.errors import GradientError, TracingError
+from kerasflow.bridge.ops import math
+from kerasflow.errors import TracingError
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(5, 3))
@@ -123,151 +121,6 @@ def test_special_functions(name: str, reference: Any, assert_traces: Any, assert
     assert_gradients(function, x)
     assert function(x.astype(np.float16)).dtype == np.float16
     assert function(np.array([1], np.int32)).dtype == np.float32
-
-
-# -- Fourier transforms ---------------------------------------------------------------------------------------
-
-REAL, IMAG = RNG.normal(size=(2, 2, 4, 8)).astype(np.float32)
-
-
-def test_complex_transforms() -> None:
-    for name in ("fft", "fft2", "ifft2"):
-        real, imag = getattr(math, name)((REAL, IMAG))
-        assert real.dtype == imag.dtype == np.float32
-        np.testing.assert_allclose(
-            real + 1j * imag, getattr(np.fft, name)(REAL + 1j * IMAG), rtol=1e-5, atol=1e-5
-        )
-    with pytest.raises(ValueError, match="tuple of two tensors"):
-        math.fft(REAL)
-    with pytest.raises(ValueError, match="same shape"):
-        math.fft((REAL, IMAG[0]))
-    with pytest.raises(ValueError, match="of type float"):
-        math.fft((REAL.astype(int), IMAG))
-
-
-@pytest.mark.parametrize("n", [None, 6, 12])
-def test_real_transforms(n: int | None) -> None:
-    real, imag = math.rfft(REAL, n)
-    np.testing.assert_allclose(real + 1j * imag, np.fft.rfft(REAL, n), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(
-        math.irfft((REAL, IMAG), n), np.fft.irfft(REAL + 1j * IMAG, n), rtol=1e-4, atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("window", ["hann", "hamming"])
-@pytest.mark.parametrize("center", [False, True])
-def test_short_time_transforms(window: str, center: bool) -> None:
-    signal = RNG.normal(size=(2, 64)).astype(np.float32)
-    real, imag = math.stft(signal, 16, 4, 16, window, center)
-    padded = np.pad(signal, ((0, 0), (8, 8)), mode="reflect") if center else signal
-    values = scipy.signal.get_window(window, 16)
-    expected = scipy.signal.stft(padded, window=values, nperseg=16, noverlap=12, boundary=None, padded=False)[
-        2
-    ]
-    np.testing.assert_allclose(
-        real + 1j * imag, np.swapaxes(expected, -1, -2) * values.sum(), rtol=1e-4, atol=1e-4
-    )
-    restored = math.istft((real, imag), 16, 4, 16, window=window, center=center)
-    inner = slice(16, 48)
-    np.testing.assert_allclose(restored[:, inner], signal[:, inner], rtol=1e-4, atol=1e-5)
-    assert math.istft((real, imag), 16, 4, 16, length=40, window=window, center=center).shape == (2, 40)
-
-
-def test_short_time_transforms_refuse() -> None:
-    signal = np.ones((2, 64), np.float32)
-    with pytest.raises(ValueError, match="fft_length"):
-        math.stft(signal, 16, 4, 8)
-    with pytest.raises(ValueError, match="hann"):
-        math.stft(signal, 16, 4, 16, window="kaiser")
-    with pytest.raises(ValueError, match="shape of `window`"):
-        math.stft(signal, 16, 4, 16, window=np.ones(3))
-    with pytest.raises(TypeError, match="float32"):
-        math.stft(signal.astype(int), 16, 4, 16)
-
-
-def test_transforms_in_a_program_say_that_they_cannot(traced: Any) -> None:
-    with pytest.raises(TracingError, match=r"keras\.ops\.rfft"):
-        traced(math.rfft, REAL)
-    with pytest.raises(TracingError, match=r"keras\.ops\.fft"):
-        traced(lambda x, y: math.fft((x, y)), REAL, IMAG)
-
-
-def test_a_gradient_through_a_transform_is_an_error() -> None:
-    with pytest.raises(GradientError, match=r"`keras\.ops\.rfft` has no derivative"):
-        kerasflow.grad(lambda x: np.sum(math.rfft(x)[0]))(REAL)
-
-
-# -- linear algebra -------------------------------------------------------------------------------------------
-
-MATRICES = RNG.normal(size=(2, 4, 4))
-POSITIVE = MATRICES @ np.swapaxes(MATRICES, 1, 2) + 4 * np.eye(4)
-COLUMNS = RNG.normal(size=(2, 4, 3))
-
-
-def test_factorizations() -> None:
-    lower = linalg.cholesky(POSITIVE)
-    np.testing.assert_allclose(lower @ np.swapaxes(lower, 1, 2), POSITIVE)
-    for upper in (False, True):
-        factor = linalg.cholesky(POSITIVE, upper=upper)
-        np.testing.assert_allclose(linalg.cholesky_inverse(factor, upper=upper), np.linalg.inv(POSITIVE))
-    q, r = linalg.qr(MATRICES)
-    np.testing.assert_allclose(q @ r, MATRICES, atol=1e-12)
-    u, s, v = linalg.svd(MATRICES, full_matrices=False)
-    np.testing.assert_allclose((u * s[:, None]) @ v, MATRICES, atol=1e-12)
-    np.testing.assert_allclose(linalg.svd(MATRICES, compute_uv=False), s)
-    values, vectors = linalg.eigh(POSITIVE)
-    np.testing.assert_allclose(POSITIVE @ vectors, vectors * values[:, None], atol=1e-10)
-    values, vectors = linalg.eig(MATRICES)
-    np.testing.assert_allclose(MATRICES @ vectors, vectors * values[:, None], atol=1e-10)
-    packed, pivots = linalg.lu_factor(MATRICES)
-    for i in (0, 1):
-        np.testing.assert_allclose(packed[i], scipy.linalg.lu_factor(MATRICES[i])[0])
-    assert pivots.shape == (2, 4)
-    with pytest.raises(ValueError, match="mode"):
-        linalg.qr(MATRICES, mode="r")
-
-
-def test_solvers() -> None:
-    for a, b in ((MATRICES, COLUMNS), (MATRICES, COLUMNS[..., 0]), (MATRICES[0], COLUMNS[0, :, 0])):
-        for function, matrix in ((linalg.solve, a), (linalg.solve_triangular, np.triu(a))):
-            x = function(matrix, b)
-            product = (matrix @ x[..., None])[..., 0] if b.ndim < a.ndim else matrix @ x
-            np.testing.assert_allclose(product, b, atol=1e-9)
-    np.testing.assert_allclose(linalg.inv(MATRICES), np.linalg.inv(MATRICES))
-    np.testing.assert_allclose(linalg.pinv(MATRICES), np.linalg.inv(MATRICES), atol=1e-9)
-    np.testing.assert_allclose(linalg.det(MATRICES), np.linalg.det(MATRICES))
-    np.testing.assert_allclose(math.logdet(POSITIVE), np.log(np.linalg.det(POSITIVE)))
-    tall = np.concatenate(MATRICES)
-    np.testing.assert_allclose(
-        linalg.lstsq(tall, tall[:, 0]), np.linalg.lstsq(tall, tall[:, 0], rcond=None)[0]
-    )
-    rank = linalg.matrix_rank(np.ones((2, 3, 3)))
-    np.testing.assert_array_equal(rank, [1, 1])
-    assert rank.dtype == np.int32
-
-
-@pytest.mark.parametrize("order", [None, 1, 2, 3, 0, np.inf, -np.inf])
-def test_vector_norms(order: Any, assert_traces: Any, assert_gradients: Any) -> None:
-    result = linalg.norm(DATA, ord=order, axis=1)
-    np.testing.assert_allclose(result, np.linalg.norm(DATA, ord=order, axis=1), rtol=1e-13)
-    assert_traces(lambda x: linalg.norm(x, ord=order, axis=[1], keepdims=True), DATA)
-    if order != 0:
-        assert_gradients(lambda x: linalg.norm(x, ord=order, axis=1), DATA)
-
-
-def test_norms_keep_dtypes() -> None:
-    assert linalg.norm(DATA.astype(np.float16)).dtype == np.float16
-    assert linalg.norm(np.array([3, 4])).dtype == np.float32
-    np.testing.assert_allclose(
-        linalg.norm(MATRICES, ord="fro", axis=(1, 2)), np.linalg.norm(MATRICES, axis=(1, 2))
-    )
-
-
-def test_decompositions_in_a_program_say_that_they_cannot(traced: Any) -> None:
-    with pytest.raises(TracingError, match=r"keras\.ops\.cholesky"):
-        traced(linalg.cholesky, POSITIVE)
-    with pytest.raises(NotImplementedError, match="reverse mode"):
-        linalg.jvp(np.sin, (1.0,), (1.0,))
 
 
 def test_scipy_is_imported_only_where_it_is_needed() -> None:

@@ -22,7 +22,7 @@ import kerasflow  # noqa: F401  (before Keras)
 FAMILIES = ("core", "nn", "numpy", "math", "linalg", "image", "random", "rnn")
 STOCK = ("numpy", "jax", "tensorflow", "torch")
 
-# What Keras asks of its backend and kerasflow does not have, by the reason. Keras itself falls back or never gets there.
+# What Keras asks of its backend and kerasflow does not have, by the reason: Keras falls back or never gets there.
 ABSENT: dict[str, str] = {
     "tensorboard": "profiler traces: Keras asks for them only where the backend's name is tensorflow or jax",
 }
@@ -200,14 +200,19 @@ def test_keras_is_read() -> None:
     """The reader finds what everybody knows to be there."""
     assert {"nn.relu", "core.cond", "random.normal", "numpy.einsum", "rnn", "lstm"} <= set(used())
     assert len(used()) > 300
-    assert stock_signature(stock_functions("jax", "nn")["one_hot"])[:2] == [("x", None), ("num_classes", None)]
+    assert stock_signature(stock_functions("jax", "nn")["one_hot"])[:2] == [
+        ("x", None),
+        ("num_classes", None),
+    ]
 
 
 @pytest.mark.parametrize("name", needed_names())
 def test_every_name_is_there(name: str) -> None:
     if name in ABSENT:
         pytest.skip(ABSENT[name])
-    assert has(name), f"Keras uses `backend.{name}` ({', '.join(used()[name][:3])}), and kerasflow does not have it"
+    assert has(name), (
+        f"Keras uses `backend.{name}` ({', '.join(used()[name][:3])}), and kerasflow does not have it"
+    )
 
 
 def test_no_excuse_is_out_of_date() -> None:
@@ -246,7 +251,9 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
 def test_every_call_that_keras_makes_fits() -> None:
     wrong, checked = [], 0
     for name, place, call in calls():
-        starred = any(isinstance(a, ast.Starred) for a in call.args) or any(k.arg is None for k in call.keywords)
+        starred = any(isinstance(a, ast.Starred) for a in call.args) or any(
+            k.arg is None for k in call.keywords
+        )
         if starred or name in ABSENT or not has(name) or not callable(served(name)):
             continue
         checked += 1

@@ -137,7 +137,11 @@ def test_branches_must_fit_their_operands_and_each_other() -> None:
     good, long, double = (branch(np.exp, aval(n, dtype=t)) for n, t in ((2, "f4"), (3, "f4"), (2, "f8")))
     graph = graph_of(lambda p, x: apply("switch", p, x, branches=(good, good)), aval(dtype=bool), aval(2))
     wide = branch(lambda x: np.exp(x).astype("f8"), aval(2))
-    for other, message in ((long, "takes other operands"), (double, "takes other operands"), (wide, "returns other types")):
+    for other, message in (
+        (long, "takes other operands"),
+        (double, "takes other operands"),
+        (wide, "returns other types"),
+    ):
         graph.nodes[0].params = {"branches": (good, other)}
         with pytest.raises(GraphError, match=f"`switch` does not fit its operands: .*{message}"):
             verify(graph)

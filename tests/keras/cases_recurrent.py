@@ -154,14 +154,18 @@ USES: dict[str, dict[str, Use]] = {
         "masked": masked(lambda: stacked(return_sequences=True)),
     },
     "Bidirectional": {
-        mode or "apart": Use(lambda mode=mode: apart(mode), X) for mode in ("concat", "sum", "mul", "ave", None)
+        mode or "apart": Use(lambda mode=mode: apart(mode), X)
+        for mode in ("concat", "sum", "mul", "ave", None)
     }
     | {
         "sequences": Use(lambda: L.Bidirectional(L.GRU(3, return_sequences=True)), X),
         "masked": masked(lambda: L.Bidirectional(L.LSTM(3, return_sequences=True))),
         "masked, last output": masked(lambda: L.Bidirectional(L.LSTM(3))),
         "two layers": Use(
-            lambda: L.Bidirectional(L.LSTM(3), backward_layer=L.GRU(2, go_backwards=True), merge_mode="concat"), X
+            lambda: L.Bidirectional(
+                L.LSTM(3), backward_layer=L.GRU(2, go_backwards=True), merge_mode="concat"
+            ),
+            X,
         ),
         "states": with_states(lambda: L.Bidirectional(L.LSTM(3, return_state=True))),
     },
@@ -178,11 +182,11 @@ USES: dict[str, dict[str, Use]] = {
             "same, sequences": Use(
                 lambda cls=cls: cls(3, 2, padding="same", return_sequences=True), VIDEO[n]
             ),
-            "strided, states": with_states(
-                lambda cls=cls: cls(2, 2, strides=2, return_state=True), VIDEO[n]
-            ),
+            "strided, states": with_states(lambda cls=cls: cls(2, 2, strides=2, return_state=True), VIDEO[n]),
             "masked": masked(lambda cls=cls: cls(2, 2, return_sequences=True), SEEN, VIDEO[n]),
-            "dropout": Use(lambda cls=cls: cls(2, 2, dropout=0.5, recurrent_dropout=0.5), VIDEO[n], random=True),
+            "dropout": Use(
+                lambda cls=cls: cls(2, 2, dropout=0.5, recurrent_dropout=0.5), VIDEO[n], random=True
+            ),
         }
         for n, cls in ((1, L.ConvLSTM1D), (2, L.ConvLSTM2D), (3, L.ConvLSTM3D))
     },
@@ -255,5 +259,10 @@ def video() -> Results:
 
 
 def cases() -> list[Case]:
-    training = {"tagger": tagged, "stateful": stateful, "encoder and decoder": encoder_decoder, "video": video}
+    training = {
+        "tagger": tagged,
+        "stateful": stateful,
+        "encoder and decoder": encoder_decoder,
+        "video": video,
+    }
     return use_cases(USES) + [Case(f"recurrent/{name}", run) for name, run in training.items()]

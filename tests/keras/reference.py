@@ -29,7 +29,17 @@ def all_cases() -> dict[str, Any]:
     import cases_recurrent
     import cases_zoo
 
-    tables = [cases_mnist, cases_optimizers, cases_losses, cases_metrics, cases_layers, cases_convolution, cases_models, cases_recurrent, cases_zoo]
+    tables = [
+        cases_mnist,
+        cases_optimizers,
+        cases_losses,
+        cases_metrics,
+        cases_layers,
+        cases_convolution,
+        cases_models,
+        cases_recurrent,
+        cases_zoo,
+    ]
     found = [case for table in tables for case in table.cases()]
     by_name = {case.name: case for case in found}
     assert len(by_name) == len(found), "two cases have the same name"

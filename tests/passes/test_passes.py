@@ -146,7 +146,6 @@ def lifted(x: Any, array: Any) -> Any:
     return x.owner.bind(PRIMITIVES["identity"], (array,), {})
 
 
-
 def test_what_depends_on_an_argument_stays() -> None:
     assert names(folded(lambda x: x * np.float32(0), aval(4))) == ["multiply"], "0 * nan is nan"
 
@@ -229,8 +228,12 @@ def test_every_primitive_folds(spec: OpSpec) -> None:
         for node in graph.nodes:
             constants = dict(zip(graph.inputs, map(Constant, arrays), strict=True))
             node.inputs = tuple(constants[v] for v in node.inputs)
+        loops = [
+            node.primitive.name for node in graph.nodes if node.subgraphs
+        ]  # Nobody knows how long they take.
         better = optimize(graph)
-        assert all(isinstance(v, Constant) for v in better.outputs) or names(better) == ["broadcast_to"]
+        left = names(better)
+        assert all(isinstance(v, Constant) for v in better.outputs) or left in (["broadcast_to"], loops)
         assert_equivalent(graph, better, [], arrays)
 
 

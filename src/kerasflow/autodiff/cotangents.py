@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,9 @@ class Cotangents:
         parts = self._parts.pop(value, None)
         if parts is not None:
             shape = value.aval.shape
-            wholes = [_together(parts, shape)] if _beside(parts, shape) else [_filled(p, shape) for p in parts]
+            wholes = (
+                [_together(parts, shape)] if _beside(parts, shape) else [_filled(p, shape) for p in parts]
+            )
             for g in wholes:
                 self.add(value, g)
         return self._whole.get(value)
@@ -64,8 +67,14 @@ def _beside(parts: list[Part], shape: tuple[int, ...]) -> bool:
     axis = _axis(parts, shape)
     if axis is None or len(parts) < 2:
         return False
-    bounds = sorted(part.index[axis][:2] for part in parts)
-    return all(stop <= start for (_, stop), (start, _) in zip(bounds, bounds[1:], strict=False))
+    bounds = sorted(_bounds(part, axis) for part in parts)
+    return all(stop <= start for (_, stop), (start, _) in pairwise(bounds))
+
+
+def _bounds(part: Part, axis: int) -> tuple[int, int]:
+    start, stop, _ = part.index[axis]
+    assert stop is not None  # Only steps backwards end at None.
+    return start, stop
 
 
 def _together(parts: list[Part], shape: tuple[int, ...]) -> Any:
@@ -79,8 +88,8 @@ def _together(parts: list[Part], shape: tuple[int, ...]) -> Any:
             size = (*shape[:axis], stop - end, *shape[axis + 1 :])
             pieces.append(np.zeros(size, parts[0].g.dtype))
 
-    for part in sorted(parts, key=lambda part: part.index[axis][:2]):
-        start, stop, _ = part.index[axis]
+    for part in sorted(parts, key=lambda part: _bounds(part, axis)):
+        start, stop = _bounds(part, axis)
         gap(start)
         pieces.append(part.g)
         end = stop

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -104,12 +106,9 @@ class _Steps:
         last: Any = None
         outputs: list[Any] = []
         for t in reversed(range(length)) if go_backwards else range(length):
-            x = tree.map_structure(lambda leaf, t=t: leaf[t], inputs)
+            x = tree.map_structure(itemgetter(t), inputs)
             seen = None if mask is None else mask[t]
-            before = last
-            last, states = self.one(
-                x, states, seen, lambda y, z=before: tree.map_structure(np.zeros_like, y) if z is None else z
-            )
+            last, states = self.one(x, states, seen, partial(_or_zeros, last))
             outputs = [*outputs, last] if self.all_outputs else [last]
         return last, tree.map_structure(lambda *steps: np.stack(steps), *outputs), states
 
@@ -148,6 +147,11 @@ class _Steps:
         return last, outputs, loop.last(old)
 
 
+def _or_zeros(last: Any, output: Any) -> Any:
+    """The output before; zeros before the first one."""
+    return tree.map_structure(np.zeros_like, output) if last is None else last
+
+
 def _as(old: Any, new: Any) -> Any:
     """New states in the structure of the old ones: cells return lists and tuples as they like."""
     leaves = tree.flatten(new)
@@ -160,7 +164,9 @@ def _as(old: Any, new: Any) -> Any:
 
 def _same_states(output: Any, old: Any, new: Any) -> Any:
     """For an output that is made of new states, as most cells' is, the states that it becomes; None for others."""
-    states = [(x.value, y) for x, y in zip(tree.flatten(new), tree.flatten(old), strict=True) if is_abstract(x)]
+    states = [
+        (x.value, y) for x, y in zip(tree.flatten(new), tree.flatten(old), strict=True) if is_abstract(x)
+    ]
     found = [[y for value, y in states if is_abstract(x) and x.value is value] for x in tree.flatten(output)]
     return tree.pack_sequence_as(output, [ys[0] for ys in found]) if all(found) else None
 

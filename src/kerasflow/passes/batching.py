@@ -161,9 +161,7 @@ def _scatter(b: Builder, node: Node, xs: Sequence[Value], flags: Sequence[bool],
     return b.emit("scatter", x, updates, *_places(b, indices, flags[2:], True, n), **node.params)
 
 
-def _searchsorted(
-    b: Builder, node: Node, xs: Sequence[Value], flags: Sequence[bool], n: int
-) -> Value | None:
+def _searchsorted(b: Builder, node: Node, xs: Sequence[Value], flags: Sequence[bool], n: int) -> Value | None:
     return None if flags[0] else b.emit("searchsorted", *xs, **node.params)
 
 

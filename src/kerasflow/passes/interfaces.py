@@ -33,7 +33,9 @@ def reads(graph: Graph, outputs: Sequence[Value]) -> set[Value]:
     return {v for node in needed(graph.nodes, outputs) for v in node.inputs}.union(outputs)
 
 
-def replaced(graph: Graph, inputs: Sequence[Value], outputs: Sequence[Value], env: dict[Value, Value]) -> Graph:
+def replaced(
+    graph: Graph, inputs: Sequence[Value], outputs: Sequence[Value], env: dict[Value, Value]
+) -> Graph:
     """The part of a graph that these outputs need, with other values for some of its inputs."""
     keep = needed(graph.nodes, outputs)
     env = dict(env)
@@ -172,7 +174,7 @@ def _while_loop(
 
 
 def _scan(builder: Builder, node: Node, inputs: tuple[Value, ...], used: Sequence[bool]) -> Sequence[Value]:
-    body, length, constants, n = (node.params[k] for k in ("body", "length", "constants", "carries"))
+    body, constants, n = (node.params[k] for k in ("body", "constants", "carries"))
     results: dict[int, Value] = {}
     stacked = [i for i in range(n, len(used)) if used[i]]
     for i in list(stacked):

@@ -66,7 +66,9 @@ class _Split:
         self.used_by = users(body)
         # What stands outside for a value of the body: the stack of all steps' values, or the one of all steps.
         given = dict(zip(body.inputs, inputs, strict=True))
-        self.outside = Batch(self.length, {v: given[v] for v in (*self.fixed, *self.sliced)}, set(self.sliced))
+        self.outside = Batch(
+            self.length, {v: given[v] for v in (*self.fixed, *self.sliced)}, set(self.sliced)
+        )
         self.moved: set[Node] = set()
         # Values of the steps that are needed behind them.
         self.wanted: dict[Value, None] = {}
@@ -162,7 +164,10 @@ class _Split:
             and len(self.used_by.get(value, ())) + results == 1
         ):
             terms.additions.append(node)
-            return all([self._collect(v, carry, terms) for v in node.inputs])
+            collected = [
+                self._collect(v, carry, terms) for v in node.inputs
+            ]  # each of them, also after a failure
+            return all(collected)
         own = value is not carry and len(self.used_by.get(value, ())) == 1 and not results
         is_product = own and node is not None and node not in self.moved and self._is_sum_of_steps(value)
         (terms.products if is_product else terms.others).append(value)
@@ -224,7 +229,11 @@ class _Split:
         """Have the stack of a value behind the steps; a view is made of the stack of what it is a view of."""
         if self._is_outside(value) or value.node in behind:
             return
-        if value.node is not None and value.node.primitive.view and self._possible([value.node], value.node.inputs):
+        if (
+            value.node is not None
+            and value.node.primitive.view
+            and self._possible([value.node], value.node.inputs)
+        ):
             self._want(value.node.inputs[0], behind)
         else:
             self.wanted[value] = None
@@ -259,7 +268,9 @@ class _Split:
                     pair = [total, env.get(term, term)]
                     total = add(addition.primitive, pair, {}, [v.aval], addition.scope).outputs[0]
                 ends[i] = total
-        stacked = list(dict.fromkeys([v for v in self.stacked if not self._after(v, behind)] + list(self.wanted)))
+        stacked = list(
+            dict.fromkeys([v for v in self.stacked if not self._after(v, behind)] + list(self.wanted))
+        )
         results = self._scan(nodes, ends, extra, [env.get(v, v) for v in stacked])
         for v, stack in zip(stacked, results[len(ends) :], strict=True):
             self.outside.env[v] = stack

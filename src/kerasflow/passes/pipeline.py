@@ -28,7 +28,11 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (
 
 # What is done to a graph with conditionals or loops before, and after its sub-graphs have been optimized.
 OUTSIDE: tuple[Callable[[Graph], Graph], ...] = (merge_scans, eliminate_dead_code, narrow_interfaces)
-AROUND: tuple[Callable[[Graph], Graph], ...] = (split_scans, eliminate_common_subexpressions, narrow_interfaces)
+AROUND: tuple[Callable[[Graph], Graph], ...] = (
+    split_scans,
+    eliminate_common_subexpressions,
+    narrow_interfaces,
+)
 
 
 def optimize(graph: Graph, check: bool = True) -> Graph:

@@ -10,8 +10,11 @@ from kerasflow.graph import Primitive, ShapedArray
 from kerasflow.primitives.elementwise import broadcast_shapes
 
 # The complex dtype of each real one, and the other way round.
-COMPLEX = {np.dtype(np.float32): np.dtype(np.complex64), np.dtype(np.float64): np.dtype(np.complex128)}
-REAL = {whole: part for part, whole in COMPLEX.items()}
+COMPLEX: dict[np.dtype[Any], np.dtype[Any]] = {
+    np.dtype(np.float32): np.dtype(np.complex64),
+    np.dtype(np.float64): np.dtype(np.complex128),
+}
+REAL: dict[np.dtype[Any], np.dtype[Any]] = {whole: part for part, whole in COMPLEX.items()}
 
 
 def real_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -27,7 +27,7 @@ def lapack(name: str, *arrays: Any) -> Callable[..., Any]:
     from scipy.linalg import get_lapack_funcs
 
     (function,) = get_lapack_funcs((name,), arrays)
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def solve_triangular(a: Any, b: Any, lower: bool) -> Any:

@@ -1,4 +1,4 @@
-"""The one source of randomness: Philox4x64-10 bits, a function of the seed and nothing else. What its variates depend on.
+"""The one source of randomness: Philox4x64-10 bits, a function of the seed alone; and the gamma variate's derivative.
 
 Definition. A seed is two unsigned integers `(k0, k1)`, the state of a Keras
 `SeedGenerator`. The stream of 64-bit words is Philox4x64-10 (Salmon et al.,
@@ -56,8 +56,8 @@ def random_gamma_grad(alpha: Any, x: Any) -> Any:
 
     Implicit reparameterisation (Figurnov, Mohamed and Mnih, 2018): minus the derivative of the distribution function by
     alpha, divided by the density. The former by central differences, in the tail in which x is, where all digits of
-    the function count. For large alpha those digits do not suffice, and Wilson and Hilferty's approximation (1931) does:
-    the cube root of a gamma variate is normal.
+    the function count. For large alpha those digits do not suffice, and Wilson and Hilferty's approximation (1931)
+    does: the cube root of a gamma variate is normal.
     """
     from scipy.special import gammainc, gammaincc, gammaln
 
@@ -78,7 +78,9 @@ def random_gamma_grad(alpha: Any, x: Any) -> Any:
 
 def _gamma_rule(alpha: ShapedArray, x: ShapedArray) -> ShapedArray:
     if alpha.dtype != x.dtype or alpha.dtype.kind not in "fV":
-        raise ValueError(f"random_gamma_grad: operands of one floating dtype are needed, received {alpha} and {x}")
+        raise ValueError(
+            f"random_gamma_grad: operands of one floating dtype are needed, received {alpha} and {x}"
+        )
     return ShapedArray(broadcast_shapes(alpha.shape, x.shape), x.dtype)
 
 

@@ -107,4 +107,13 @@ pad = Primitive("pad", _pad, _pad_rule)
 # The same bits as numbers of another dtype; where that has another size the last axis is longer or shorter.
 view = Primitive("view", _view, _view_rule)
 
-PRIMITIVES: tuple[Primitive, ...] = (reshape, transpose, broadcast_to, getitem, setitem, concatenate, pad, view)
+PRIMITIVES: tuple[Primitive, ...] = (
+    reshape,
+    transpose,
+    broadcast_to,
+    getitem,
+    setitem,
+    concatenate,
+    pad,
+    view,
+)

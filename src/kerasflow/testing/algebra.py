@@ -16,7 +16,11 @@ _SUMS = 256.0
 # -- complex numbers ----------------------------------------------------------------------------------------
 
 _UNARY: tuple[tuple[str, float, float], ...] = (
-    ("negative square conjugate exp exp2 expm1 sin cos tanh arctan arcsinh sinh cosh sign absolute", -1.4, 1.4),
+    (
+        "negative square conjugate exp exp2 expm1 sin cos tanh arctan arcsinh sinh cosh sign absolute",
+        -1.4,
+        1.4,
+    ),
     ("tan arcsin arccos arctanh", -0.8, 0.8),
     ("sqrt log log2 log10 log1p reciprocal", 0.4, 3),
     ("arccosh", 1.3, 3),
@@ -64,7 +68,9 @@ _NUMBERS = [
     OpSpec("complex", (_X, _Y), {}, SINGLE_AND_DOUBLE, (0, 1)),
     OpSpec("complex", (_X, Operand(values=(np.inf, np.nan, -0.0))), {}, SINGLE_AND_DOUBLE),
     *(
-        OpSpec("astype", (_X,), {"dtype": np.dtype(to)}, SINGLE_AND_DOUBLE, (0,) if to == "complex128" else ())
+        OpSpec(
+            "astype", (_X,), {"dtype": np.dtype(to)}, SINGLE_AND_DOUBLE, (0,) if to == "complex128" else ()
+        )
         for to in COMPLEX
     ),
     _call("astype", _X, dtype=np.dtype(np.complex128)),
@@ -166,7 +172,13 @@ _MATRICES = [
             ("solve_triangular", {"lower": True}),
             ("solve_triangular", {"lower": False}),
         )
-        for a, b in (((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 1)), ((0, 3, 3), (3, 2)), ((0, 0), (0, 2)))
+        for a, b in (
+            ((3, 3), (3, 2)),
+            ((2, 2, 2), (2, 1)),
+            ((2, 2), (3, 2, 1)),
+            ((0, 3, 3), (3, 2)),
+            ((0, 0), (0, 2)),
+        )
         for spec in _matrices(name, a, b, params=params, prepare=_with_strong_diagonal)
     ),
     *(
@@ -215,7 +227,14 @@ _TRANSFORMS = [
         for shape in ((2, 6), (5,), (2, 1), (0, 4))
     ),
     *(
-        OpSpec("rfft", (Operand(shape),), {}, SINGLE_AND_DOUBLE, (0,) if 0 not in shape else (), backend_tolerance=32)
+        OpSpec(
+            "rfft",
+            (Operand(shape),),
+            {},
+            SINGLE_AND_DOUBLE,
+            (0,) if 0 not in shape else (),
+            backend_tolerance=32,
+        )
         for shape in ((2, 6), (5,), (2, 1), (0, 4))
     ),
     *(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Graph, Node, ShapedArray, Value, infer
-from kerasflow.primitives import PRIMITIVES
-from kerasflow.testing import algebra, windows
+from kerasflow.testing import algebra, control, windows
 from kerasflow.testing.spec import ALL, FLOATS, INTEGERS, NUMBERS, Operand, OpSpec, as_dtype
 
 # What rounding, division and comparison treat specially.
@@ -249,7 +247,12 @@ _SHAPE = [
 _SHAPE += [
     *(
         OpSpec("view", (Operand(shape, dtype=source),), {"dtype": as_dtype(to)}, (source,))
-        for source, to in (("float32", "int32"), ("int64", "uint8"), ("uint8", "uint8"), ("bfloat16", "uint8"))
+        for source, to in (
+            ("float32", "int32"),
+            ("int64", "uint8"),
+            ("uint8", "uint8"),
+            ("bfloat16", "uint8"),
+        )
         for shape in ((2, 3), (0, 2))
     ),
     OpSpec("view", (Operand((2, 4), dtype="float16"),), {"dtype": np.dtype("float64")}, ("float16",)),
@@ -359,61 +362,28 @@ _LINALG = [
     ),
 ]
 
-_RANDOM = [
-    OpSpec(
-        "random_bits",
-        (Operand(dtype=seed, values=(7, 2**31 + 5)),),
-        {"shape": shape, "dtype": np.dtype(bits)},
-        (seed,),
-    )
-    for seed in ("uint32", "uint64")
-    for shape in ((2, 3), (), (0, 2), (5,))
-    for bits in ("uint8", "uint16", "uint32", "uint64")
-] + [
-    # In the lower and in the upper tail, and for a large parameter.
-    OpSpec("random_gamma_grad", (Operand((n,), 2, 4), Operand((2, 1), low, high)), {}, FLOATS, (1,), order=1)
-    for n, low, high in ((3, 0.4, 1.8), (4, 4.2, 9))
-] + [OpSpec("random_gamma_grad", (Operand(values=2e5), Operand((3,), 199e3, 201e3)), {}, FLOATS[:2])]
-
-
-def _branches(dtype: str) -> dict[str, Any]:
-    """`y - x` and `x * y` as branches of a conditional."""
-    aval = ShapedArray((2, 3), as_dtype(dtype))
-
-    def branch(name: str, places: Iterable[int]) -> Graph:
-        inputs = [Value(aval), Value(aval)]
-        primitive = PRIMITIVES[name]
-        node = Node(primitive, [inputs[i] for i in places], {}, infer(primitive, [aval, aval], {}))
-        return Graph(inputs, [node], list(node.outputs))
-
-    return {"branches": (branch("subtract", (1, 0)), branch("multiply", (0, 1)))}
-
-
-def _straight_through(g: Any) -> list[Any]:
-    """The derivative of the `custom_vjp` below."""
-    return [g]
-
-
-_CONTROL = [
-    *(
+_RANDOM = (
+    [
         OpSpec(
-            "switch",
-            (Operand(dtype="bool", values=value), Operand((2, 3)), Operand((2, 3))),
-            _branches,
-            NUMBERS,
-            (1, 2),
+            "random_bits",
+            (Operand(dtype=seed, values=(7, 2**31 + 5)),),
+            {"shape": shape, "dtype": np.dtype(bits)},
+            (seed,),
         )
-        for value in (True, False)
-    ),
-    # By intention its derivative is not that of its results: no numerical check.
-    OpSpec("custom_vjp", (Operand((2, 3)), Operand((2, 3))), {"outputs": 1, "vjp": _straight_through}, ALL),
-    OpSpec(
-        "custom_vjp",
-        (Operand((2, 3)), Operand(()), Operand((3,))),
-        {"outputs": 2, "vjp": _straight_through},
-        ALL,
-    ),
-]
+        for seed in ("uint32", "uint64")
+        for shape in ((2, 3), (), (0, 2), (5,))
+        for bits in ("uint8", "uint16", "uint32", "uint64")
+    ]
+    + [
+        # In the lower and in the upper tail, and for a large parameter.
+        OpSpec(
+            "random_gamma_grad", (Operand((n,), 2, 4), Operand((2, 1), low, high)), {}, FLOATS, (1,), order=1
+        )
+        for n, low, high in ((3, 0.4, 1.8), (4, 4.2, 9))
+    ]
+    + [OpSpec("random_gamma_grad", (Operand(values=2e5), Operand((3,), 199e3, 201e3)), {}, FLOATS[:2])]
+)
+
 
 SPECS: tuple[OpSpec, ...] = (
     *_ELEMENTWISE,
@@ -424,5 +394,5 @@ SPECS: tuple[OpSpec, ...] = (
     *algebra.SPECS,
     *windows.SPECS,
     *_RANDOM,
-    *_CONTROL,
+    *control.SPECS,
 )

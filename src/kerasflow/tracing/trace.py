@@ -111,6 +111,13 @@ def scope(name: str) -> Iterator[None]:
         _stack.scope = saved
 
 
+class State(Protocol):
+    """What a trace reads and assigns: a `Cell`; what the bridge puts in its place inside `keras.StatelessScope`."""
+
+    aval: ShapedArray
+    name: str
+
+
 class CellUse:
     """How an abstract trace uses a cell.
 
@@ -143,7 +150,7 @@ class Trace:
         self.parent = parent
         self.nodes: list[Node] = []
         self.inputs: list[Value] = []
-        self.cells: dict[Cell, CellUse] = {}
+        self.cells: dict[Any, CellUse] = {}  # by `State`
         self.arrays: MutableMapping[Value, np.ndarray[Any, Any]] = WeakKeyDictionary()
         # What a sub-graph uses of the enclosing traces: pairs of the tracer there and the one here.
         self.captures: dict[Value, tuple[Tracer, Tracer]] = {}
@@ -215,7 +222,7 @@ class Trace:
 
     # -- state ----------------------------------------------------------------------------------------------
 
-    def use(self, cell: Cell) -> CellUse:
+    def use(self, cell: State) -> CellUse:
         """How this abstract trace uses the cell; begins the use if it is the first.
 
         A sub-graph's trace has an argument of its own for it, to which whoever makes the sub-graph gives a value.

@@ -24,7 +24,9 @@ def graph_vjp(graph: Graph, flowing: list[int], wanted: list[int]) -> Graph:
     with recording(trace):
         operands = [trace.add_input(v.aval) for v in graph.inputs]
         cotangents = [trace.add_input(graph.outputs[i].aval) for i in flowing]
-        return trace.graph(apply_vjp(trace, graph, operands, dict(zip(flowing, cotangents, strict=True)), wanted))
+        return trace.graph(
+            apply_vjp(trace, graph, operands, dict(zip(flowing, cotangents, strict=True)), wanted)
+        )
 
 
 def apply_vjp(

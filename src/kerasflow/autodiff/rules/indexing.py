@@ -50,11 +50,11 @@ def _scatter_multiply(g: Any, x: Any, updates: Any, indices: list[Any]) -> list[
     product = apply("scatter", factor, factors, *indices, mode="multiply")
     zeros = apply("scatter", cast(here, np.int32), cast(there, np.int32), *indices, mode="add")
 
-    def others(product: Any, zeros: Any, own: Any, is_zero: Any) -> Any:
+    def others(own: Any, is_zero: Any, product: Any, zeros: Any) -> Any:
         return np.where(zeros - cast(is_zero, np.int32) == 0, product / own, zero)
 
-    gathered = [apply("gather", v, *indices) for v in (g, product, zeros)]
-    return [g * others(product, zeros, factor, here), gathered[0] * others(*gathered[1:], factors, there)]
+    at_g, at_product, at_zeros = (apply("gather", v, *indices) for v in (g, product, zeros))
+    return [g * others(factor, here, product, zeros), at_g * others(factors, there, at_product, at_zeros)]
 
 
 def _sort(g: Any, result: Any, x: Any, axis: int) -> Any:

@@ -52,7 +52,9 @@ def _scan(
             outputs.append(step.gradients.get(constants + i, np.zeros(v.aval.shape, v.aval.dtype)))
         outputs += [step.gradients[i] for i in sliced]
         arriving = [*(t.value for t in totals), *step.cotangents]
-        back = _Backwards(step, arriving, [step.trace.value_of(x) for x in outputs], constants + carries, constants)
+        back = _Backwards(
+            step, arriving, [step.trace.value_of(x) for x in outputs], constants + carries, constants
+        )
 
     # Forwards once more, with what they need.
     params = {"length": length, "reverse": reverse, "constants": constants, "carries": carries}

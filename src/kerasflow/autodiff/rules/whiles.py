@@ -46,7 +46,9 @@ def _while_loop(
     carried = carried_cotangents(body, gs, wanted, constants, len(start))
     summed = [i for i in range(constants) if wanted[i]]
     totals = [np.zeros(fixed[i].shape, fixed[i].dtype) for i in summed]
-    last = _backwards(trace, body, (count, every), fixed, kept, totals, [gs[i] for i in carried], summed, carried)
+    last = _backwards(
+        trace, body, (count, every), fixed, kept, totals, [gs[i] for i in carried], summed, carried
+    )
     answers = dict(zip([*summed, *(constants + i for i in carried)], last, strict=True))
     return [answers.get(i) for i in range(len(operands))]
 
@@ -98,7 +100,9 @@ def _with_checkpoints(
 
     empty = [np.zeros(b.shape, b.dtype) for b in buffers]
     begin = [np.int64(0), np.int64(1), *empty, *start]
-    count, every, *rest = bind_while(trace, subgraph(go_on, avals), subgraph(step, avals), fixed, begin, maximum)
+    count, every, *rest = bind_while(
+        trace, subgraph(go_on, avals), subgraph(step, avals), fixed, begin, maximum
+    )
     return count, every, rest[:n]
 
 
@@ -113,7 +117,7 @@ def _backwards(
     summed: Sequence[int],
     carried: Sequence[int],
 ) -> list[Any]:
-    """The loop backwards: the cotangents of the constants `summed`, and of the first values of the carries `carried`."""
+    """The loop backwards: cotangents of the constants `summed`, and of the first values of the carries `carried`."""
     count, every = counts
     m, n = len(fixed), len(kept)
     carries = [v.aval for v in body.inputs[m:]]
@@ -124,7 +128,13 @@ def _backwards(
     behind = subgraph(lambda *xs: [xs[m + 1] < xs[m]], again)
 
     def step(*xs: Any) -> list[Any]:
-        own, every, memory, t, cotangents = xs[:m], xs[m], xs[m + 1 : m + 1 + n], xs[m + 1 + n], xs[m + 2 + n :]
+        own, every, memory, t, cotangents = (
+            xs[:m],
+            xs[m],
+            xs[m + 1 : m + 1 + n],
+            xs[m + 1 + n],
+            xs[m + 2 + n :],
+        )
         slot = t // every
         at = [apply("gather", b, slot) for b in memory]
         _, *at = bind_while(_current(), behind, advance, [*own, t], [slot * every, *at])
@@ -137,9 +147,7 @@ def _backwards(
     avals = [*own, _COUNTER, *memory, _COUNTER, *(body.inputs[i].aval for i in wanted)]
     go_on = subgraph(lambda *xs: [xs[m + 1 + n] >= 0], avals)
     last = count - 1
-    return bind_while(
-        trace, go_on, subgraph(step, avals), [*fixed, every, *kept], [last, *totals, *ends]
-    )[1:]
+    return bind_while(trace, go_on, subgraph(step, avals), [*fixed, every, *kept], [last, *totals, *ends])[1:]
 
 
 RULES: dict[str, Any] = {"while_loop": Joint(_while_loop)}

@@ -27,7 +27,7 @@ def parts(x: Any) -> tuple[Any, Any]:
     return np.where(above, x, zero), np.where(above, zero, x)
 
 
-# Of equal numbers `maximum` gives the second one: with the constant in front that is what `clip` gives, NumPy's fast loop.
+# Of equal numbers `maximum` gives the second one: with the constant in front that is what NumPy's fast `clip` gives.
 def relu(x: Any) -> Any:
     x = tensor(x)
     return np.maximum(constant(0, x), x)

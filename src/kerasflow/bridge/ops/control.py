@@ -6,7 +6,7 @@ Where values are known (plain arrays, `run_eagerly`) Python's own `if` and `for`
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     return _branches(trace, "switch", index, named)
 
 
-def _branches(trace: Trace, what: str, index: Any, functions: dict[str, Callable[[], Any]]) -> Any:
+def _branches(trace: Trace, what: str, index: Any, functions: Mapping[str, Callable[[], Any]]) -> Any:
     """Record the functions as the branches of a `switch`."""
     subgraphs, structures = [], []
     for function in functions.values():
@@ -109,7 +109,10 @@ def _branches(trace: Trace, what: str, index: Any, functions: dict[str, Callable
     graphs = tuple(
         b.graph(
             [*shared.constants_of(b), *shared.changing_of(b)],
-            [*(b.cast(b.outputs[i], dtype) for i, dtype in zip(some, dtypes, strict=True)), *shared.changed(b)],
+            [
+                *(b.cast(b.outputs[i], dtype) for i, dtype in zip(some, dtypes, strict=True)),
+                *shared.changed(b),
+            ],
         )
         for b in subgraphs
     )
@@ -162,14 +165,16 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     if is_abstract(lower) or is_abstract(upper):
         upper = _tensor(upper)
         start = cast(_tensor(lower), upper.dtype)
-        return while_loop(lambda i, _: i < upper, lambda i, val: (i + 1, body_fun(i, val)), (start, init_val))[1]
+        return while_loop(
+            lambda i, _: i < upper, lambda i, val: (i + 1, body_fun(i, val)), (start, init_val)
+        )[1]
     if int(upper) <= int(lower):
         return init_val
     numbers = np.arange(int(lower), int(upper), dtype=np.int32)
     loop = Loop(trace, "fori_loop", len(numbers))
     with loop.recording():
-        (i,), val = loop.slices([numbers]), loop.carries(init_val)
-        loop.carry(val, body_fun(i, val))
+        (number,), val = loop.slices([numbers]), loop.carries(init_val)
+        loop.carry(val, body_fun(number, val))
     loop.run()
     return loop.last(val)
 
@@ -258,9 +263,7 @@ def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     n = _steps("vectorized_map", flat)
     trace = abstract_trace()
     if trace is None:
-        results = [
-            function(tree.pack_sequence_as(elements, [x[i] for x in flat])) for i in builtins.range(n)
-        ]
+        results = [function(tree.pack_sequence_as(elements, [x[i] for x in flat])) for i in builtins.range(n)]
         return tree.map_structure(lambda *leaves: np.stack([_tensor(x) for x in leaves]), *results)
     loop = Loop(trace, "vectorized_map", n)
     with loop.recording():
@@ -314,4 +317,3 @@ def _interleaved(even: Any, odd: Any) -> Any:
     k = odd.shape[0]
     pairs = np.reshape(np.stack([even[:k], odd], axis=1), (2 * k, *odd.shape[1:]))
     return pairs if even.shape[0] == k else np.concatenate([pairs, even[k:]])
-

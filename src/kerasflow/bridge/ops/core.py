@@ -54,6 +54,17 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     return result
 
 
+# The kinds of arrays of which NumPy would make numbers without a word, or with one that does not help.
+_NO_NUMBERS = {
+    "O": "Python objects",
+    "U": "strings",
+    "S": "strings",
+    "M": "dates",
+    "m": "time spans",
+    "V": "records",
+}
+
+
 def tensor(x: Any, dtype: Any = None) -> Any:
     """`convert_to_tensor` for our own operations, which change nothing in place: an array stays as it is."""
     if dtype is not None:
@@ -62,11 +73,18 @@ def tensor(x: Any, dtype: Any = None) -> Any:
         x = x.value
     else:
         x = tracing.watched(x)
-    if isinstance(x, Tracer):
-        return x if dtype is None else tracing.cast(x, dtype)
-    if isinstance(x, (np.ndarray, np.generic)):
+    if is_tensor(x):
         if dtype is None:
-            return np.asarray(x)
+            return x if isinstance(x, Tracer) else np.asarray(x)
+        if x.dtype.kind in _NO_NUMBERS and dtype != "string":
+            raise ValueError(
+                at_user_line(
+                    f"Invalid dtype: {x.dtype.name}. An array of {_NO_NUMBERS[x.dtype.kind]} cannot become {dtype}: "
+                    "make numbers of it first (of strings, `keras.layers.StringLookup` or `TextVectorization` does)."
+                )
+            )
+        if isinstance(x, Tracer):
+            return tracing.cast(x, dtype)
         return np.asarray(x).astype(dtype, copy=False)
     leaves = tree.flatten(x)
     if dtype is None:

@@ -101,7 +101,8 @@ def _beam_search(inputs: Any, lengths: Any, width: int, top_paths: int, blank: i
     logs = log_softmax(inputs, axis=-1)
     batch, steps, classes = logs.shape
     used = np.arange(steps) < np.expand_dims(lengths, 1)
-    used = np.logical_or(used, np.arange(steps) == 0)  # The first step always counts, as in Keras's own backends.
+    # The first step always counts, as in Keras's own backends.
+    used = np.logical_or(used, np.arange(steps) == 0)
     labels = np.arange(classes, dtype=np.int32)
     nothing = np.asarray(-np.inf, logs.dtype)
 
@@ -115,10 +116,13 @@ def _beam_search(inputs: Any, lengths: Any, width: int, top_paths: int, blank: i
         repeated = pick(x, np.maximum(last, 0)) + by_label
         # Every prefix with every label behind it; the same label again needs a blank between.
         again = np.expand_dims(last, -1) == labels
-        longer = np.where(again, np.expand_dims(by_blank, -1), np.expand_dims(total, -1)) + np.expand_dims(x, 1)
+        longer = np.where(again, np.expand_dims(by_blank, -1), np.expand_dims(total, -1))
+        longer = longer + np.expand_dims(x, 1)
         longer = np.where(labels == blank, nothing, longer)
         # One that is in the beam already adds to what is there.
-        child = np.logical_and(np.expand_dims(key, 2) == np.expand_dims(parent, 1), np.expand_dims(sizes, 1) > 0)
+        child = np.logical_and(
+            np.expand_dims(key, 2) == np.expand_dims(parent, 1), np.expand_dims(sizes, 1) > 0
+        )
         last_of_child = np.broadcast_to(np.expand_dims(np.maximum(last, 0), 1), (batch, width, width))
         found = np.where(child, np.take_along_axis(longer, last_of_child, axis=2), nothing)
         repeated = np.logaddexp(repeated, np.max(found, axis=1))
@@ -136,7 +140,7 @@ def _beam_search(inputs: Any, lengths: Any, width: int, top_paths: int, blank: i
         new_key = old_key * _FACTOR + cast(label + 1, "uint64")
         path = np.take_along_axis(paths, np.expand_dims(slot, -1), axis=1)
         here = np.logical_and(np.arange(steps) == np.expand_dims(size, -1), np.expand_dims(is_new, -1))
-        found = (
+        grown = (
             np.where(here, np.expand_dims(label, -1), path),
             np.where(is_new, size + 1, size),
             label,
@@ -146,8 +150,8 @@ def _beam_search(inputs: Any, lengths: Any, width: int, top_paths: int, blank: i
             np.where(is_new, scores, pick(repeated, slot)),
         )
         # What only fills the beam is no prefix.
-        found = tuple(_where(scores > -np.inf, new, empty) for new, empty in zip(found, nowhere, strict=True))
-        return tuple(_where(counts, new, old) for new, old in zip(found, beam, strict=True)), None
+        kept = [_where(scores > -np.inf, new, empty) for new, empty in zip(grown, nowhere, strict=True)]
+        return tuple(_where(counts, new, old) for new, old in zip(kept, beam, strict=True)), None
 
     slots = (batch, width)
     nowhere = (

@@ -50,8 +50,6 @@ from kerasflow.bridge.ops.losses import (
 from kerasflow.bridge.ops.normalization import batch_normalization, moments, psnr
 from kerasflow.bridge.ops.pooling import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
 from kerasflow.bridge.ops.rearrange import depth_to_space, space_to_depth
-from kerasflow.bridge.ops.unavailable import unavailable
-
 
 __all__ = [
     "adaptive_average_pool",

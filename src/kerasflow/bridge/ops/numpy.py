@@ -47,7 +47,9 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    start, stop = (cast(x, "float32") if getattr(x, "dtype", float) == "bfloat16" else x for x in (start, stop))
+    start, stop = (
+        cast(x, "float32") if getattr(x, "dtype", float) == "bfloat16" else x for x in (start, stop)
+    )
     return np.geomspace(start, stop, num, endpoint, dtype or config.floatx(), axis)
 
 
@@ -114,6 +116,7 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "take": take,
     "vectorize": vectorize,
 }
+
 
 def converting(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, with a first argument that is a list, a tuple or a number made a tensor."""

@@ -16,7 +16,7 @@ from kerasflow.tracing import Cell, Trace, Tracer, apply, cast, recording
 class ScopedVariable:
     """The value that a `keras.StatelessScope` holds for a variable: the state of a program without state.
 
-    One for each variable and scope, so that it can be told from others by its identity.
+    Equal for the same variable and scope, so that all sub-graphs mean the same by it.
     """
 
     def __init__(self, variable: Any, scope: StatelessScope) -> None:
@@ -24,6 +24,14 @@ class ScopedVariable:
         self.scope = scope
         self.aval = ShapedArray(tuple(variable.shape), np.dtype(variable.dtype))
         self.name = variable.path
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ScopedVariable) and (
+            self.variable is other.variable and self.scope is other.scope
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self.variable), id(self.scope)))
 
     def read(self) -> Any:
         value = self.scope.get_current_value(self.variable)
@@ -44,11 +52,9 @@ class _Scope(StatelessScope):
         self.outer = outer
         self.trace = trace
         self.losses = outer.losses
-        self.states: dict[int, ScopedVariable] = {}
 
     def _use(self, variable: Any) -> Any:
-        state = self.states.setdefault(id(variable), ScopedVariable(variable, self.outer))
-        return self.trace.use(state)
+        return self.trace.use(ScopedVariable(variable, self.outer))
 
     def add_update(self, update: tuple[Any, Any]) -> None:
         variable, value = update

@@ -69,7 +69,9 @@ def _along(name: str, a: Any, n: int, axis: Any, norm: str | None, fitted: int |
 
 
 def _of_complex(name: str) -> Callable[..., Any]:
-    def handler(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> Any:
+    def handler(
+        a: Any, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None
+    ) -> Any:
         a = _numbers(a, complex=True)
         return _along(name, a, a.shape[axis] if n is None else n, axis, norm)
 

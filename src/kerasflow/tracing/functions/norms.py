@@ -46,7 +46,7 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
 
 
-_OF_SINGULAR_VALUES = {2: np.max, -2: np.min, "nuc": np.sum}
+_OF_SINGULAR_VALUES: dict[Any, Any] = {2: np.max, -2: np.min, "nuc": np.sum}
 
 
 def _matrix_norm(x: Any, axes: tuple[int, int], ord: Any, keepdims: bool) -> Any:

@@ -192,7 +192,7 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     ),
 }
 
-FUNCTIONS = {
+FUNCTIONS: dict[Any, Any] = {
     np.dot: dot,
     np.vdot: vdot,
     np.inner: inner,

@@ -175,8 +175,8 @@ def test_integers_have_no_gradient() -> None:
 
 
 def test_a_primitive_without_rule_is_named() -> None:
-    with pytest.raises(GradientError, match="scatter"):
-        grad(lambda x: np.sum(apply("scatter", x, x, np.arange(3), mode="multiply")))(np.ones(3))
+    with pytest.raises(GradientError, match="nextafter"):
+        grad(lambda x: np.sum(np.nextafter(x, 2.0)))(np.ones(3))
 
 
 def test_the_checker_takes_any_function() -> None:

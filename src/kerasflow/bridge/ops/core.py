@@ -56,12 +56,12 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
 
 # The kinds of arrays of which NumPy would make numbers without a word, or with one that does not help.
 _NO_NUMBERS = {
-    "O": "Python objects",
-    "U": "strings",
-    "S": "strings",
-    "M": "dates",
-    "m": "time spans",
-    "V": "records",
+    np.object_: "Python objects",
+    np.str_: "strings",
+    np.bytes_: "strings",
+    np.datetime64: "dates",
+    np.timedelta64: "time spans",
+    np.void: "records",
 }
 
 
@@ -76,10 +76,10 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     if is_tensor(x):
         if dtype is None:
             return x if isinstance(x, Tracer) else np.asarray(x)
-        if x.dtype.kind in _NO_NUMBERS and dtype != "string":
+        if x.dtype.type in _NO_NUMBERS and dtype != "string":
             raise ValueError(
                 at_user_line(
-                    f"Invalid dtype: {x.dtype.name}. An array of {_NO_NUMBERS[x.dtype.kind]} cannot become {dtype}: "
+                    f"Invalid dtype: {x.dtype.name}. An array of {_NO_NUMBERS[x.dtype.type]} cannot become {dtype}: "
                     "make numbers of it first (of strings, `keras.layers.StringLookup` or `TextVectorization` does)."
                 )
             )

@@ -187,9 +187,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if source and _missing(file) else None
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # Addresses in memory make up a part of some names, different in each process.
-    item._nodeid = re.sub(r"at0x[0-9a-f]+", "", item.nodeid)
+def _without_address(name: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function that names parameters, less the addresses in memory in it, different in each process."""
+
+    def named(value: Any) -> Any:
+        found = name(value)
+        return re.sub(r"at0x[0-9a-f]+", "", found) if isinstance(found, str) else found
+
+    return named
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        if callable(mark.kwargs.get("ids")):
+            mark.kwargs["ids"] = _without_address(mark.kwargs["ids"])
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""Every layer that needs no convolution, pooling or attention: value, gradients, new state."""
+"""Layers that belong to no other table: value, gradients, new state."""
 
 import functools
 from typing import Any
@@ -20,30 +20,8 @@ LOOKUPS = dict.fromkeys(
     ("IntegerLookup", "StringLookup", "TextVectorization", "HashedCrossing", "Hashing"),
     "Keras has it for TensorFlow's tensors alone",
 )
-LATER = {
-    "attention": "AdditiveAttention Attention GroupedQueryAttention MultiHeadAttention",
-    "convolution": (
-        "Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose DepthwiseConv1D DepthwiseConv2D "
-        "SeparableConv1D SeparableConv2D MelSpectrogram STFTSpectrogram"
-    ),
-    "pooling": (
-        "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
-        "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AveragePooling1D AveragePooling2D AveragePooling3D "
-        "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D "
-        "GlobalMaxPooling2D GlobalMaxPooling3D MaxPooling1D MaxPooling2D MaxPooling3D"
-    ),
-    "image augmentation": (
-        "AugMix AutoContrast CenterCrop ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization "
-        "MaxNumBoundingBoxes MixUp RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
-        "RandomContrast RandomCrop RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur "
-        "RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation "
-        "RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom Resizing Solarization"
-    ),
-}
 # What has no case here, each with its reason.
-EXCLUDED = (
-    ABSTRACT | FOREIGN | LOOKUPS | {n: f"needs {why}" for why, names in LATER.items() for n in names.split()}
-)
+EXCLUDED = ABSTRACT | FOREIGN | LOOKUPS
 
 
 def spectral() -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 
 def all_cases() -> dict[str, Any]:
     """Every case of every table by name."""
+    import cases_attention
     import cases_convolution
     import cases_layers
     import cases_losses
@@ -26,6 +27,7 @@ def all_cases() -> dict[str, Any]:
     import cases_mnist
     import cases_models
     import cases_optimizers
+    import cases_preprocessing
     import cases_recurrent
     import cases_zoo
 
@@ -36,6 +38,8 @@ def all_cases() -> dict[str, Any]:
         cases_metrics,
         cases_layers,
         cases_convolution,
+        cases_attention,
+        cases_preprocessing,
         cases_models,
         cases_recurrent,
         cases_zoo,

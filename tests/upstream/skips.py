@@ -84,8 +84,24 @@ ANSWERS: dict[str, dict[str, str]] = {
 }
 
 # Files, classes and tests that fail, or are not even imported, without a package.
+_TENSORBOARD = "callbacks/tensorboard_test.py::TestTensorBoardV2::test_"
 NEEDS = {
     "callbacks/orbax_checkpoint_test.py::OrbaxCheckpointTest": "orbax",
-    "callbacks/tensorboard_test.py::TestTensorBoardV2": "tensorboard",
+    **{
+        f"{_TENSORBOARD}{name}": "tensorboard"
+        for name in (
+            "TensorBoard_across_invocations",
+            "TensorBoard_basic",
+            "TensorBoard_batch_metrics",
+            "TensorBoard_global_step",
+            "TensorBoard_learning_rate_schedules",
+            "TensorBoard_no_spurious_event_files",
+            "TensorBoard_non_blocking",
+            "TensorBoard_projector_callback",
+            "TensorBoard_weight_histograms",
+            "TensorBoard_weight_images",
+            "custom_summary",
+        )
+    },
     "export/onnx_test.py": "onnxruntime",
 }

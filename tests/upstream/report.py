@@ -66,7 +66,8 @@ def write_stock(backend: str, results: list[dict[str, Any]]) -> None:
 
 def table(header: list[str], rows: Iterable[list[Any]]) -> str:
     """A table in Markdown, numbers to the right."""
-    rule = [":--", *["--:"] * (len(header) - 1)]
+    rows = list(rows)
+    rule = ["--:" if rows and isinstance(rows[0][i], int) else ":--" for i in range(len(header))]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (header, rule, *rows))
 
 
@@ -102,7 +103,12 @@ def excluded(results: list[dict[str, Any]]) -> str:
         ]
         for reason, tests in EXCLUSIONS.items()
     ]
-    return table(["reason", "tests", "which"], rows)
+    others = [
+        [reason, n, "Keras's own, on every backend"]
+        for reason, n in counts.items()
+        if reason not in EXCLUSIONS
+    ]
+    return table(["reason", "tests", "which"], rows + others)
 
 
 def skipped(results: list[dict[str, Any]]) -> str:
@@ -124,6 +130,7 @@ def write_page(results: list[dict[str, Any]]) -> None:
         "## Skipped\n",
         skipped(results) + "\n",
         "## Skips that are lifted\n",
-        table(["Keras's reason begins with", "here"], [[f"`{p}`", why] for p, why in LIFTED.items()]) + "\n",
+        table(["Keras's reason begins with", "here"], [[f"`` {p} ``", why] for p, why in LIFTED.items()])
+        + "\n",
     ]
     PAGE.write_text("\n".join(parts))

@@ -85,8 +85,15 @@ ANSWERS: dict[str, dict[str, str]] = {
 
 # Files, classes and tests that fail, or are not even imported, without a package.
 _TENSORBOARD = "callbacks/tensorboard_test.py::TestTensorBoardV2::test_"
+_TORCH = (
+    "backend/torch/core_test export/litert_torch_test export/torch_test utils/dataset_utils_test utils/torch_utils_test"
+    " trainers/data_adapters/array_data_adapter_test trainers/data_adapters/generator_data_adapter_test"
+    " trainers/data_adapters/grain_dataset_adapter_test trainers/data_adapters/py_dataset_adapter_test"
+    " trainers/data_adapters/tf_dataset_adapter_test trainers/data_adapters/torch_data_loader_adapter_test"
+)
 NEEDS = {
     "callbacks/orbax_checkpoint_test.py::OrbaxCheckpointTest": "orbax",
+    **{f"{file}.py": "torch" for file in _TORCH.split()},
     **{
         f"{_TENSORBOARD}{name}": "tensorboard"
         for name in (

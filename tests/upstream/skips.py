@@ -94,6 +94,17 @@ _TORCH = (
 NEEDS = {
     "callbacks/orbax_checkpoint_test.py::OrbaxCheckpointTest": "orbax",
     **{f"{file}.py": "torch" for file in _TORCH.split()},
+    "backend/common/variables_test.py::VariablePropertiesTest::test_standardize_dtype_with_torch_dtype": "torch",
+    "utils/backend_utils_test.py::BackendUtilsTest::test_dynamic_backend_torch": "torch",
+    **{
+        f"ops/nn_test.py::NNOpsDtypeTest::test_{name}_{dtype}": "torch"
+        for name in ("hard_shrink", "soft_shrink", "tanh_shrink", "threshold")
+        for dtype in ("bfloat16", "float16", "float32")
+    },
+    **{
+        f"trainers/trainer_test.py::TestTrainer::test_fit_with_data_adapter_torch_dataloader_{kind}": "torch"
+        for kind in ("iterable", "iterable_with_len", "tensor")
+    },
     **{
         f"{_TENSORBOARD}{name}": "tensorboard"
         for name in (

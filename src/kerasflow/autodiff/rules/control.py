@@ -1,4 +1,4 @@
-"""Derivatives of branches, and of functions that bring their own. Those of loops are in `loops`."""
+"""Derivatives of branches, and of functions that bring their own. Those of loops are in `scans` and `whiles`."""
 
 from __future__ import annotations
 

@@ -228,9 +228,8 @@ def test_every_primitive_folds(spec: OpSpec) -> None:
         for node in graph.nodes:
             constants = dict(zip(graph.inputs, map(Constant, arrays), strict=True))
             node.inputs = tuple(constants[v] for v in node.inputs)
-        loops = [
-            node.primitive.name for node in graph.nodes if node.subgraphs
-        ]  # Nobody knows how long they take.
+        # Nobody knows how long these take.
+        loops = [node.primitive.name for node in graph.nodes if node.subgraphs]
         better = optimize(graph)
         left = names(better)
         assert all(isinstance(v, Constant) for v in better.outputs) or left in (["broadcast_to"], loops)

@@ -83,7 +83,6 @@ ANSWERS: dict[str, dict[str, str]] = {
     "keras.src.trainers.trainer_test": {"TestPyDataset.__getitem__": "torch"},
 }
 
-# Files, classes and tests that fail, or are not even imported, without a package.
 _TENSORBOARD = "callbacks/tensorboard_test.py::TestTensorBoardV2::test_"
 _TORCH = (
     "backend/torch/core_test export/litert_torch_test export/torch_test utils/dataset_utils_test utils/torch_utils_test"
@@ -91,6 +90,8 @@ _TORCH = (
     " trainers/data_adapters/grain_dataset_adapter_test trainers/data_adapters/py_dataset_adapter_test"
     " trainers/data_adapters/tf_dataset_adapter_test trainers/data_adapters/torch_data_loader_adapter_test"
 )
+
+# Files, classes and tests that fail, or are not even imported, without a package.
 NEEDS = {
     "callbacks/orbax_checkpoint_test.py::OrbaxCheckpointTest": "orbax",
     **{f"{file}.py": "torch" for file in _TORCH.split()},

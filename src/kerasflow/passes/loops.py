@@ -164,9 +164,8 @@ class _Split:
             and len(self.used_by.get(value, ())) + results == 1
         ):
             terms.additions.append(node)
-            collected = [
-                self._collect(v, carry, terms) for v in node.inputs
-            ]  # each of them, also after a failure
+            # Each of them is collected, also after a failure.
+            collected = [self._collect(v, carry, terms) for v in node.inputs]
             return all(collected)
         own = value is not carry and len(self.used_by.get(value, ())) == 1 and not results
         is_product = own and node is not None and node not in self.moved and self._is_sum_of_steps(value)

@@ -21,8 +21,9 @@ from kerasflow.primitives.convolution import Pairs, Sizes
 
 Array = np.ndarray[Any, Any]
 
-# The memory for patches: with it, a piece stays in a core's cache. One row of the result is the least.
-PATCH_BYTES = 1 << 19
+# The memory for patches; one row of the result is the least. A quarter of it would stay in a core's own cache, but
+# threads that change pieces so often wait for each other.
+PATCH_BYTES = 1 << 21
 # With fewer channels than this, patches are laid out place by place: longer runs to copy.
 FEW_CHANNELS = 8
 

@@ -20,7 +20,7 @@ from kerasflow_numpy import parallel
 Array = np.ndarray[Any, Any]
 
 # The largest array that is worked on at a time.
-PIECE_BYTES = 1 << 19
+PIECE_BYTES = 1 << 20
 
 
 class _Scratch:

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,16 @@ def run(
         )
         if finished.returncode not in (0, 1):
             raise RuntimeError(f"the suite did not come to its end: pytest ended with {finished.returncode}")
-        return [json.loads(line) for line in results.read_text().splitlines()]
+        return one_each(json.loads(line) for line in results.read_text().splitlines())
+
+
+def one_each(reports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One result for each test: those that have subtests are reported several times, and fail if one of these does."""
+    found: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        if report["test"] not in found or report["outcome"] == "failed":
+            found[report["test"]] = report
+    return list(found.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run import keras_folder, missing, run
+from run import keras_folder, missing, one_each, run
 
 FOLDERS = sorted(
     {path.relative_to(keras_folder()).parts[0] for path in keras_folder().rglob("*_test.py")}
@@ -46,3 +46,11 @@ def test_folder(folder: str, results: dict[str, list[dict[str, Any]]]) -> None:
 @pytest.mark.slow
 def test_the_suite_is_complete(results: dict[str, list[dict[str, Any]]]) -> None:
     assert sum(map(len, results.values())) > AT_LEAST
+
+
+def test_a_test_counts_once() -> None:
+    reports = [
+        {"test": t, "outcome": o}
+        for t, o in (("a", "passed"), ("b", "passed"), ("b", "failed"), ("b", "passed"))
+    ]
+    assert one_each(reports) == [reports[0], reports[2]]

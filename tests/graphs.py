@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from kerasflow.compiler import backends, current_backend
+from kerasflow.errors import UnknownBackendError
 from kerasflow.graph import Graph, Primitive, ShapedArray, Value, evaluate, shaped, verify
 from kerasflow.tracing import Cell, Trace, current_trace, recording
+
+
+def installed_backends() -> dict[str, Any]:
+    """The backends whose frameworks are installed, by name; CI has them all."""
+    found = {}
+    for name in backends():
+        with suppress(UnknownBackendError):
+            found[name] = current_backend(name)
+    return found
 
 
 def aval(*shape: int, dtype: Any = np.float32) -> ShapedArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,8 @@ X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
 
 # A stranger's backend: it needs nothing of kerasflow but the meaning of graphs.
 STRANGER = """
+    import random
+
     import numpy as np
     from kerasflow.graph import evaluate
     from kerasflow.primitives import PRIMITIVES
@@ -34,6 +37,10 @@ STRANGER = """
     class Stranger:
         name = "stranger"
         primitives = frozenset(PRIMITIVES) - LACKS
+        refused = {"tanh": "Strangers do not bend."}
+
+        def __init__(self):
+            random.random(), np.random.random()  # as some frameworks do while they are imported
 
         def compile(self, graph):
             def program(state, inputs):
@@ -149,7 +156,7 @@ def test_it_is_saved_as_what_keras_knows(tmp_path):
 
 
 def test_use_backend_nests_and_belongs_to_its_thread(stranger):
-    assert kerasflow.backends() == ["homeless", "numpy", "stranger"]
+    assert kerasflow.backends() == ["homeless", "numpy", "stranger", "tensorflow"]
     assert kerasflow.backend() == "numpy"
     with kerasflow.use_backend("stranger"):
         assert kerasflow.backend() == "stranger"
@@ -177,12 +184,21 @@ def test_set_backend(stranger):
 def test_what_cannot_be_chosen(stranger):
     for choose in (kerasflow.set_backend, lambda name: kerasflow.use_backend(name).__enter__()):
         with pytest.raises(
-            UnknownBackendError, match=r"no backend 'nowhere'. Available: homeless, numpy, stranger"
+            UnknownBackendError,
+            match=r"no backend 'nowhere'. Available: homeless, numpy, stranger, tensorflow",
         ):
             choose("nowhere")
         with pytest.raises(UnknownBackendError, match="needs the module 'no_such_module_anywhere'"):
             choose("homeless")
     assert kerasflow.backend() == "numpy"
+
+
+def test_choosing_a_backend_draws_no_random_numbers(stranger):
+    keras.utils.set_random_seed(0)
+    expected = random.random(), np.random.random()
+    keras.utils.set_random_seed(0)
+    with kerasflow.use_backend("stranger"):
+        assert (random.random(), np.random.random()) == expected
 
 
 def test_training_moves_between_backends(stranger):
@@ -214,6 +230,7 @@ def test_a_primitive_that_the_backend_lacks(stranger):
     ) as error:
         model.fit(X, X[:, :1], verbose=0)
     assert "`tanh`" in str(error.value)
+    assert str(error.value).endswith("Strangers do not bend.")
     assert stranger.RUNS == []
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)

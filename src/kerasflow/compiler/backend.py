@@ -32,7 +32,8 @@ class Backend(Protocol):
         name: as users write it.
         primitives: the names of the primitives it has.
 
-    A backend that has an attribute `threads` is told there how many threads its programs may use.
+    A backend that has an attribute `threads` is told there how many threads its programs may use. One that has an
+    attribute `refused` says there why it lacks primitives: reasons by name.
     """
 
     name: str

@@ -15,14 +15,17 @@ def check_supported(graph: Graph, backend: Backend) -> None:
     Raises:
         UnsupportedPrimitiveError: naming the primitives, where they come from, and the backend.
     """
-    missing = [
-        f"`{node.primitive.name}`" + (f" (in {node.scope})" if node.scope else "")
-        for node in all_nodes(graph)
-        if node.primitive.name not in backend.primitives
-    ]
+    missing = [node for node in all_nodes(graph) if node.primitive.name not in backend.primitives]
     if missing:
-        listed = ", ".join(dict.fromkeys(missing))
-        raise UnsupportedPrimitiveError(f"The backend {backend.name!r} does not support {listed}.")
+        listed = ", ".join(
+            dict.fromkeys(
+                f"`{node.primitive.name}`" + (f" (in {node.scope})" if node.scope else "") for node in missing
+            )
+        )
+        refused = getattr(backend, "refused", {})
+        names = dict.fromkeys(node.primitive.name for node in missing)
+        reasons = "".join(f" {refused[name]}" for name in names if name in refused)
+        raise UnsupportedPrimitiveError(f"The backend {backend.name!r} does not support {listed}.{reasons}")
 
 
 def compile_graph(graph: Graph, backend: Backend) -> tuple[Graph, Program]:

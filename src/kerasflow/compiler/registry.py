@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import EntryPoint, entry_points
+
+import numpy as np
 
 from kerasflow.compiler.backend import Backend
 from kerasflow.compiler.threads import threads
@@ -27,7 +30,8 @@ def _entry_points() -> dict[str, EntryPoint]:
 def _load(name: str) -> Backend:
     point = _entry_points()[name]
     try:
-        backend: Backend = point.load()()
+        with _random_state_kept():
+            backend: Backend = point.load()()
     except ImportError as error:
         raise UnknownBackendError(
             f"The backend {name!r} needs the module {error.name!r}, which is not installed. "
@@ -36,6 +40,17 @@ def _load(name: str) -> Backend:
     if hasattr(backend, "threads"):
         backend.threads = threads()
     return backend
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Importing a framework may draw from Python's and NumPy's generators, which shuffle data and make seeds."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def backends() -> list[str]:

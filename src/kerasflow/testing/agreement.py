@@ -26,8 +26,21 @@ def assert_backends_agree(backend: Any, spec: OpSpec, dtype: str, seed: int = 0)
     outputs, _ = backend.compile(graph)([], arrays)
     for before, after in zip(spec.arrays(dtype, seed), arrays, strict=True):
         assert before.tobytes() == after.tobytes(), f"{spec}: the program changed its input"
+    what = f"{spec} in {dtype}"
     for ours, theirs in zip(outputs, expected, strict=True):
-        assert_close(ours, theirs, spec.backend_tolerance, f"{spec} in {dtype}")
+        assert_same_type(ours, theirs, what)
+    found, wanted = [
+        results if spec.determined is None else spec.determined(*results) for results in (outputs, expected)
+    ]
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert_close(ours, theirs, spec.backend_tolerance, what)
+
+
+def assert_same_type(ours: Any, theirs: Any, what: str = "") -> None:
+    """Same shape and dtype."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    assert ours.shape == theirs.shape, f"{what}: shape {ours.shape} instead of {theirs.shape}"
+    assert ours.dtype == theirs.dtype, f"{what}: dtype {ours.dtype} instead of {theirs.dtype}"
 
 
 def assert_close(ours: Any, theirs: Any, resolutions: float, what: str = "") -> None:
@@ -36,9 +49,8 @@ def assert_close(ours: Any, theirs: Any, resolutions: float, what: str = "") -> 
     Args:
         resolutions: relative error allowed, in units of the dtype's machine epsilon; 0 for "exactly". NaNs agree.
     """
+    assert_same_type(ours, theirs, what)
     ours, theirs = np.asarray(ours), np.asarray(theirs)
-    assert ours.shape == theirs.shape, f"{what}: shape {ours.shape} instead of {theirs.shape}"
-    assert ours.dtype == theirs.dtype, f"{what}: dtype {ours.dtype} instead of {theirs.dtype}"
     if theirs.dtype.kind not in "fcV":
         np.testing.assert_array_equal(ours, theirs, err_msg=what)
         return

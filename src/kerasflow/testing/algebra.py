@@ -122,6 +122,28 @@ def _of_rank_two(a: Any, b: Any) -> Sequence[Any]:
     return np.matmul(a[:, :2], a[:2]), b
 
 
+# Of a decomposition, its product and what its factors are: their columns' signs or phases, and the order of
+# eigenvalues, are the backend's choice.
+
+
+def _of_svd(u: Any, s: Any, vh: Any) -> Sequence[Any]:
+    k = s.shape[-1]
+    return s, (u[..., :k] * s[..., None, :]) @ vh[..., :k, :], _adjoint(u) @ u, vh @ _adjoint(vh)
+
+
+def _of_qr(q: Any, r: Any) -> Sequence[Any]:
+    return q @ r, _adjoint(q) @ q, np.tril(r, -1)
+
+
+def _of_eigh(w: Any, v: Any) -> Sequence[Any]:
+    return w, (v * w[..., None, :]) @ _adjoint(v), _adjoint(v) @ v
+
+
+def _of_eig(w: Any, v: Any) -> Sequence[Any]:
+    lengths = np.linalg.norm(v, axis=-2)
+    return np.sort(w, axis=-1), (v * w[..., None, :]) @ np.linalg.inv(v), lengths
+
+
 _SQUARE = ((3, 3), (2, 2, 2))
 _TALL, _WIDE = (2, 4, 2), (2, 2, 3)
 _EMPTY = ((0, 3, 3), (2, 0, 0))
@@ -133,7 +155,7 @@ def _matrices(name: str, *shapes: tuple[int, ...], phases: bool = False, **optio
     Args:
         phases: complex results are determined but for their phases, so that a difference quotient finds no derivative.
     """
-    prepare, params = options.get("prepare"), options.get("params", {})
+    prepare, params, determined = options.get("prepare"), options.get("params", {}), options.get("determined")
     differentiable = options.get("differentiable", range(len(shapes)))
     count = 0 if any(0 in shape for shape in shapes) else len(shapes)
     specs = []
@@ -143,7 +165,7 @@ def _matrices(name: str, *shapes: tuple[int, ...], phases: bool = False, **optio
         specs.append(
             OpSpec(
                 name, operands, params, dtypes, known,
-                tolerance=1e-5, backend_tolerance=_SUMS, prepare=prepare,
+                tolerance=1e-5, backend_tolerance=_SUMS, prepare=prepare, determined=determined,
             )
         )  # fmt: skip
     return specs
@@ -154,8 +176,8 @@ _SQUARE_MATRICES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("det", {}),
     ("cofactors", {"prepare": _with_strong_diagonal}),
     ("slogdet", {"prepare": _with_strong_diagonal}),
-    ("eigh", {"prepare": _hermitian, "phases": True}),
-    ("eig", {"prepare": _with_real_eigenvalues, "phases": True}),
+    ("eigh", {"prepare": _hermitian, "phases": True, "determined": _of_eigh}),
+    ("eig", {"prepare": _with_real_eigenvalues, "phases": True, "determined": _of_eig}),
 )
 
 _MATRICES = [
@@ -200,6 +222,7 @@ _MATRICES = [
             "qr",
             shape,
             params={"mode": mode},
+            determined=_of_qr,
             # The last columns of a complete Q are any orthonormal ones.
             differentiable=() if mode == "complete" and shape == _TALL else (0,),
         )
@@ -212,6 +235,7 @@ _MATRICES = [
             "svd",
             shape,
             params={"full_matrices": full},
+            determined=_of_svd,
             phases=True,
             differentiable=() if full and shape in (_TALL, _WIDE) else (0,),
         )

@@ -86,6 +86,8 @@ class OpSpec:
         backend_tolerance: relative error allowed to a backend, in units of the dtype's resolution; 0 for "exactly".
         prepare: makes the operands of the call from arrays that are drawn (a positive definite matrix from any, say),
             in NumPy. Derivatives are checked with respect to the arrays that are drawn.
+        determined: makes of the results what every backend must agree on, where the results themselves are one choice
+            among several (the signs of eigenvectors, say).
     """
 
     primitive: str
@@ -98,11 +100,13 @@ class OpSpec:
     tolerance: float = 1e-6
     backend_tolerance: float = 8.0
     prepare: Callable[..., Sequence[Any]] | None = None
+    determined: Callable[..., Sequence[Any]] | None = None
 
     def __str__(self) -> str:
         params = {} if callable(self.params) else self.params
         listed = [f"{key}={getattr(value, '__name__', value)}" for key, value in params.items()]
         kind = ["complex"] if set(self.dtypes) <= set(COMPLEX) else []
+        kind += ["double"] if self.dtypes == ("float64",) else []
         name = "-".join([self.primitive, *kind, f"({','.join(map(str, self.operands))})", *listed])
         return name.replace(" ", "")
 

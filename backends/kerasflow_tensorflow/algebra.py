@@ -1,0 +1,111 @@
+"""Products of matrices, decompositions and systems of equations, Fourier transforms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasflow_tensorflow.dtypes import HALF, INTEGERS, Lowering, Tensor, via
+
+# -- products -----------------------------------------------------------------------------------------------
+
+
+def _einsum(*operands: Tensor, subscripts: str) -> Tensor:
+    return tf.einsum(subscripts, *operands)
+
+
+# -- decompositions -----------------------------------------------------------------------------------------
+
+
+def _adjoint(x: Tensor) -> Tensor:
+    return tf.linalg.adjoint(x)
+
+
+def _batched(function: Lowering) -> Lowering:
+    """A solver whose operands have the same batch axes."""
+
+    def lowered(a: Tensor, b: Tensor, **params: Any) -> Tensor:
+        batch = np.broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
+        a, b = tf.broadcast_to(a, [*batch, *a.shape[-2:]]), tf.broadcast_to(b, [*batch, *b.shape[-2:]])
+        return function(a, b, **params)
+
+    return lowered
+
+
+def _svd(x: Tensor, full_matrices: bool) -> tuple[Tensor, ...]:
+    s, u, v = tf.linalg.svd(x, full_matrices=full_matrices)
+    return u, s, _adjoint(v)
+
+
+def _lstsq(a: Tensor, b: Tensor, rcond: float) -> Tensor:
+    s, u, v = tf.linalg.svd(a)
+    kept = s > tf.constant(rcond, s.dtype) * tf.reduce_max(s, axis=-1, keepdims=True)
+    inverse = tf.where(kept, 1 / tf.where(kept, s, tf.ones_like(s)), tf.zeros_like(s))
+    along = tf.cast(inverse, a.dtype)[..., None] * tf.matmul(u, b, adjoint_a=True)
+    return tf.matmul(v, along)
+
+
+def _cofactors(x: Tensor) -> Tensor:
+    s, u, v = tf.linalg.svd(x)
+    others = tf.math.cumprod(s, axis=-1, exclusive=True) * tf.math.cumprod(
+        s, axis=-1, exclusive=True, reverse=True
+    )
+    vh = _adjoint(v)
+    sign = (tf.linalg.det(u) * tf.linalg.det(vh))[..., None, None]
+    return sign * tf.matmul(tf.math.conj(u) * tf.cast(others, x.dtype)[..., None, :], tf.math.conj(vh))
+
+
+def _slogdet(x: Tensor) -> tuple[Tensor, ...]:
+    sign, logarithm = tf.raw_ops.LogMatrixDeterminant(input=x)
+    return sign, tf.math.real(logarithm) if logarithm.dtype.is_complex else logarithm
+
+
+def _qr(x: Tensor, mode: str) -> tuple[Tensor, ...]:
+    q, r = tf.linalg.qr(x, full_matrices=mode == "complete")
+    return q, r
+
+
+def _eigh(x: Tensor) -> tuple[Tensor, ...]:
+    values, vectors = tf.linalg.eigh(x)
+    return tf.math.real(values) if values.dtype.is_complex else values, vectors
+
+
+def _eig(x: Tensor) -> tuple[Tensor, ...]:
+    values, vectors = tf.linalg.eig(x)
+    return values, vectors
+
+
+# -- transforms ---------------------------------------------------------------------------------------------
+
+
+def _rfft(x: Tensor) -> Tensor:
+    return tf.signal.rfft(x)
+
+
+def _irfft(x: Tensor, n: int) -> Tensor:
+    return tf.signal.irfft(x, [n])
+
+
+_PRODUCT = {**HALF, **INTEGERS}
+
+LOWERINGS: dict[str, Lowering] = {
+    "matmul": via(tf.matmul, _PRODUCT),
+    "einsum": via(_einsum, _PRODUCT),
+    "cholesky": tf.linalg.cholesky,
+    "solve": _batched(tf.linalg.solve),
+    "solve_triangular": _batched(tf.linalg.triangular_solve),
+    "lstsq": _batched(_lstsq),
+    "det": tf.linalg.det,
+    "cofactors": _cofactors,
+    "slogdet": _slogdet,
+    "qr": _qr,
+    "svd": _svd,
+    "eigh": _eigh,
+    "eig": _eig,
+    "fft": tf.signal.fft,
+    "ifft": tf.signal.ifft,
+    "rfft": _rfft,
+    "irfft": _irfft,
+}

@@ -1,0 +1,185 @@
+"""Reductions, shapes, places: what works on whole arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasflow.primitives.shape import slices
+from kerasflow_tensorflow.dtypes import HALF, INTEGERS, SMALL, Lowering, Tensor, numpy_dtype, via
+
+# -- reductions ---------------------------------------------------------------------------------------------
+
+
+def _reduction(function: Lowering, wider: dict[str, str]) -> Lowering:
+    def lowered(x: Tensor, axis: tuple[int, ...], keepdims: bool) -> Tensor:
+        return function(x, axis=list(axis), keepdims=keepdims)
+
+    return via(lowered, wider)
+
+
+def _extreme(function: Lowering, arg: Lowering) -> Lowering:
+    """The largest or the smallest element; NaN, if there is one."""
+
+    def lowered(x: Tensor, axis: tuple[int, ...], keepdims: bool) -> Tensor:
+        if x.dtype.is_complex:
+            return _complex_extreme(x, axis, keepdims, arg)
+        found = function(x, axis=list(axis), keepdims=keepdims)
+        if not x.dtype.is_floating:
+            return found
+        missing = tf.reduce_any(tf.math.is_nan(x), axis=list(axis), keepdims=keepdims)
+        return tf.where(missing, tf.constant(np.nan, x.dtype), found)
+
+    return via(lowered, {**SMALL, **HALF})
+
+
+def _complex_extreme(x: Tensor, axis: tuple[int, ...], keepdims: bool, arg: Lowering) -> Tensor:
+    kept = [i for i in range(x.ndim) if i not in axis]
+    flat = tf.reshape(tf.transpose(x, [*kept, *axis]), [*(x.shape[i] for i in kept), -1])
+    order = _argsort(flat, len(kept))
+    place = order[..., -1] if arg is tf.argmax else order[..., 0]
+    found = tf.gather(flat, place, axis=-1, batch_dims=len(kept))
+    return tf.reshape(found, [1 if i in axis else n for i, n in enumerate(x.shape)]) if keepdims else found
+
+
+def _arg(function: Lowering) -> Lowering:
+    def lowered(x: Tensor, axis: int) -> Tensor:
+        found = function(x, axis=axis)
+        if not x.dtype.is_floating:
+            return found
+        nan = tf.math.is_nan(x)  # The first NaN wins.
+        first = tf.argmax(tf.cast(nan, tf.int32), axis=axis)
+        return tf.where(tf.reduce_any(nan, axis=axis), first, found)
+
+    return via(lowered, {**INTEGERS, **HALF, "int64": "int64"})
+
+
+def _cumulative(function: Lowering) -> Lowering:
+    return via(lambda x, axis: function(x, axis=axis), {**SMALL, **HALF})
+
+
+# -- shapes -------------------------------------------------------------------------------------------------
+
+
+def _setitem(x: Tensor, value: Tensor, index: tuple[tuple[int, int | None, int], ...]) -> Tensor:
+    if not index:
+        return tf.reshape(value, x.shape)
+    shape = tuple(len(range(n)[s]) for n, s in zip(x.shape, slices(index), strict=True))
+    begin, end, steps = zip(*index, strict=True)
+    open_ends = sum(1 << i for i, stop in enumerate(end) if stop is None)
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=x,
+        begin=list(begin),
+        end=[0 if stop is None else stop for stop in end],
+        strides=list(steps),
+        value=tf.broadcast_to(value, shape),
+        end_mask=open_ends,
+    )
+
+
+def _pad(x: Tensor, value: Tensor, pad_width: tuple[tuple[int, int], ...]) -> Tensor:
+    if not pad_width:
+        return tf.identity(x)
+    return tf.raw_ops.PadV2(input=x, paddings=[list(pair) for pair in pad_width], constant_values=value)
+
+
+def _view(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
+    before, after = numpy_dtype(x).itemsize, dtype.itemsize
+    if before == after:
+        return tf.bitcast(x, dtype)
+    if before > after:
+        return tf.reshape(tf.bitcast(x, dtype), [*x.shape[:-1], x.shape[-1] * before // after])
+    return tf.bitcast(tf.reshape(x, [*x.shape[:-1], x.shape[-1] * before // after, after // before]), dtype)
+
+
+# -- places -------------------------------------------------------------------------------------------------
+
+
+def _places(x: Tensor, indices: tuple[Tensor, ...]) -> Tensor:
+    """Indices of the first axes as `gather_nd` and `scatter_nd` want them; negative ones count from the end."""
+    shape = np.broadcast_shapes(*(tuple(i.shape) for i in indices))
+    columns = []
+    for i, n in zip(indices, x.shape, strict=False):
+        i = tf.broadcast_to(tf.cast(i, tf.int64), shape)
+        columns.append(tf.where(i < 0, i + n, i))
+    return tf.stack(columns, axis=-1)
+
+
+def _gather(x: Tensor, *indices: Tensor) -> Tensor:
+    places = _places(x, indices)
+    return tf.gather(x, places[..., 0]) if len(indices) == 1 else tf.gather_nd(x, places)
+
+
+_SCATTERS = {
+    "set": tf.tensor_scatter_nd_update,
+    "add": tf.tensor_scatter_nd_add,
+    "maximum": tf.tensor_scatter_nd_max,
+    "minimum": tf.tensor_scatter_nd_min,
+}
+
+
+def _scatter(x: Tensor, updates: Tensor, *indices: Tensor, mode: str) -> Tensor:
+    places = _places(x, indices)
+    updates = tf.broadcast_to(updates, [*places.shape[:-1], *x.shape[len(indices) :]])
+    if places.ndim == 1:
+        places, updates = places[None], updates[None]
+    if mode != "multiply":
+        return _SCATTERS[mode](x, places, updates)
+    rows = [int(n) for n in x.shape[: len(indices)]]
+    steps = [int(np.prod(rows[i + 1 :], dtype=np.int64)) for i in range(len(rows))]
+    row = tf.reduce_sum(places * tf.constant(steps, tf.int64), axis=-1)
+    factors = tf.math.unsorted_segment_prod(updates, row, int(np.prod(rows, dtype=np.int64)))
+    return x * tf.reshape(factors, x.shape)
+
+
+def _argsort(x: Tensor, axis: int) -> Tensor:
+    """Stable; NaNs last. Complex numbers are sorted by their imaginary parts and then, stably, by their real ones."""
+    if x.dtype.is_complex:
+        first = _argsort(tf.math.imag(x), axis)
+        real = tf.experimental.numpy.take_along_axis(tf.math.real(x), first, axis)
+        return tf.experimental.numpy.take_along_axis(first, _argsort(real, axis), axis)
+    order = tf.argsort(x, axis=axis, stable=True)
+    if x.dtype.is_floating:
+        nan = tf.experimental.numpy.take_along_axis(tf.cast(tf.math.is_nan(x), tf.int32), order, axis)
+        order = tf.experimental.numpy.take_along_axis(order, tf.argsort(nan, axis=axis, stable=True), axis)
+    return tf.cast(order, tf.int64)
+
+
+def _sort(x: Tensor, axis: int) -> Tensor:
+    return tf.experimental.numpy.take_along_axis(x, _argsort(x, axis), axis)
+
+
+def _searchsorted(a: Tensor, v: Tensor, side: str) -> Tensor:
+    found = tf.searchsorted(a, tf.reshape(v, [-1]), side=side, out_type=tf.int64)
+    return tf.reshape(found, v.shape)
+
+
+_WIDE = {**HALF, **SMALL}
+
+LOWERINGS: dict[str, Lowering] = {
+    "sum": _reduction(tf.reduce_sum, _WIDE),
+    "prod": _reduction(tf.reduce_prod, _WIDE),
+    "max": _extreme(tf.reduce_max, tf.argmax),
+    "min": _extreme(tf.reduce_min, tf.argmin),
+    "any": _reduction(tf.reduce_any, {}),
+    "all": _reduction(tf.reduce_all, {}),
+    "argmax": _arg(tf.argmax),
+    "argmin": _arg(tf.argmin),
+    "cumsum": _cumulative(tf.cumsum),
+    "cumprod": _cumulative(tf.math.cumprod),
+    "reshape": lambda x, shape: tf.reshape(x, shape),
+    "transpose": lambda x, axes: tf.transpose(x, axes),
+    "broadcast_to": lambda x, shape: tf.broadcast_to(x, shape),
+    "getitem": lambda x, index: x[slices(index)] if index else tf.identity(x),
+    "setitem": _setitem,
+    "concatenate": lambda *xs, axis: tf.concat(xs, axis),
+    "pad": _pad,
+    "view": _view,
+    "gather": _gather,
+    "scatter": via(_scatter, _WIDE),
+    "sort": via(_sort, _WIDE),
+    "argsort": via(_argsort, _WIDE),
+    "searchsorted": via(_searchsorted, _WIDE),
+}

@@ -1,0 +1,110 @@
+"""The lowering table: from each primitive to the function that computes it with TensorFlow; graphs, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kerasflow.graph import Constant, Graph, Value
+from kerasflow.primitives import PRIMITIVES
+from kerasflow_tensorflow import algebra, arrays, convolution, elementwise, philox, pooling
+from kerasflow_tensorflow.dtypes import Lowering, Tensor
+
+# -- control flow: sub-graphs -------------------------------------------------------------------------------
+
+
+def _run(graph: Graph, operands: Sequence[Tensor]) -> list[Tensor]:
+    return run(graph, graph.inputs, operands, graph.outputs)
+
+
+def _switch(index: Tensor, *operands: Tensor, branches: tuple[Graph, ...]) -> tuple[Tensor, ...]:
+    functions = [lambda b=b: tuple(_run(b, operands)) for b in branches]
+    if index.dtype == tf.bool:
+        return tuple(tf.cond(index, functions[1], functions[0]))
+    return tuple(tf.switch_case(index, functions))
+
+
+def _while_loop(
+    *operands: Tensor, cond: Graph, body: Graph, constants: int, maximum: int | None
+) -> tuple[Tensor, ...]:
+    fixed, carried = operands[:constants], operands[constants:]
+    return tuple(
+        tf.while_loop(
+            lambda *carried: _run(cond, [*fixed, *carried])[0],
+            lambda *carried: tuple(_run(body, [*fixed, *carried])),
+            carried,
+            maximum_iterations=maximum,
+        )
+    )
+
+
+def _scan(
+    *operands: Tensor, body: Graph, length: int, reverse: bool, constants: int, carries: int
+) -> tuple[Tensor, ...]:
+    fixed, carried = operands[:constants], operands[constants : constants + carries]
+    stacked = operands[constants + carries :]
+    results = [v.aval for v in body.outputs[carries:]]
+    stacks = tuple(
+        tf.TensorArray(aval.dtype, length, element_shape=aval.shape, clear_after_read=False)
+        for aval in results
+    )
+    if not length:
+        return (*carried, *(tf.zeros((0, *aval.shape), aval.dtype) for aval in results))
+
+    def step(i: Tensor, carried: tuple[Tensor, ...], found: tuple[Any, ...]) -> tuple[Any, ...]:
+        t = length - 1 - i if reverse else i
+        new = _run(body, [*fixed, *carried, *(x[t] for x in stacked)])
+        written = tuple(a.write(t, y) for a, y in zip(found, new[carries:], strict=True))
+        return i + 1, tuple(new[:carries]), written
+
+    _, carried, found = tf.while_loop(
+        lambda i, *_: i < length, step, (tf.constant(0), tuple(carried), stacks), maximum_iterations=length
+    )
+    return (*carried, *(a.stack() for a in found))
+
+
+def _custom_vjp(*values: Tensor, outputs: int, **_: Any) -> tuple[Tensor, ...]:
+    return values[len(values) - outputs :]
+
+
+LOWERINGS: dict[str, Lowering] = {
+    **elementwise.LOWERINGS,
+    **arrays.LOWERINGS,
+    **algebra.LOWERINGS,
+    **convolution.LOWERINGS,
+    **pooling.LOWERINGS,
+    **philox.LOWERINGS,
+    "switch": _switch,
+    "while_loop": _while_loop,
+    "scan": _scan,
+    "custom_vjp": _custom_vjp,
+}
+
+SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
+# What TensorFlow cannot do, and why.
+REFUSED = {"lu": "TensorFlow factorizes square matrices that are invertible, and no others."}
+
+
+def run(
+    graph: Graph, arguments: Sequence[Value], tensors: Sequence[Tensor], results: Sequence[Value]
+) -> list[Tensor]:
+    """The graph's nodes on tensors.
+
+    Args:
+        tensors: one for each of the arguments. results: the values that are returned.
+    """
+    known: dict[Value, Tensor] = dict(zip(arguments, tensors, strict=True))
+
+    def read(value: Value) -> Tensor:
+        if isinstance(value, Constant) and value not in known:
+            known[value] = tf.constant(value.array)
+        return known[value]
+
+    for node in graph.nodes:
+        with tf.name_scope(node.primitive.name):
+            found = LOWERINGS[node.primitive.name](*map(read, node.inputs), **node.params)
+        made = found if node.primitive.multiple_results else (found,)
+        known.update(zip(node.outputs, made, strict=True))
+    return [read(v) for v in results]

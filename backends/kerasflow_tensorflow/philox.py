@@ -1,0 +1,83 @@
+"""Philox4x64-10 in TensorFlow's integers: the same bits as NumPy's, see `kerasflow.primitives.random`.
+
+Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC11.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerasflow_tensorflow.dtypes import Lowering, Tensor
+
+ROUNDS = 10
+# The multipliers of the first and the third word, and what the two words of the key grow by in each round.
+_MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
+_KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+
+
+def _u64(numbers: Any) -> Tensor:
+    return tf.constant(np.array(numbers, np.uint64))
+
+
+def _high(x: Tensor, multiplier: tuple[int, ...]) -> Tensor:
+    """The upper 64 bits of the 128 of a product, from products of halves."""
+    half, mask = _u64(32), _u64(0xFFFFFFFF)
+    shift = tf.bitwise.right_shift
+    low, high = _u64([[m & 0xFFFFFFFF] for m in multiplier]), _u64([[m >> 32] for m in multiplier])
+    x_low, x_high = tf.bitwise.bitwise_and(x, mask), shift(x, half)
+    middle = x_high * low + shift(x_low * low, half)
+    other = x_low * high + tf.bitwise.bitwise_and(middle, mask)
+    return x_high * high + shift(middle, half) + shift(other, half)
+
+
+@tf.function(autograph=False, jit_compile=True)
+def _words(key: Tensor, counters: Tensor) -> Tensor:
+    """The four words of each counter (whose other three words are 0), as an array (counters, 4)."""
+    multipliers = _u64([[m] for m in _MULTIPLIERS])
+    # Words 0 and 2 are multiplied, words 1 and 3 are mixed in.
+    even = tf.stack([counters, tf.zeros_like(counters)])
+    odd = tf.zeros_like(even)
+    key = key[:, None]
+    for _ in range(ROUNDS):
+        high, low = _high(even, _MULTIPLIERS), even * multipliers
+        even = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(high[::-1], odd), key)
+        odd = low[::-1]
+        key = key + _u64([[s] for s in _KEY_STEPS])
+    return tf.stack([even[0], odd[0], even[1], odd[1]], axis=-1)
+
+
+def _random_bits(seed: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    count = math.prod(shape)
+    counters = -(-count * dtype.itemsize // 32)
+    words = _words(tf.cast(seed, tf.uint64), tf.cast(tf.range(1, counters + 1), tf.uint64))
+    words = tf.reshape(words, [-1])
+    bits = words if dtype == np.uint64 else tf.reshape(tf.bitcast(words, dtype), [-1])
+    return tf.reshape(bits[:count], shape)
+
+
+def _gamma_grad(alpha: Tensor, x: Tensor) -> Tensor:
+    """As `kerasflow.primitives.random.random_gamma_grad`, which says how."""
+    shape = tf.broadcast_dynamic_shape(tf.shape(alpha), tf.shape(x))
+    a, z = (tf.broadcast_to(tf.cast(v, tf.float64), shape) for v in (alpha, x))
+    step = 1e-4 * tf.sqrt(a) * tf.minimum(tf.constant(1, tf.float64), tf.sqrt(a))
+    lower = z < a
+
+    def tail(a: Tensor) -> Tensor:
+        return tf.where(lower, -tf.math.igamma(a, z), tf.math.igammac(a, z))
+
+    density = tf.exp((a - 1) * tf.math.log(z) - z - tf.math.lgamma(a))
+    found = (tail(a + step) - tail(a - step)) / (2 * step * density)
+    root = tf.pow(z / a, 1 / 3)
+    normal = 3 * tf.sqrt(a) * (root - 1 + 1 / (9 * a))
+    large = tf.pow(root, 3) + 3 * a * root * root * (1 / (9 * a * a) - normal / (6 * tf.pow(a, 1.5)))
+    return tf.cast(tf.where(a < 1e5, found, large), alpha.dtype)
+
+
+LOWERINGS: dict[str, Lowering] = {
+    "random_bits": _random_bits,
+    "random_gamma_grad": _gamma_grad,
+}

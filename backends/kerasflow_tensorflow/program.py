@@ -1,0 +1,48 @@
+"""A graph as a `tf.function`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kerasflow.graph import Graph, shaped
+from kerasflow_tensorflow.lowering import run
+
+
+class TensorflowProgram:
+    """A compiled graph; may be called from several threads.
+
+    Attributes:
+        function: the `tf.function`'s concrete function, of all state and all inputs.
+    """
+
+    def __init__(self, graph: Graph, jit_compile: bool) -> None:
+        self.inputs = [v.aval for v in graph.inputs]
+        self.outputs = len(graph.outputs)
+        self.written = [
+            i
+            for i, (before, after) in enumerate(zip(graph.state_inputs, graph.state_outputs, strict=True))
+            if before is not after
+        ]
+
+        def step(*arguments: Any) -> list[Any]:
+            changed = [graph.state_outputs[i] for i in self.written]
+            return run(graph, graph.arguments, arguments, [*graph.outputs, *changed])
+
+        signature = [tf.TensorSpec(v.aval.shape, v.aval.dtype) for v in graph.arguments]
+        function = tf.function(step, input_signature=signature, autograph=False, jit_compile=jit_compile)
+        self.function = function.get_concrete_function()
+
+    def __call__(self, state: Sequence[Any], inputs: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
+        for given, aval in zip(inputs, self.inputs, strict=True):
+            if given.dtype != aval.dtype or given.shape != aval.shape:
+                raise ValueError(
+                    f"the program was compiled for an input {aval}, and was given {shaped(given)}"
+                )
+        found = self.function(*state, *(tf.constant(x) for x in inputs))
+        now = list(state)
+        for i, tensor in zip(self.written, found[self.outputs :], strict=True):
+            now[i] = tensor
+        return [x.numpy() for x in found[: self.outputs]], now

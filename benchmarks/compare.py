@@ -2,6 +2,7 @@
 
     python benchmarks/compare.py mlp --against tensorflow=PYTHON --against jax=PYTHON [--against sklearn=PYTHON]
     python benchmarks/compare.py cnn lstm attention resnet --against tensorflow=PYTHON --against torch=PYTHON
+    python benchmarks/compare.py mlp --backends numpy,tensorflow,pytensor --against tensorflow=PYTHON
 
 The programs are in `benchmarks/programs`, one file each: plain Keras, the same file for all (`NAME_sklearn.py` is
 scikit-learn's counterpart). Every round runs each contestant once, so that a machine that grows warm or busy does so
@@ -11,6 +12,7 @@ for all; the table has the medians over the rounds.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contestants import OURS, Contestant, add_contestants, contestants, machine, table
+from contestants import Contestant, add_contestants, contestants, machine, table
 
 PROGRAMS = Path(__file__).parent / "programs"
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist.npz"
@@ -78,7 +80,7 @@ def _compare(program: str, runners: list[Contestant], data: Path, arguments: arg
     reports: dict[Contestant, list[Report]] = {runner: [] for runner in runners}
     for turn in range(arguments.repeat):
         for runner in runners:
-            _say(f"{program}, round {turn + 1} of {arguments.repeat}: {runner.name}")
+            _say(f"{program}, round {turn + 1} of {arguments.repeat}: {runner}")
             report = _run(runner, program, [*options, "--seed", str(arguments.seed + turn)])
             reports[runner].append(report)
             _say("  " + ", ".join(f"{m.title} {m.form.format(m.of(report))}" for m in MEASURES))
@@ -144,7 +146,7 @@ def _run(runner: Contestant, program: str, options: list[str]) -> Report:
         text=True,
     )
     if finished.returncode != 0:
-        raise SystemExit(f"{runner.name} failed:\n{finished.stderr}")
+        raise SystemExit(f"{runner} failed:\n{finished.stderr}")
     return json.loads(finished.stdout.splitlines()[-1])
 
 
@@ -160,16 +162,14 @@ def _render(program: str, rounds: int, reports: dict[Contestant, list[Report]]) 
         ]
         for runner, values in medians.items()
     ]
-    (ours, our_values), *others = medians.items()
-    for runner, values in others:
-        ratios = zip(MEASURES, our_values, values, strict=True)
+    for ours, other in itertools.product(
+        (runner for runner in reports if runner.ours), (runner for runner in reports if not runner.ours)
+    ):
+        ratios = zip(MEASURES, medians[ours], medians[other], strict=True)
         rows.append(
-            [
-                f"{OURS} / {runner.name}",
-                *(f"{mine / other:.2f}" if m.ratio else "" for m, mine, other in ratios),
-            ]
+            [f"{ours} / {other}", *(f"{mine / theirs:.2f}" if m.ratio else "" for m, mine, theirs in ratios)]
         )
-    first = reports[ours][0]
+    first = next(iter(reports.values()))[0]
     return (
         f"`{program}`, {len(first['epoch_seconds'])} epochs, batch {first['batch_size']}; medians of "
         f"{rounds} alternating rounds. {machine()}, NumPy {first['versions'].get('numpy')}.\n\n"
@@ -183,7 +183,7 @@ def _label(runner: Contestant, report: Report) -> str:
     package = {"sklearn": "scikit-learn", "tensorflow": "tensorflow-cpu"}.get(runner.name, runner.name)
     number = versions.get(package) or versions.get(runner.name, "")
     keras = "" if runner.name == "sklearn" else f" (Keras {versions['keras']})"
-    return f"{runner.name} {number}{keras}"
+    return f"{runner} {number}{keras}"
 
 
 def _say(text: str) -> None:

@@ -21,20 +21,32 @@ class Contestant:
     Attributes:
         name: `kerasflow`, the name of a Keras backend, or `sklearn`.
         python: the interpreter's path.
+        backend: kerasflow's backend; "" for the others.
     """
 
     name: str
     python: str
+    backend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.backend}" if self.ours and self.backend != "numpy" else self.name
+
+    @property
+    def ours(self) -> bool:
+        """Whether kerasflow runs it."""
+        return self.name == OURS
 
     def command(self, *program: str) -> list[str]:
         """What runs a program and its arguments, started the way its users would start it."""
-        return [self.python, *(["-m", "kerasflow"] if self.name == OURS else []), *program]
+        return [self.python, *(["-m", "kerasflow"] if self.ours else []), *program]
 
     def environment(self) -> dict[str, str]:
         """The environment to run in: this process's, without what steers Python or Keras, and with the backend."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "KERAS_"))}
-        backend = {"KERAS_BACKEND": self.name} if self.name in KERAS_BACKENDS else {}
-        return {**kept, **backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "KERAS"))}
+        chosen = {"KERASFLOW_BACKEND": self.backend} if self.ours else {}
+        if self.name in KERAS_BACKENDS:
+            chosen = {"KERAS_BACKEND": self.name}
+        return {**kept, **chosen, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def parse_contestant(text: str) -> Contestant:
@@ -59,6 +71,13 @@ def add_contestants(parser: argparse.ArgumentParser) -> None:
         help="the interpreter that has kerasflow (this one)",
     )
     parser.add_argument(
+        "--backends",
+        type=lambda text: text.split(","),
+        default=["numpy"],
+        metavar="NAME,…",
+        help="the backends of kerasflow that run (default: numpy)",
+    )
+    parser.add_argument(
         "--against",
         type=parse_contestant,
         action="append",
@@ -70,7 +89,8 @@ def add_contestants(parser: argparse.ArgumentParser) -> None:
 
 def contestants(arguments: argparse.Namespace) -> list[Contestant]:
     """Kerasflow first, then the others."""
-    return [Contestant(OURS, arguments.kerasflow), *arguments.against]
+    ours = [Contestant(OURS, arguments.kerasflow, backend) for backend in arguments.backends]
+    return [*ours, *arguments.against]
 
 
 def machine() -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasflow.graph import Graph
-from kerasflow_tensorflow.lowering import REFUSED, SUPPORTED
+from kerasflow_tensorflow.lowering import SUPPORTED
 from kerasflow_tensorflow.program import TensorflowProgram
 
 
@@ -26,7 +26,6 @@ class TensorflowBackend:
 
     name = "tensorflow"
     primitives = SUPPORTED
-    refused = REFUSED
 
     def __init__(self, jit_compile: bool = False) -> None:
         self.jit_compile = jit_compile

@@ -62,6 +62,38 @@ def _slogdet(x: Tensor) -> tuple[Tensor, ...]:
     return sign, tf.math.real(logarithm) if logarithm.dtype.is_complex else logarithm
 
 
+def _lu(x: Tensor) -> tuple[Tensor, ...]:
+    """Gaussian elimination with partial pivoting; TensorFlow's own wants square matrices that are invertible."""
+    *batch, m, n = x.shape
+    k = min(m, n)
+    rows, columns, steps = tf.range(m), tf.range(n), tf.range(k)
+    order = tf.broadcast_to(rows, [*batch, m])
+    pivots = tf.zeros([*batch, k], tf.int32)
+    if 0 in x.shape:
+        return tf.identity(x), pivots, order
+
+    def step(j: Tensor, a: Tensor, pivots: Tensor, order: Tensor) -> tuple[Tensor, ...]:
+        column = a[..., j]
+        size = tf.abs(tf.math.real(column)) + tf.abs(
+            tf.math.imag(column)
+        )  # as LAPACK compares complex numbers
+        pivot = tf.argmax(tf.where(rows < j, -tf.ones_like(size), size), axis=-1, output_type=tf.int32)[
+            ..., None
+        ]
+        exchanged = tf.where(rows == j, pivot, tf.where(rows == pivot, j, rows))
+        a = tf.gather(a, exchanged, axis=-2, batch_dims=len(batch))
+        order = tf.gather(order, exchanged, axis=-1, batch_dims=len(batch))
+        head, zero = a[..., j, j][..., None], tf.zeros((), a.dtype)
+        factors = tf.where((rows > j) & (head != 0), a[..., j] / tf.where(head == 0, head + 1, head), zero)
+        rest = tf.where(columns > j, a[..., j, :], zero)
+        a -= factors[..., None] * rest[..., None, :]
+        a = tf.where((rows > j)[:, None] & (columns == j), factors[..., None], a)
+        return j + 1, a, tf.where(steps == j, pivot, pivots), order
+
+    _, a, pivots, order = tf.while_loop(lambda j, *_: j < k, step, (tf.constant(0), x, pivots, order))
+    return a, pivots, order
+
+
 def _qr(x: Tensor, mode: str) -> tuple[Tensor, ...]:
     q, r = tf.linalg.qr(x, full_matrices=mode == "complete")
     return q, r
@@ -100,6 +132,7 @@ LOWERINGS: dict[str, Lowering] = {
     "det": tf.linalg.det,
     "cofactors": _cofactors,
     "slogdet": _slogdet,
+    "lu": _lu,
     "qr": _qr,
     "svd": _svd,
     "eigh": _eigh,

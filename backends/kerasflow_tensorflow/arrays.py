@@ -26,11 +26,7 @@ def _extreme(function: Lowering, arg: Lowering) -> Lowering:
     def lowered(x: Tensor, axis: tuple[int, ...], keepdims: bool) -> Tensor:
         if x.dtype.is_complex:
             return _complex_extreme(x, axis, keepdims, arg)
-        found = function(x, axis=list(axis), keepdims=keepdims)
-        if not x.dtype.is_floating:
-            return found
-        missing = tf.reduce_any(tf.math.is_nan(x), axis=list(axis), keepdims=keepdims)
-        return tf.where(missing, tf.constant(np.nan, x.dtype), found)
+        return function(x, axis=list(axis), keepdims=keepdims)
 
     return via(lowered, {**SMALL, **HALF})
 

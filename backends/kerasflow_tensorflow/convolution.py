@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes, windows
 from kerasflow_tensorflow.dtypes import HALF, INTEGERS, Lowering, Tensor, via
-from kerasflow_tensorflow.places import pad, spread, unpad
+from kerasflow_tensorflow.places import pad, padding_name, spread, unpad
 
 # -- TensorFlow's kernels -----------------------------------------------------------------------------------
 
@@ -81,17 +81,6 @@ class Kernels:
         )
 
 
-def _name(sizes: Sizes, window: Sizes, strides: Sizes, padding: Pairs, dilation: Sizes) -> str | None:
-    """TensorFlow's name for a padding, if it has one."""
-    if all(pair == (0, 0) for pair in padding):
-        return "VALID"
-    for n, k, s, d, pair in zip(sizes, window, strides, dilation, padding, strict=True):
-        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
-        if pair != (total // 2, total - total // 2):
-            return None
-    return "SAME"
-
-
 def _kernels(
     arrays: tuple[Tensor, ...],
     sizes: Sizes,
@@ -114,7 +103,7 @@ def _kernels(
         return None
     if groups > 1 and (channels != groups or len(set(strides)) > 1):
         return None
-    name = _name(sizes, window, strides, padding, dilation)
+    name = padding_name(sizes, window, strides, padding, dilation)
     if name is None:
         sizes = tuple(n + sum(pair) for n, pair in zip(sizes, padding, strict=True))
     if min(*sizes, *window) < 1:

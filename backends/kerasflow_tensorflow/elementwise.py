@@ -233,20 +233,28 @@ _less_equal = _lexicographic(tf.less_equal, tf.less)
 _greater_equal = _lexicographic(tf.greater_equal, tf.greater)
 
 
-def _extremum(own: Lowering, wins: Lowering, ignores_nan: bool) -> Lowering:
-    """The larger or the smaller of two numbers; a NaN wins, or loses."""
+def _extremum(own: Lowering, wins: Lowering) -> Lowering:
+    """The larger or the smaller of two numbers; a NaN wins."""
 
     def lowered(x: Tensor, y: Tensor) -> Tensor:
-        if x.dtype.is_complex:
-            chosen = tf.where(wins(x, y), x, y)
-        else:
-            chosen = own(x, y)
-            if not _is_float(x):
-                return chosen
-        first, second = (y, x) if ignores_nan else (x, y)
-        return tf.where(_isnan(x), first, tf.where(_isnan(y), second, chosen))
+        if not x.dtype.is_complex:
+            return own(x, y)
+        chosen = tf.where(wins(x, y), x, y)
+        return tf.where(_isnan(x), x, tf.where(_isnan(y), y, chosen))
 
     return lowered
+
+
+def _without_nan(extremum: Lowering) -> Lowering:
+    """The larger or the smaller of two numbers; a NaN loses."""
+
+    def lowered(x: Tensor, y: Tensor) -> Tensor:
+        return tf.where(_isnan(x), y, tf.where(_isnan(y), x, extremum(x, y)))
+
+    return lowered
+
+
+_maximum, _minimum = _extremum(tf.maximum, _greater_equal), _extremum(tf.minimum, _less_equal)
 
 
 def _nonzero(y: Tensor) -> Tensor:
@@ -402,10 +410,10 @@ UFUNCS: dict[str, Lowering] = {
     "remainder": via(_remainder, {**SMALL, **HALF}),
     "fmod": via(_fmod, {**SMALL, **HALF}),
     "power": via(tf.pow, {**SMALL, **HALF}),
-    "maximum": via(_extremum(tf.maximum, _greater_equal, False), SMALL),
-    "minimum": via(_extremum(tf.minimum, _less_equal, False), SMALL),
-    "fmax": via(_extremum(tf.maximum, _greater_equal, True), SMALL),
-    "fmin": via(_extremum(tf.minimum, _less_equal, True), SMALL),
+    "maximum": via(_maximum, SMALL),
+    "minimum": via(_minimum, SMALL),
+    "fmax": via(_without_nan(_maximum), SMALL),
+    "fmin": via(_without_nan(_minimum), SMALL),
     "logaddexp": via(_logaddexp, HALF),
     "logaddexp2": via(_logaddexp2, HALF),
     "arctan2": via(tf.atan2, HALF),

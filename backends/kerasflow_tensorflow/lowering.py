@@ -83,8 +83,6 @@ LOWERINGS: dict[str, Lowering] = {
 }
 
 SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
-# What TensorFlow cannot do, and why.
-REFUSED = {"lu": "TensorFlow factorizes square matrices that are invertible, and no others."}
 
 
 def run(

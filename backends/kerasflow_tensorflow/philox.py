@@ -17,43 +17,52 @@ ROUNDS = 10
 # The multipliers of the first and the third word, and what the two words of the key grow by in each round.
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
+# Counters are computed in powers of two, this many at least, so that few sizes are ever compiled.
+_LEAST = 256
 
 
-def _u64(numbers: Any) -> Tensor:
-    return tf.constant(np.array(numbers, np.uint64))
+def _u64(number: int) -> Tensor:
+    return tf.constant(np.uint64(number))
 
 
-def _high(x: Tensor, multiplier: tuple[int, ...]) -> Tensor:
+def _high(x: Tensor, multiplier: int) -> Tensor:
     """The upper 64 bits of the 128 of a product, from products of halves."""
     half, mask = _u64(32), _u64(0xFFFFFFFF)
-    shift = tf.bitwise.right_shift
-    low, high = _u64([[m & 0xFFFFFFFF] for m in multiplier]), _u64([[m >> 32] for m in multiplier])
-    x_low, x_high = tf.bitwise.bitwise_and(x, mask), shift(x, half)
+    shift, both = tf.bitwise.right_shift, tf.bitwise.bitwise_and
+    low, high = _u64(multiplier & 0xFFFFFFFF), _u64(multiplier >> 32)
+    x_low, x_high = both(x, mask), shift(x, half)
     middle = x_high * low + shift(x_low * low, half)
-    other = x_low * high + tf.bitwise.bitwise_and(middle, mask)
+    other = x_low * high + both(middle, mask)
     return x_high * high + shift(middle, half) + shift(other, half)
 
 
+def _round(a: Tensor, b: Tensor, c: Tensor, d: Tensor, key: Tensor, other: Tensor) -> tuple[Tensor, ...]:
+    """One round of the four words and the two of the key."""
+    first, second = _MULTIPLIERS
+    mix = tf.bitwise.bitwise_xor
+    words = (mix(mix(_high(c, second), b), key), c * _u64(second))
+    words += (mix(mix(_high(a, first), d), other), a * _u64(first))
+    return (*words, key + _u64(_KEY_STEPS[0]), other + _u64(_KEY_STEPS[1]))
+
+
+# XLA makes one pass of a round's forty operations; a loop, since it would compile ten rounds in a row for seconds.
 @tf.function(autograph=False, jit_compile=True)
 def _words(key: Tensor, counters: Tensor) -> Tensor:
     """The four words of each counter (whose other three words are 0), as an array (counters, 4)."""
-    multipliers = _u64([[m] for m in _MULTIPLIERS])
-    # Words 0 and 2 are multiplied, words 1 and 3 are mixed in.
-    even = tf.stack([counters, tf.zeros_like(counters)])
-    odd = tf.zeros_like(even)
-    key = key[:, None]
-    for _ in range(ROUNDS):
-        high, low = _high(even, _MULTIPLIERS), even * multipliers
-        even = tf.bitwise.bitwise_xor(tf.bitwise.bitwise_xor(high[::-1], odd), key)
-        odd = low[::-1]
-        key = key + _u64([[s] for s in _KEY_STEPS])
-    return tf.stack([even[0], odd[0], even[1], odd[1]], axis=-1)
+    zero = tf.zeros_like(counters)
+    _, *words = tf.while_loop(
+        lambda i, *_: i < ROUNDS,
+        lambda i, *words: (i + 1, *_round(*words)),
+        (tf.constant(0), counters, zero, zero, zero, key[0], key[1]),
+    )
+    return tf.stack(words[:4], axis=-1)
 
 
 def _random_bits(seed: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
     count = math.prod(shape)
-    counters = -(-count * dtype.itemsize // 32)
-    words = _words(tf.cast(seed, tf.uint64), tf.cast(tf.range(1, counters + 1), tf.uint64))
+    needed = -(-count * dtype.itemsize // 32)
+    counters = max(_LEAST, 1 << (needed - 1).bit_length())
+    words = _words(tf.cast(seed, tf.uint64), tf.cast(tf.range(1, counters + 1), tf.uint64))[:needed]
     words = tf.reshape(words, [-1])
     bits = words if dtype == np.uint64 else tf.reshape(tf.bitcast(words, dtype), [-1])
     return tf.reshape(bits[:count], shape)

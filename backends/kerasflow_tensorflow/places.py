@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasflow.primitives.convolution import Pairs
+from kerasflow.primitives.convolution import Pairs, Sizes
 from kerasflow_tensorflow.dtypes import Tensor
 
 
@@ -38,3 +38,14 @@ def spread(shape: Sequence[int], seen: tuple[slice, ...], term: Tensor) -> Tenso
     return tf.raw_ops.TensorStridedSliceUpdate(
         input=tf.zeros(shape, term.dtype), begin=begin, end=end, strides=steps, value=term
     )
+
+
+def padding_name(sizes: Sizes, window: Sizes, strides: Sizes, padding: Pairs, dilation: Sizes) -> str | None:
+    """TensorFlow's name for a padding, if it has one."""
+    if all(pair == (0, 0) for pair in padding):
+        return "VALID"
+    for n, k, s, d, pair in zip(sizes, window, strides, dilation, padding, strict=True):
+        total = max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0)
+        if pair != (total // 2, total - total // 2):
+            return None
+    return "SAME"

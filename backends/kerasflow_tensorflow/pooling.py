@@ -1,8 +1,13 @@
-"""Max pooling and its derivatives; of several largest elements the first counts, a NaN is the largest."""
+"""Max pooling and its derivatives; of several largest elements the first counts, a NaN is the largest.
+
+TensorFlow's own kernels where they mean that: up to two spatial axes, floating point, no NaN. The rest place by place
+of the window.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +15,7 @@ import tensorflow as tf
 from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes, windows
 from kerasflow.primitives.pooling import lowest
 from kerasflow_tensorflow.dtypes import Lowering, Tensor, numpy_dtype
-from kerasflow_tensorflow.places import pad, spread, unpad
+from kerasflow_tensorflow.places import pad, padding_name, spread, unpad
 
 Seen = tuple[slice, ...]
 
@@ -29,7 +34,66 @@ def _isnan(x: Tensor) -> Tensor:
     return tf.math.is_nan(x) if x.dtype.is_floating else tf.zeros(x.shape, tf.bool)
 
 
+def _kernel(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> tuple[Tensor, dict[str, Any]] | None:
+    """The input and the options of TensorFlow's kernels, if they can do it: two spatial axes, padding by name."""
+    sizes, ones = tuple(x.shape[1:-1]), (1,) * len(window)
+    if len(window) > 2 or not x.dtype.is_floating or 0 in x.shape:
+        return None
+    name = padding_name(sizes, window, strides, padding, ones)
+    if name is None:
+        x = pad(x, padding, lowest(numpy_dtype(x)))
+    if any(n < k for n, k in zip(x.shape[1:-1], window, strict=True)):
+        return None
+    more = (1,) * (2 - len(window))
+    options = {
+        "ksize": [1, *more, *window, 1],
+        "strides": [1, *more, *strides, 1],
+        "padding": name or "VALID",
+    }
+    return tf.reshape(x, [x.shape[0], *more, *x.shape[1:]]), options
+
+
+def _if_nan(x: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
+    """TensorFlow's kernels lose NaNs, or not, by their order."""
+    return tf.cond(tf.reduce_any(tf.math.is_nan(x)), then, otherwise)
+
+
 def _max_pool(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
+    kernel = _kernel(x, window, strides, padding)
+    if kernel is None:
+        return _max_by_place(x, window, strides, padding)
+    prepared, options = kernel
+    y = tf.raw_ops.MaxPool(input=prepared, **options)
+    sizes = output_sizes(tuple(x.shape[1:-1]), window, strides, padding, (1,) * len(window))
+    shape = [x.shape[0], *sizes, x.shape[-1]]
+    return _if_nan(x, lambda: _max_by_place(x, window, strides, padding), lambda: tf.reshape(y, shape))
+
+
+def _max_pool_vjp(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
+    kernel = _kernel(x, window, strides, padding)
+    if kernel is None:
+        return _vjp_by_place(x, g, window, strides, padding)
+    prepared, options = kernel
+    y = tf.raw_ops.MaxPool(
+        input=prepared, **options
+    )  # TensorFlow finds that the forward pass has computed it.
+
+    def by_kernel() -> Tensor:
+        found = tf.raw_ops.MaxPoolGrad(
+            orig_input=prepared, orig_output=y, grad=tf.reshape(g, y.shape), **options
+        )
+        named = options["padding"] == "SAME"
+        sizes = [n if named else n + sum(pair) for n, pair in zip(x.shape[1:-1], padding, strict=True)]
+        found = tf.reshape(found, [x.shape[0], *sizes, x.shape[-1]])
+        return found if named else unpad(found, padding)
+
+    return _if_nan(x, lambda: _vjp_by_place(x, g, window, strides, padding), by_kernel)
+
+
+# -- place by place -----------------------------------------------------------------------------------------
+
+
+def _max_by_place(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
     parts = [part for _, part in _parts(x, window, strides, padding)[0]]
     y = tf.reduce_max(tf.stack(parts), axis=0)
     if not x.dtype.is_floating:
@@ -40,7 +104,7 @@ def _max_pool(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tenso
 
 def _firsts(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Iterator[tuple[Seen, Tensor]]:
     """For each place in a window its slices, and where it holds the first of the largest."""
-    y = _max_pool(x, window, strides, padding)
+    y = _max_by_place(x, window, strides, padding)
     waiting = tf.ones(y.shape, tf.bool)
     for seen, part in _parts(x, window, strides, padding)[0]:
         here = waiting & ((part == y) | _isnan(part))
@@ -48,7 +112,7 @@ def _firsts(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Iterato
         yield seen, here
 
 
-def _max_pool_vjp(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
+def _vjp_by_place(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
     spatial = [n + sum(pair) for n, pair in zip(x.shape[1:-1], padding, strict=True)]
     shape = [x.shape[0], *spatial, x.shape[-1]]
     total = tf.zeros(shape, g.dtype)

@@ -50,6 +50,10 @@ class NumpyBackend:
         code = generate(graph, plan, self.poison, self.threads)
         return NumpyProgram(code, plan.workspace, [v.aval for v in graph.inputs])
 
+    def devices(self) -> list[str]:
+        """There is one: the processor."""
+        return ["cpu:0"]
+
     def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A copy that programs may write."""
         return np.array(array, order="C")

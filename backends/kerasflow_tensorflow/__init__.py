@@ -12,32 +12,64 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerasflow.graph import Graph
-from kerasflow_tensorflow.lowering import SUPPORTED
+from kerasflow.errors import UnsupportedPrimitiveError
+from kerasflow.graph import Graph, all_nodes
+from kerasflow_tensorflow.lowering import SUPPORTED, WITHOUT_XLA
 from kerasflow_tensorflow.program import TensorflowProgram
 
 
 class TensorflowBackend:
     """Runs programs with TensorFlow.
 
-    Args:
-        jit_compile: compile whole programs with XLA.
+    On graphics processors whole programs are compiled with XLA, as stock Keras does, unless the user says otherwise.
     """
 
     name = "tensorflow"
     primitives = SUPPORTED
+    options = frozenset({"device", "jit_compile"})
 
-    def __init__(self, jit_compile: bool = False) -> None:
-        self.jit_compile = jit_compile
+    def __init__(self) -> None:
         for device in tf.config.list_physical_devices("GPU"):
             try:  # Another framework may want memory too.
                 tf.config.experimental.set_memory_growth(device, True)
             except RuntimeError:  # TensorFlow is in use already, as its user has set it up.
                 break
 
-    def compile(self, graph: Graph) -> TensorflowProgram:
-        """The graph as a program; state is immutable tensors."""
-        return TensorflowProgram(graph, self.jit_compile)
+    def devices(self) -> list[str]:
+        """The names of TensorFlow's devices, "cpu:0" first."""
+        found = (device.name.split(":", 1)[1].lower() for device in tf.config.list_logical_devices())
+        return [name for name in found if name.startswith(("cpu", "gpu"))]
+
+    def compile(
+        self, graph: Graph, device: str | None = None, jit_compile: bool | None = None
+    ) -> TensorflowProgram:
+        """The graph as a program; state is immutable tensors.
+
+        Args:
+            device: where it runs; None leaves that to TensorFlow, which takes the first GPU if there is one.
+            jit_compile: whether XLA compiles it; None for on a GPU, if XLA can.
+
+        Raises:
+            UnsupportedPrimitiveError: naming the primitives that XLA cannot compile, and where they come from.
+        """
+        return TensorflowProgram(graph, device, self._by_xla(graph, device, jit_compile))
+
+    def _by_xla(self, graph: Graph, device: str | None, asked: bool | None) -> bool:
+        missing = [
+            node
+            for node in all_nodes(graph)
+            if any(v.aval.dtype.kind in WITHOUT_XLA.get(node.primitive.name, "") for v in node.inputs)
+        ]
+        if asked is None:
+            return (device or self.devices()[-1]).startswith("gpu") and not missing
+        if asked and missing:
+            listed = dict.fromkeys(
+                f"`{node.primitive.name}`" + f" (in {node.scope})" * bool(node.scope) for node in missing
+            )
+            raise UnsupportedPrimitiveError(
+                f'TensorFlow\'s XLA cannot compile {", ".join(listed)}. Use jit_compile=False, or "auto".'
+            )
+        return asked
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
         """A tensor with the array's contents."""

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasflow.primitives.shape import slices
 from kerasflow_tensorflow.dtypes import HALF, INTEGERS, SMALL, Lowering, Tensor, numpy_dtype, via
+from kerasflow_tensorflow.places import placed
 
 # -- reductions ---------------------------------------------------------------------------------------------
 
@@ -62,17 +63,23 @@ def _cumulative(function: Lowering) -> Lowering:
 def _setitem(x: Tensor, value: Tensor, index: tuple[tuple[int, int | None, int], ...]) -> Tensor:
     if not index:
         return tf.reshape(value, x.shape)
-    shape = tuple(len(range(n)[s]) for n, s in zip(x.shape, slices(index), strict=True))
-    begin, end, steps = zip(*index, strict=True)
-    open_ends = sum(1 << i for i, stop in enumerate(end) if stop is None)
-    return tf.raw_ops.TensorStridedSliceUpdate(
-        input=x,
-        begin=list(begin),
-        end=[0 if stop is None else stop for stop in end],
-        strides=list(steps),
-        value=tf.broadcast_to(value, shape),
-        end_mask=open_ends,
-    )
+    where = slices(index)
+    value = tf.broadcast_to(value, [len(range(n)[s]) for n, s in zip(x.shape, where, strict=True)])
+    if 0 in value.shape:
+        return tf.identity(x)
+    backwards = [axis for axis, s in enumerate(where) if s.step < 0]
+    if backwards:
+        value = tf.reverse(value, backwards)
+    forwards = tuple(_forwards(range(n)[s]) for n, s in zip(x.shape, where, strict=True))
+    mask = np.zeros(x.shape, bool)
+    mask[forwards] = True
+    return tf.where(mask, placed(x.shape, forwards, value), x)
+
+
+def _forwards(places: range) -> slice:
+    """The same places in rising order."""
+    places = places if places.step > 0 else places[::-1]
+    return slice(places.start, places[-1] + 1, places.step)
 
 
 def _pad(x: Tensor, value: Tensor, pad_width: tuple[tuple[int, int], ...]) -> Tensor:

@@ -82,6 +82,12 @@ LOWERINGS: dict[str, Lowering] = {
     "custom_vjp": _custom_vjp,
 }
 
+# What XLA has no kernels for, by the kinds of its operands' dtypes.
+WITHOUT_XLA = {
+    "i0": "f", "i1": "f", "det": "fc", "cofactors": "fc", "slogdet": "fc", "eig": "fc",
+    "cumsum": "c", "cumprod": "c", "solve": "c", "lstsq": "c", "svd": "c",
+}  # fmt: skip
+
 SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
 
 

@@ -40,9 +40,14 @@ def _round(a: Tensor, b: Tensor, c: Tensor, d: Tensor, key: Tensor, other: Tenso
     """One round of the four words and the two of the key."""
     first, second = _MULTIPLIERS
     mix = tf.bitwise.bitwise_xor
-    words = (mix(mix(_high(c, second), b), key), c * _u64(second))
-    words += (mix(mix(_high(a, first), d), other), a * _u64(first))
-    return (*words, key + _u64(_KEY_STEPS[0]), other + _u64(_KEY_STEPS[1]))
+    return (
+        mix(mix(_high(c, second), b), key),
+        c * _u64(second),
+        mix(mix(_high(a, first), d), other),
+        a * _u64(first),
+        key + _u64(_KEY_STEPS[0]),
+        other + _u64(_KEY_STEPS[1]),
+    )
 
 
 # XLA makes one pass of a round's forty operations; a loop, since it would compile ten rounds in a row for seconds.

@@ -33,11 +33,27 @@ def spread(shape: Sequence[int], seen: tuple[slice, ...], term: Tensor) -> Tenso
     """Zeros of a padded input's shape, with a term for each window where the windows see one place (spatial slices)."""
     if 0 in term.shape or 0 in shape:
         return tf.zeros(shape, term.dtype)
-    index = (slice(0, shape[0], 1), *seen, slice(0, shape[-1], 1))
-    begin, end, steps = ([getattr(s, name) for s in index] for name in ("start", "stop", "step"))
-    return tf.raw_ops.TensorStridedSliceUpdate(
-        input=tf.zeros(shape, term.dtype), begin=begin, end=end, strides=steps, value=term
-    )
+    return placed(shape, (slice(0, shape[0], 1), *seen, slice(0, shape[-1], 1)), term)
+
+
+def placed(shape: Sequence[int], index: tuple[slice, ...], values: Tensor) -> Tensor:
+    """Zeros of this shape, with values at the places of an index (slices with positive steps).
+
+    `TensorStridedSliceUpdate` would do it, but XLA has it without steps alone.
+    """
+    for axis, (n, s) in enumerate(zip(shape, index, strict=True)):
+        first, _, step = s.indices(n)
+        count = values.shape[axis]
+        if step > 1:  # zeros behind each value; those behind the last one are cut off again
+            behind = [[0, 0]] * (axis + 1) + [[0, step - 1]] + [[0, 0]] * (values.ndim - axis - 1)
+            wide = tf.pad(tf.expand_dims(values, axis + 1), behind)
+            values = tf.reshape(wide, [*values.shape[:axis], count * step, *values.shape[axis + 1 :]])
+            values = values[(slice(None),) * axis + (slice((count - 1) * step + 1),)]
+        rest = n - first - values.shape[axis]
+        if first or rest:
+            around = [[0, 0]] * axis + [[first, rest]] + [[0, 0]] * (values.ndim - axis - 1)
+            values = tf.pad(values, around)
+    return values
 
 
 def padding_name(sizes: Sizes, window: Sizes, strides: Sizes, padding: Pairs, dilation: Sizes) -> str | None:

@@ -14,11 +14,14 @@ from kerasflow_tensorflow.lowering import run
 class TensorflowProgram:
     """A compiled graph; may be called from several threads.
 
+    Args:
+        device: where it runs; None for where TensorFlow puts it. jit_compile: whether XLA compiles it.
+
     Attributes:
         function: the `tf.function`'s concrete function, of all state and all inputs.
     """
 
-    def __init__(self, graph: Graph, jit_compile: bool) -> None:
+    def __init__(self, graph: Graph, device: str | None, jit_compile: bool) -> None:
         self.inputs = [v.aval for v in graph.inputs]
         self.outputs = len(graph.outputs)
         self.written = [
@@ -29,7 +32,8 @@ class TensorflowProgram:
 
         def step(*arguments: Any) -> list[Any]:
             changed = [graph.state_outputs[i] for i in self.written]
-            return run(graph, graph.arguments, arguments, [*graph.outputs, *changed])
+            with tf.device(device):
+                return run(graph, graph.arguments, arguments, [*graph.outputs, *changed])
 
         signature = [tf.TensorSpec(v.aval.shape, v.aval.dtype) for v in graph.arguments]
         function = tf.function(step, input_signature=signature, autograph=False, jit_compile=jit_compile)

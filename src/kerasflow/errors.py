@@ -19,6 +19,10 @@ class UnknownBackendError(KerasflowError, ValueError):
     """A backend name that is not registered, or a backend whose framework is not installed."""
 
 
+class UnknownDeviceError(KerasflowError, ValueError):
+    """A device that the backend does not have."""
+
+
 class UnsupportedPrimitiveError(KerasflowError, NotImplementedError):
     """A program needs a primitive that its backend does not have."""
 

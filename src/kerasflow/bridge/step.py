@@ -63,6 +63,8 @@ class Step:
             if self.model.run_eagerly or self.needs_values:
                 return self._run_with_values(batch)
             self.compiled.backend = self.model.kerasflow_backend
+            jit_compile = self.model.jit_compile
+            self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
             optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
             begins = optimizer is not None and not optimizer.built
             result = self.compiled(batch)

@@ -39,6 +39,10 @@ class NumpyTrainer(base_trainer.Trainer):
         self.test_function: Callable[..., Any] | None = None
         self.predict_function: Callable[..., Any] | None = None
 
+    def _resolve_auto_jit_compile(self) -> Any:
+        """What "auto" means every backend decides for itself, so it stays the word, in a saved model too."""
+        return "auto" if super()._resolve_auto_jit_compile() else False
+
     # -- one step -------------------------------------------------------------------------------------------
 
     def _forward(self, x: Any, training: bool) -> Any:

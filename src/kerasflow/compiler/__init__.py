@@ -3,6 +3,7 @@
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.function import CompiledFunction, Entry, jit
+from kerasflow.compiler.options import use_device
 from kerasflow.compiler.registry import backend, backends, current_backend, set_backend, use_backend
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "jit",
     "set_backend",
     "use_backend",
+    "use_device",
 ]

@@ -32,8 +32,13 @@ class Backend(Protocol):
         name: as users write it.
         primitives: the names of the primitives it has.
 
-    A backend that has an attribute `threads` is told there how many threads its programs may use. One that has an
-    attribute `refused` says there why it lacks primitives: reasons by name.
+    A backend may also have
+
+    - `threads`: is set to the number of threads that its programs may use;
+    - `refused`: why it lacks primitives, reasons by name;
+    - `devices()`: the names of its devices, "cpu:0", "gpu:0" and so on;
+    - `options`: the names of the keyword arguments that its `compile` takes, among them `device` (one of its
+      devices, where the user has chosen one) and `jit_compile` (whether Keras's user wants it; not given for "auto").
     """
 
     name: str

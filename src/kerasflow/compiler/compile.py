@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.config import settings
 from kerasflow.errors import UnsupportedPrimitiveError
@@ -28,8 +30,12 @@ def check_supported(graph: Graph, backend: Backend) -> None:
         raise UnsupportedPrimitiveError(f"The backend {backend.name!r} does not support {listed}.{reasons}")
 
 
-def compile_graph(graph: Graph, backend: Backend) -> tuple[Graph, Program]:
-    """Optimize and compile; the optimized graph and its program."""
+def compile_graph(graph: Graph, backend: Backend, **options: Any) -> tuple[Graph, Program]:
+    """Optimize and compile; the optimized graph and its program.
+
+    Args:
+        options: keyword arguments that the backend's `compile` knows.
+    """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
-    return graph, backend.compile(graph)
+    return graph, backend.compile(graph, **options)

@@ -18,6 +18,7 @@ import optree
 
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
+from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend
 from kerasflow.graph import Graph, ShapedArray, shaped
 from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
@@ -100,11 +101,15 @@ class CompiledFunction:
 
     Args:
         backend: the name of the backend that runs it; None takes the one chosen when it is called.
+
+    Attributes:
+        jit_compile: whether the backend is asked to compile just in time; None leaves that to it.
     """
 
     def __init__(self, function: Callable[..., Any], backend: str | None = None) -> None:
         self.function = function
         self.backend = backend
+        self.jit_compile: bool | None = None
         self.entries: dict[Any, Entry] = {}
         self._lock = threading.Lock()
         functools.update_wrapper(self, function, updated=())
@@ -128,18 +133,19 @@ class CompiledFunction:
             else:
                 key.append((type(leaf), getattr(leaf, "_cell", leaf)))
         backend = current_backend(self.backend)
-        full_key = (backend.name, structure, tuple(key))
+        asked = options(backend, jit_compile=self.jit_compile)
+        full_key = (backend.name, tuple(asked.items()), structure, tuple(key))
         entry = self.entries.get(full_key)
         if entry is None:
             with self._lock:
-                entry = self.entries.get(full_key) or self._compile(leaves, structure, backend)
+                entry = self.entries.get(full_key) or self._compile(leaves, structure, backend, asked)
                 self.entries[full_key] = entry
         return entry, inputs
 
-    def _compile(self, leaves: list[Any], structure: Any, backend: Backend) -> Entry:
+    def _compile(self, leaves: list[Any], structure: Any, backend: Backend, asked: dict[str, Any]) -> Entry:
         avals = [shaped(np.asarray(leaf)) if _is_array(leaf) else None for leaf in leaves]
         graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure)
-        graph, program = compile_graph(graph, backend)
+        graph, program = compile_graph(graph, backend, **asked)
         writes = [
             before is not now for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True)
         ]

@@ -21,6 +21,7 @@ from kerasflow.autodiff.rules.complex import conj
 from kerasflow.bridge.ops import control
 from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
 from kerasflow.bridge.variable import Variable
+from kerasflow.compiler import use_device
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Trace, Tracer, apply, at_user_line, current_trace, recording
 from kerasflow.tracing import trace as trace_module
@@ -143,8 +144,9 @@ def random_seed_dtype() -> str:
 
 @contextmanager
 def device_scope(device_name: str) -> Iterator[None]:
-    """There is one device: the processor."""
-    yield
+    """Programs that are called in the block run on this device of their backend."""
+    with use_device(device_name):
+        yield
 
 
 # -- shapes without execution -------------------------------------------------------------------------------

@@ -33,12 +33,17 @@ class NumpyBackend:
     """
 
     name = "numpy"
+    framework = "numpy"
     primitives = SUPPORTED
 
     def __init__(self, poison: bool = False, exact: bool = False, threads: int = 1) -> None:
         self.poison = poison
         self.exact = exact
         self.threads = threads
+
+    def devices(self) -> list[str]:
+        """The processor, with the number of threads that a large operation runs on."""
+        return [f"CPU ({self.threads} thread{'s' if self.threads > 1 else ''})"]
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""

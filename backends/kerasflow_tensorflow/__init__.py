@@ -25,6 +25,7 @@ class TensorflowBackend:
     """
 
     name = "tensorflow"
+    framework = "tensorflow"
     primitives = SUPPORTED
     refused = REFUSED
 
@@ -35,6 +36,14 @@ class TensorflowBackend:
                 tf.config.experimental.set_memory_growth(device, True)
             except RuntimeError:  # TensorFlow is in use already, as its user has set it up.
                 break
+
+    def devices(self) -> list[str]:
+        """TensorFlow's physical devices, with their makers' names where it knows them."""
+        found = []
+        for device in tf.config.list_physical_devices():
+            model = tf.config.experimental.get_device_details(device).get("device_name")
+            found.append(device.name.removeprefix("/physical_device:") + (f" ({model})" if model else ""))
+        return found
 
     def compile(self, graph: Graph) -> TensorflowProgram:
         """The graph as a program; state is immutable tensors."""

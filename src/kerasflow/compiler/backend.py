@@ -32,8 +32,11 @@ class Backend(Protocol):
         name: as users write it.
         primitives: the names of the primitives it has.
 
-    A backend that has an attribute `threads` is told there how many threads its programs may use. One that has an
-    attribute `refused` says there why it lacks primitives: reasons by name.
+    What a backend may have besides:
+        threads: an attribute in which it is told how many threads its programs may use.
+        refused: why it lacks primitives, reasons by name.
+        framework: the name of the module that does the work; its `__version__` is shown to users.
+        devices(): what its programs can run on, a list of short descriptions ("CPU", "GPU:0 (its model)").
     """
 
     name: str

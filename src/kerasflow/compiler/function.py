@@ -128,7 +128,7 @@ class CompiledFunction:
             else:
                 key.append((type(leaf), getattr(leaf, "_cell", leaf)))
         backend = current_backend(self.backend)
-        full_key = (backend.name, structure, tuple(key))
+        full_key = (id(backend), structure, tuple(key))  # An entry keeps its backend, and so the number.
         entry = self.entries.get(full_key)
         if entry is None:
             with self._lock:

@@ -33,12 +33,17 @@ class NumpyBackend:
     """
 
     name = "numpy"
+    framework = "numpy"
     primitives = SUPPORTED
 
     def __init__(self, poison: bool = False, exact: bool = False, threads: int = 1) -> None:
         self.poison = poison
         self.exact = exact
         self.threads = threads
+
+    def devices(self) -> dict[str, str]:
+        """The processor, with the number of threads that a large operation runs on."""
+        return {"cpu:0": f"{self.threads} thread{'s' if self.threads > 1 else ''}"}
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""
@@ -49,10 +54,6 @@ class NumpyBackend:
         plan = plan_storage(graph, find_groups(graph))
         code = generate(graph, plan, self.poison, self.threads)
         return NumpyProgram(code, plan.workspace, [v.aval for v in graph.inputs])
-
-    def devices(self) -> list[str]:
-        """There is one: the processor."""
-        return ["cpu:0"]
 
     def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A copy that programs may write."""

@@ -25,6 +25,7 @@ class TensorflowBackend:
     """
 
     name = "tensorflow"
+    framework = "tensorflow"
     primitives = SUPPORTED
     options = frozenset({"device", "jit_compile"})
 
@@ -35,10 +36,14 @@ class TensorflowBackend:
             except RuntimeError:  # TensorFlow is in use already, as its user has set it up.
                 break
 
-    def devices(self) -> list[str]:
-        """The names of TensorFlow's devices, "cpu:0" first."""
-        found = (device.name.split(":", 1)[1].lower() for device in tf.config.list_logical_devices())
-        return [name for name in found if name.startswith(("cpu", "gpu"))]
+    def devices(self) -> dict[str, str]:
+        """TensorFlow's processors and graphics processors, with their makers' names where it knows them."""
+        physical, logical = tf.config.list_physical_devices("GPU"), tf.config.list_logical_devices("GPU")
+        models = [tf.config.experimental.get_device_details(x).get("device_name", "") for x in physical]
+        if len(logical) != len(physical):  # The user has divided one.
+            models = [""] * len(logical)
+        processors = range(len(tf.config.list_logical_devices("CPU")))
+        return {f"cpu:{i}": "" for i in processors} | {f"gpu:{i}": model for i, model in enumerate(models)}
 
     def compile(
         self, graph: Graph, device: str | None = None, jit_compile: bool | None = None
@@ -61,7 +66,7 @@ class TensorflowBackend:
             if any(v.aval.dtype.kind in WITHOUT_XLA.get(node.primitive.name, "") for v in node.inputs)
         ]
         if asked is None:
-            return (device or self.devices()[-1]).startswith("gpu") and not missing
+            return (device or [*self.devices()][-1]).startswith("gpu") and not missing
         if asked and missing:
             listed = dict.fromkeys(
                 f"`{node.primitive.name}`" + f" (in {node.scope})" * bool(node.scope) for node in missing

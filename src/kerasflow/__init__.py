@@ -24,17 +24,23 @@ from kerasflow.ipython import load_ipython_extension  # noqa: E402
 if TYPE_CHECKING:
     from kerasflow.bridge.explain import explain
     from kerasflow.bridge.facade import Sequential
+    from kerasflow.debug import debug_backends
 
 __version__ = "0.1.0"
 
-# What needs Keras is imported at its first use, so that `import kerasflow` alone is quick.
-_LAZY = {"Sequential": "kerasflow.bridge.facade", "explain": "kerasflow.bridge.explain"}
+# What needs Keras, or is for the few, is imported at its first use, so that `import kerasflow` alone is quick.
+_LAZY = {
+    "Sequential": "kerasflow.bridge.facade",
+    "debug_backends": "kerasflow.debug",
+    "explain": "kerasflow.bridge.explain",
+}
 
 __all__ = [
     "GradientTape",
     "Sequential",
     "backend",
     "backends",
+    "debug_backends",
     "explain",
     "grad",
     "jit",

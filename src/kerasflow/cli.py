@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.util
+import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,18 +14,26 @@ from importlib.metadata import version
 from pathlib import Path
 
 import kerasflow
-from kerasflow.errors import KerasflowError
+from kerasflow.errors import ComparisonError, KerasflowError, UnknownBackendError
 from kerasflow.files import check_writable, written_whole
 
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: what it is called, what it takes, and what it does with that."""
+    """A subcommand.
+
+    Attributes:
+        name, help: what it is called, and what it is for.
+        add_arguments: says what it takes.
+        run: does it, and returns the exit code.
+        takes_rest: whether it takes the arguments behind `--`, as they are.
+    """
 
     name: str
     help: str
     add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], None]
+    run: Callable[[argparse.Namespace], int]
+    takes_rest: bool = False
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,16 +41,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A mistake in the arguments, in a file or in a backend's name ends with a message on the error stream and code 2.
     """
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    own, rest = _split(list(sys.argv[1:] if argv is None else argv))
+    arguments = parser.parse_args(own)
+    if rest and not arguments.command.takes_rest:
+        parser.error(f"{arguments.command.name} takes no arguments behind --; received {' '.join(rest)}")
+    arguments.rest = rest
     try:
-        arguments.command.run(arguments)
+        return arguments.command.run(arguments)
     except KerasflowError as problem:
         print(f"kerasflow {arguments.command.name}: error: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before the first `--`, and what stands behind it."""
+    place = argv.index("--") if "--" in argv else len(argv)
+    return argv[:place], argv[place + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,7 +89,7 @@ def _mnist_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=_seed, default=0, metavar="N", help=f"of weights, shuffling and dropout {default}")
     add(
         "--data",
-        type=_data_file,
+        type=_file,
         metavar="FILE.npz",
         help="MNIST in Keras's form; else it is found as Keras does",
     )
@@ -76,7 +97,7 @@ def _mnist_arguments(parser: argparse.ArgumentParser) -> None:
     add("--save", type=_model_file, metavar="FILE.keras", help="save the trained model")
 
 
-def _mnist(arguments: argparse.Namespace) -> None:
+def _mnist(arguments: argparse.Namespace) -> int:
     """Trains on MNIST. All that can be wrong in the arguments is found before the training begins."""
     with kerasflow.use_backend(arguments.backend):
         from kerasflow import workflow  # imports Keras: not for `kerasflow --help`
@@ -98,6 +119,122 @@ def _mnist(arguments: argparse.Namespace) -> None:
                 draw_run(outcome.history, *test, outcome.predictions).savefig(draft)
             print(f"curves and predictions drawn into {arguments.plot}")
         print(f"test loss {outcome.loss:.4f}  test accuracy {outcome.accuracy:.4f}")
+    return 0
+
+
+def _backends_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
+
+
+def _backends(arguments: argparse.Namespace) -> int:
+    """Tells what backends there are; each is loaded in a process of its own."""
+    from kerasflow.inventory import as_text, describe
+
+    found = describe(kerasflow.backends())
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(backend) for backend in found], indent=2))
+    else:
+        print(as_text(found))
+    return 0
+
+
+# By how much losses and metrics may differ. In float32 those of small networks agree to 1e-6; after many steps
+# rounding has moved the weights.
+_TOLERANCE = 1e-3
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- argument …]"
+    parser.epilog = (
+        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, 1 if they "
+        "disagree, 2 if they cannot be compared. Data that the script draws from generators without a seed of its own "
+        "(numpy.random.default_rng()) differ from run to run, and so do the losses."
+    )
+    add("script", type=_file, metavar="script.py", help="an ordinary Keras program")
+    add(
+        "--backends",
+        type=_backend_names,
+        required=True,
+        metavar="NAME,NAME",
+        help="two or more; the others are compared with the first",
+    )
+    add(
+        "--in-step",
+        action="store_true",
+        help="run two backends in one process, operation by operation on the same numbers, and stop at the first "
+        "operation whose results differ",
+    )
+    add(
+        "--tolerance",
+        type=_positive,
+        metavar="X",
+        help=f"relative difference that counts as agreement (default: {_TOLERANCE:g} for losses and metrics; "
+        "with --in-step by dtype, 1e-4 for float32)",
+    )
+    add(
+        "--seed", type=_seed, default=0, metavar="N", help="unless the script sets one (default: %(default)s)"
+    )
+    add("--show-output", action="store_true", help="show what the script prints")
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Runs a program on several backends and compares; a backend that cannot be loaded is found before it begins."""
+    from kerasflow.inventory import describe
+
+    for description in describe(arguments.backends):
+        if description.problem:
+            raise UnknownBackendError(description.problem)
+
+    return (_in_step if arguments.in_step else _side_by_side)(
+        arguments, [str(arguments.script), *arguments.rest]
+    )
+
+
+def _side_by_side(arguments: argparse.Namespace, command: list[str]) -> int:
+    from kerasflow import compare
+
+    runs = []
+    for name in arguments.backends:
+        _announce(f"{command[0]} on {name}")
+        runs.append(compare.run(name, command, seed=arguments.seed, show=arguments.show_output))
+    differences = list(compare.differences(runs))
+    if not differences:
+        raise ComparisonError(
+            f"{command[0]} trains nothing that can be compared: no `fit` ended an epoch. Losses of `train_on_batch` "
+            "and of loops with a tape are not seen."
+        )
+    tolerance = arguments.tolerance or _TOLERANCE
+    print(compare.as_text(runs, differences, tolerance))
+    return 0 if all(d.relative <= tolerance for d in differences) else 1
+
+
+def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
+    from kerasflow import compare
+
+    names = arguments.backends
+    if len(names) != 2:
+        raise ComparisonError(f"--in-step takes two backends; received {', '.join(names)}")
+    _announce(f"{command[0]} on {' and '.join(names)} in step")
+    found = compare.run_in_step(
+        names, command, tolerance=arguments.tolerance, seed=arguments.seed, show=arguments.show_output
+    )
+    if found.disagreement:
+        print(found.disagreement)
+        return 1
+    if not found.compared:
+        raise ComparisonError(
+            f"{command[0]} runs no programs that could be compared: it calls neither `fit`, `evaluate`, `predict` nor "
+            "`kerasflow.jit`, or it runs eagerly, or it chooses its backends itself."
+        )
+    print(
+        f"They agree: {found.compared} operations of {found.programs} programs compared, {found.seconds:.1f} s."
+    )
+    return 0
+
+
+def _announce(what: str) -> None:
+    print(f"running {what} …", file=sys.stderr, flush=True)
 
 
 COMMANDS = (
@@ -106,6 +243,19 @@ COMMANDS = (
         "train a network on the handwritten digits of MNIST, evaluate it, and read the test digits",
         _mnist_arguments,
         _mnist,
+    ),
+    Command(
+        "compare",
+        "run a Keras program on several backends and show losses, metrics, times and memory side by side",
+        _compare_arguments,
+        _compare,
+        takes_rest=True,
+    ),
+    Command(
+        "backends",
+        "list the backends, with what they need and can use",
+        _backends_arguments,
+        _backends,
     ),
 )
 
@@ -132,7 +282,24 @@ def _seed(text: str) -> int:
     return _integer(text, 0, 2**32 - 1)  # what NumPy's and so Keras's global seed may be
 
 
-def _data_file(text: str) -> Path:
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a positive number; received {text!r}")
+    return number
+
+
+def _backend_names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"expected two or more different names; received {text!r}")
+    return names
+
+
+def _file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"there is no file {text}")
     return Path(text)

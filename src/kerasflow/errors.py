@@ -16,7 +16,7 @@ class DatasetError(KerasflowError, ValueError):
 
 
 class UnknownBackendError(KerasflowError, ValueError):
-    """A backend name that is not registered, or a backend whose framework is not installed."""
+    """A backend name that is not registered, or a backend that cannot be loaded: its framework is missing or fails."""
 
 
 class UnknownDeviceError(KerasflowError, ValueError):
@@ -25,6 +25,24 @@ class UnknownDeviceError(KerasflowError, ValueError):
 
 class UnsupportedPrimitiveError(KerasflowError, NotImplementedError):
     """A program needs a primitive that its backend does not have."""
+
+
+class BackendDisagreement(KerasflowError):
+    """Two backends that run in step differ in the results of one operation.
+
+    Args:
+        message: all that is known of it.
+        primitive: the operation's name. layer: where it comes from; "" if that is not known.
+    """
+
+    def __init__(self, message: str, primitive: str = "", layer: str = "") -> None:
+        super().__init__(message)
+        self.primitive = primitive
+        self.layer = layer
+
+
+class ComparisonError(KerasflowError):
+    """A program cannot be compared on several backends: it fails, or there is nothing to compare."""
 
 
 class TracingError(KerasflowError, TypeError):

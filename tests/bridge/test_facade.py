@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-import textwrap
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasflow.compiler import current_backend, registry
+from kerasflow.compiler import current_backend
 from kerasflow.errors import UnknownBackendError, UnsupportedPrimitiveError
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
@@ -65,26 +64,13 @@ STRANGER = """
 
 
 @pytest.fixture
-def stranger(tmp_path, monkeypatch):
+def stranger(plugin):
     """A package on the path whose metadata has an entry point for a backend."""
-    (tmp_path / "strange_backend.py").write_text(textwrap.dedent(STRANGER))
-    info = tmp_path / "strange_backend-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strange-backend\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[kerasflow.backends]\nstranger = strange_backend:Unwrapping\nhomeless = no_such_module_anywhere:Backend\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    caches = (registry._entry_points, registry._load)
-    for cache in caches:
-        cache.cache_clear()
+    points = {"stranger": "strange_backend:Unwrapping", "homeless": "no_such_module_anywhere:Backend"}
+    plugin("strange_backend", STRANGER, points)
     import strange_backend
 
-    yield strange_backend
-    del sys.modules["strange_backend"]
-    monkeypatch.undo()
-    for cache in caches:
-        cache.cache_clear()
+    return strange_backend
 
 
 def make(activation="relu", **kwargs):

@@ -4,7 +4,14 @@ from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.function import CompiledFunction, Entry, jit
 from kerasflow.compiler.options import use_device
-from kerasflow.compiler.registry import backend, backends, current_backend, set_backend, use_backend
+from kerasflow.compiler.registry import (
+    backend,
+    backends,
+    current_backend,
+    running_on,
+    set_backend,
+    use_backend,
+)
 
 __all__ = [
     "Backend",
@@ -16,6 +23,7 @@ __all__ = [
     "compile_graph",
     "current_backend",
     "jit",
+    "running_on",
     "set_backend",
     "use_backend",
     "use_device",

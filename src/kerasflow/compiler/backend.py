@@ -32,13 +32,13 @@ class Backend(Protocol):
         name: as users write it.
         primitives: the names of the primitives it has.
 
-    A backend may also have
-
-    - `threads`: is set to the number of threads that its programs may use;
-    - `refused`: why it lacks primitives, reasons by name;
-    - `devices()`: the names of its devices, "cpu:0", "gpu:0" and so on;
-    - `options`: the names of the keyword arguments that its `compile` takes, among them `device` (one of its
-      devices, where the user has chosen one) and `jit_compile` (whether Keras's user wants it; not given for "auto").
+    What a backend may have besides:
+        threads: an attribute in which it is told how many threads its programs may use.
+        refused: why it lacks primitives, reasons by name.
+        framework: the name of the module that does the work; its `__version__` is shown to users.
+        devices(): what its programs can run on: "cpu:0", "gpu:0" and so on, each with a short description or "".
+        options: the names of keyword arguments that `compile` takes, of these: `device`, one of its devices, where the
+            user has chosen one; `jit_compile`, whether the user wants that, not given where Keras's argument is "auto".
     """
 
     name: str

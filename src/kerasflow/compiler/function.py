@@ -134,7 +134,8 @@ class CompiledFunction:
                 key.append((type(leaf), getattr(leaf, "_cell", leaf)))
         backend = current_backend(self.backend)
         asked = options(backend, jit_compile=self.jit_compile)
-        full_key = (backend.name, tuple(asked.items()), structure, tuple(key))
+        # An entry keeps its backend, and so the number.
+        full_key = (id(backend), tuple(asked.items()), structure, tuple(key))
         entry = self.entries.get(full_key)
         if entry is None:
             with self._lock:

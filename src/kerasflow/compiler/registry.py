@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from kerasflow.errors import UnknownBackendError
 
 GROUP = "kerasflow.backends"
 
-_selected: ContextVar[str | None] = ContextVar("kerasflow_backend", default=None)
+_selected: ContextVar[Backend | None] = ContextVar("kerasflow_backend", default=None)
 
 
 @functools.cache
@@ -32,14 +32,25 @@ def _load(name: str) -> Backend:
     try:
         with _random_state_kept():
             backend: Backend = point.load()()
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise UnknownBackendError(
             f"The backend {name!r} needs the module {error.name!r}, which is not installed. "
-            f'Install it with: pip install "kerasflow[{name}]"'
+            f"Install it with: {_installation(point, str(error.name))}"
+        ) from error
+    except (Exception, SystemExit) as error:  # Frameworks fail in many ways while they are imported.
+        raise UnknownBackendError(
+            f"The backend {name!r} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
     if hasattr(backend, "threads"):
         backend.threads = threads()
     return backend
+
+
+def _installation(point: EntryPoint, module: str) -> str:
+    """The command that installs what a backend lacks: by an extra of its name, if its distribution has one."""
+    if point.dist is not None and point.name in (point.dist.metadata.get_all("Provides-Extra") or ()):
+        return f'pip install "{point.dist.name}[{point.name}]"'
+    return f"pip install {module.partition('.')[0]}"
 
 
 @contextmanager
@@ -58,37 +69,54 @@ def backends() -> list[str]:
     return sorted(_entry_points())
 
 
-def check(name: str) -> str:
-    """The name, if a backend has it and its framework is installed.
+def distribution(name: str) -> Distribution | None:
+    """The installed distribution that brings the backend of this name, if its metadata tell.
 
     Raises:
-        UnknownBackendError: listing the available names, or naming the extra to install.
+        UnknownBackendError: listing the available names.
+    """
+    return _entry_points()[check_name(name)].dist
+
+
+def check_name(name: str) -> str:
+    """The name, if a backend has it; whether its framework is installed is left open.
+
+    Raises:
+        UnknownBackendError: listing the available names.
     """
     if name not in _entry_points():
         raise UnknownBackendError(
             f"There is no backend {name!r}. Available: {', '.join(backends()) or 'none'}."
         )
-    _load(name)
     return name
 
 
 def backend() -> str:
     """The name of the backend that runs programs now: the innermost `use_backend`, else `set_backend`'s."""
-    return _selected.get() or settings.backend
+    chosen = _selected.get()
+    return settings.backend if chosen is None else chosen.name
 
 
 def current_backend(name: str | None = None) -> Backend:
-    """The backend of this name, or the one that runs programs now."""
-    return _load(check(name or backend()))
+    """The backend of this name, or the one that runs programs now.
+
+    Raises:
+        UnknownBackendError: listing the available names, or naming what is to be installed.
+    """
+    chosen = _selected.get()
+    if name is None and chosen is not None:
+        return chosen
+    return _load(check_name(settings.backend if name is None else name))
 
 
 def set_backend(name: str) -> None:
     """Choose the backend for this process.
 
     Raises:
-        UnknownBackendError: as `check`.
+        UnknownBackendError: as `current_backend`.
     """
-    settings.backend = check(name)
+    current_backend(name)
+    settings.backend = name
 
 
 @contextmanager
@@ -96,9 +124,16 @@ def use_backend(name: str) -> Iterator[None]:
     """Choose the backend for a block (and for this thread or task alone).
 
     Raises:
-        UnknownBackendError: as `check`.
+        UnknownBackendError: as `current_backend`.
     """
-    token = _selected.set(check(name))
+    with running_on(current_backend(name)):
+        yield
+
+
+@contextmanager
+def running_on(chosen: Backend) -> Iterator[None]:
+    """Choose a backend that need not be an entry point's, as `use_backend` does."""
+    token = _selected.set(chosen)
     try:
         yield
     finally:

@@ -151,11 +151,17 @@ def evaluate_node(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(result) if node.primitive.multiple_results else (result,)
 
 
-def evaluate(graph: Graph, state: Sequence[Any], inputs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Run a graph node by node with NumPy: the reference meaning of a graph.
+def evaluate(
+    graph: Graph,
+    state: Sequence[Any],
+    inputs: Sequence[Any],
+    apply: Callable[[Node, Sequence[Any]], Sequence[Any]] = evaluate_node,
+) -> tuple[list[Any], list[Any]]:
+    """Run a graph node by node, with NumPy: the reference meaning of a graph.
 
     Args:
         state: one array for each state input. inputs: one array for each input.
+        apply: runs one node on arrays.
 
     Returns:
         `(outputs, new_state)`, lists of arrays.
@@ -167,5 +173,5 @@ def evaluate(graph: Graph, state: Sequence[Any], inputs: Sequence[Any]) -> tuple
         return value.array if isinstance(value, Constant) else env[value]
 
     for node in graph.nodes:
-        env.update(zip(node.outputs, evaluate_node(node, [read(v) for v in node.inputs]), strict=True))
+        env.update(zip(node.outputs, apply(node, [read(v) for v in node.inputs]), strict=True))
     return [read(v) for v in graph.outputs], [read(v) for v in graph.state_outputs]

@@ -21,6 +21,11 @@ def _format_param(param: Any) -> str:
     return repr(param)
 
 
+def format_params(params: dict[str, Any]) -> list[str]:
+    """A node's parameters, each as `name=value`."""
+    return [f"{key}={_format_param(param)}" for key, param in params.items()]
+
+
 def format_graph(graph: Graph, indent: str = "") -> str:
     """A readable listing: arguments, one line for each node, results."""
     names: dict[Value, str] = {}
@@ -43,8 +48,7 @@ def format_graph(graph: Graph, indent: str = "") -> str:
         *(f"input {typed(v)}" for v in graph.inputs),
     ]
     for node in graph.nodes:
-        params = [f"{key}={_format_param(param)}" for key, param in node.params.items()]
-        call = ", ".join([name(v) for v in node.inputs] + params)
+        call = ", ".join([name(v) for v in node.inputs] + format_params(node.params))
         results = ", ".join(typed(v) for v in node.outputs)
         comment = f"  # {node.scope}" if node.scope else ""
         lines.append(f"{results} = {node.primitive.name}({call}){comment}")

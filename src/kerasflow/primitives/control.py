@@ -1,7 +1,8 @@
 """Control flow with sub-graphs, and functions with a derivative of their own.
 
 A sub-graph has no state of its own and reads nothing from outside: what it needs
-are operands, what it changes are results.
+are operands, what it changes are results. The evaluation of a primitive with
+sub-graphs takes, besides its operands and parameters, the function that `run`s one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ def _check(what: str, found: Sequence[Value], wanted: Sequence[ShapedArray]) -> 
         raise ValueError(f"{what}: ({_types(found)}) instead of ({_types(wanted)})")
 
 
+Run = Callable[[Graph, Sequence[Any]], Sequence[Any]]
+
+
 def _run(graph: Graph, operands: Sequence[Any]) -> list[Any]:
     return evaluate(graph, [], operands)[0]
 
@@ -30,8 +34,8 @@ def _run(graph: Graph, operands: Sequence[Any]) -> list[Any]:
 # -- branches -----------------------------------------------------------------------------------------------
 
 
-def _switch(index: Any, *operands: Any, branches: tuple[Graph, ...]) -> tuple[Any, ...]:
-    return tuple(_run(branches[int(index)], operands))
+def _switch(index: Any, *operands: Any, branches: tuple[Graph, ...], run: Run = _run) -> tuple[Any, ...]:
+    return tuple(run(branches[int(index)], operands))
 
 
 def _switch_rule(
@@ -51,14 +55,14 @@ def _switch_rule(
 
 
 def _while_loop(
-    *operands: Any, cond: Graph, body: Graph, constants: int, maximum: int | None
+    *operands: Any, cond: Graph, body: Graph, constants: int, maximum: int | None, run: Run = _run
 ) -> tuple[Any, ...]:
-    fixed, carried = operands[:constants], list(operands[constants:])
+    fixed, carried = operands[:constants], operands[constants:]
     count = 0
-    while count != maximum and bool(_run(cond, [*fixed, *carried])[0]):
-        carried = _run(body, [*fixed, *carried])
+    while count != maximum and bool(run(cond, [*fixed, *carried])[0]):
+        carried = tuple(run(body, [*fixed, *carried]))
         count += 1
-    return tuple(carried)
+    return carried
 
 
 def _while_rule(
@@ -75,12 +79,12 @@ def _while_rule(
 
 
 def _scan(
-    *operands: Any, body: Graph, length: int, reverse: bool, constants: int, carries: int
+    *operands: Any, body: Graph, length: int, reverse: bool, constants: int, carries: int, run: Run = _run
 ) -> tuple[Any, ...]:
     fixed, carried, stacked = _parts(operands, constants, carries)
     results = [np.empty((length, *v.aval.shape), v.aval.dtype) for v in body.outputs[carries:]]
     for t in reversed(range(length)) if reverse else range(length):
-        found = _run(body, [*fixed, *carried, *(x[t] for x in stacked)])
+        found = run(body, [*fixed, *carried, *(x[t] for x in stacked)])
         carried = found[:carries]
         for result, y in zip(results, found[carries:], strict=True):
             result[t] = y

@@ -14,9 +14,10 @@ run every spec through the latter:
 from kerasflow.testing.agreement import assert_backends_agree, assert_close
 from kerasflow.testing.gradients import check_grads, check_spec_grads
 from kerasflow.testing.spec import Operand, OpSpec, as_dtype
-from kerasflow.testing.table import SPECS
+from kerasflow.testing.table import DETERMINED, SPECS
 
 __all__ = [
+    "DETERMINED",
     "SPECS",
     "OpSpec",
     "Operand",

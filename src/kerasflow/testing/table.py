@@ -405,3 +405,6 @@ SPECS: tuple[OpSpec, ...] = (
     *_RANDOM,
     *control.SPECS,
 )
+
+# For primitives whose results are one choice among several: what every backend must agree on, made of the results.
+DETERMINED = {spec.primitive: spec.determined for spec in SPECS if spec.determined is not None}

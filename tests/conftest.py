@@ -1,0 +1,48 @@
+"""What tests of several folders share."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from kerasflow.compiler import registry
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Puts a distribution on the path, of this process and of those that it starts, that brings backends.
+
+    To be called with the name of its module, the module's text and its entry points. The distribution has an extra,
+    `homeless`.
+    """
+    caches = (registry._entry_points, registry._load)
+    modules: list[str] = []
+
+    def forget() -> None:
+        for cache in caches:
+            cache.cache_clear()
+        for module in modules:
+            sys.modules.pop(module, None)
+
+    def add(module: str, text: str, points: Mapping[str, str]) -> None:
+        modules.append(module)
+        (tmp_path / f"{module}.py").write_text(textwrap.dedent(text))
+        info = tmp_path / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {module.replace('_', '-')}\nVersion: 1.0\nProvides-Extra: homeless\n"
+        )
+        listed = "".join(f"{name} = {place}\n" for name, place in points.items())
+        (info / "entry_points.txt").write_text(f"[kerasflow.backends]\n{listed}")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+        forget()
+
+    yield add
+    monkeypatch.undo()
+    forget()

@@ -5,11 +5,11 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 from checked import CheckedProgram, checked_programs
-from parity_case import Case
-from reference import all_cases, run
 from stock_keras import DIFFERENCES, Reference
 
 from kerasflow.graph import ShapedArray
+from kerasflow.testing.keras_cases.case import Case
+from kerasflow.testing.keras_cases.tables import all_cases, run
 from kerasflow.tracing import Trace, recording
 
 

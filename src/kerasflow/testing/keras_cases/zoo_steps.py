@@ -11,8 +11,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from parity_case import Case, Losses, Results, rng
-from zoo import ARCHITECTURES, Task
+
+from .case import Case, Losses, Results, rng
+from .zoo import ARCHITECTURES, Task
 
 STEPS = 20
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}

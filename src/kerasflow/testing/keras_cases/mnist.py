@@ -13,7 +13,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from parity_case import Case, Losses, Results, results_of, rng, set_weights
+
+from .case import Case, Losses, Results, results_of, rng, set_weights
 
 STEPS, BATCH, EPOCHS = 300, 128, 4
 

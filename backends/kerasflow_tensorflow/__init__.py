@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasflow.graph import Graph
+from kerasflow_tensorflow.dtypes import host_array
 from kerasflow_tensorflow.lowering import REFUSED, SUPPORTED
 from kerasflow_tensorflow.program import TensorflowProgram
 
@@ -46,4 +47,4 @@ class TensorflowBackend:
 
     def to_host(self, buffer: Any) -> np.ndarray[Any, Any]:
         """The tensor's contents."""
-        return np.asarray(buffer)
+        return host_array(buffer)

@@ -1,5 +1,7 @@
 """The kit's checks of every installed backend."""
 
+from typing import Any
+
 import pytest
 from graphs import installed_backends
 
@@ -9,10 +11,15 @@ from kerasflow import testing
 FAMILIES = {"numpy": ("interface", "specs", "state")}
 
 
+def listed(name: str) -> list[Any]:
+    return [
+        pytest.param(name, check, marks=pytest.mark.slow if check.family == "parity" else ())
+        for check in testing.checks(name, FAMILIES.get(name))
+    ]
+
+
 @pytest.mark.parametrize(
-    ("name", "check"),
-    [(name, check) for name in installed_backends() for check in testing.checks(name, FAMILIES.get(name))],
-    ids=str,
+    ("name", "check"), [param for name in installed_backends() for param in listed(name)], ids=str
 )
 def test_conformance(name: str, check: testing.Check) -> None:
     check()

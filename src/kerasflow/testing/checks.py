@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from kerasflow.compiler import Backend, current_backend
+from kerasflow.compiler.compile import check_supported
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.testing.agreement import assert_backends_agree
@@ -110,6 +111,7 @@ def _specs(name: str, reference: str) -> Named:
 
 def _assert_spec(backend: Backend, spec: OpSpec) -> None:
     for dtype in spec.dtypes:
+        check_supported(spec.graph(dtype), backend)  # The primitive is there; are those of its sub-graphs?
         assert_backends_agree(backend, spec, dtype)
 
 

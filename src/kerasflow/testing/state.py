@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.compiler import compile_graph, current_backend, jit, use_backend
+from kerasflow.compiler.compile import check_supported
 from kerasflow.graph import Graph, ShapedArray, evaluate
 from kerasflow.passes import optimize
 from kerasflow.testing.agreement import assert_close
@@ -190,6 +191,7 @@ def initial() -> list[Any]:
 def _assert_step(step: Step, name: str) -> None:
     graph, backend = step_graph(step), current_backend(name)
     for g in (graph, optimize(graph)):
+        check_supported(g, backend)
         assert_runs(backend, g, initial(), [X], partial(assert_close, resolutions=8, what=step.__name__))
 
 

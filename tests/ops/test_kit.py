@@ -23,7 +23,14 @@ class Right:
     """A backend that evaluates node by node, and knows a third of the language."""
 
     name = "right"
-    primitives = frozenset(sorted(PRIMITIVES)[::3]) | {"add", "multiply", "sum", "matmul", "tanh"}
+    primitives = frozenset(sorted(PRIMITIVES)[::3]) | {
+        "add",
+        "multiply",
+        "sum",
+        "matmul",
+        "tanh",
+        "transpose",
+    }
     refused = dict.fromkeys(PRIMITIVES.keys() - primitives, "It is a test.")
 
     def compile(self, graph: Graph) -> Callable[..., Any]:

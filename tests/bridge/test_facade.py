@@ -188,10 +188,7 @@ def test_what_cannot_be_chosen(stranger):
             match=r"no backend 'nowhere'. Available: homeless, numpy, stranger, tensorflow",
         ):
             choose("nowhere")
-        with pytest.raises(
-            UnknownBackendError,
-            match=r"needs the module 'no_such_module_anywhere'.*install \"strange-backend\"",
-        ):
+        with pytest.raises(UnknownBackendError, match="needs the module 'no_such_module_anywhere'"):
             choose("homeless")
     assert kerasflow.backend() == "numpy"
 

@@ -33,12 +33,9 @@ def _load(name: str) -> Backend:
         with _random_state_kept():
             backend: Backend = point.load()()
     except ImportError as error:
-        # A backend of kerasflow's own has its framework as an extra, others have it as a dependency.
-        package = point.dist.name if point.dist else name
-        wanted = f"kerasflow[{name}]" if package == "kerasflow" else package
         raise UnknownBackendError(
             f"The backend {name!r} needs the module {error.name!r}, which is not installed. "
-            f'Install it with: pip install "{wanted}"'
+            f'Install it with: pip install "kerasflow[{name}]"'
         ) from error
     if hasattr(backend, "threads"):
         backend.threads = threads()

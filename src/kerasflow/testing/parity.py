@@ -31,12 +31,16 @@ def _dtype_kind(name: str) -> str:
 
 
 def assert_parity(
-    case: Case, ours: Mapping[str, np.ndarray], expected: Mapping[str, tuple[np.ndarray, str]]
+    case: Case,
+    ours: Mapping[str, np.ndarray],
+    expected: Mapping[str, tuple[np.ndarray, str]],
+    apart: float = 1.0,
 ) -> float:
     """Compare the results of a case, as closely as the case says; the largest relative difference.
 
     Args:
         expected: the other engine's, each with the name of its dtype.
+        apart: by what the case's tolerances are multiplied.
 
     Raises:
         AssertionError: naming the arrays that differ, and their first numbers.
@@ -48,7 +52,7 @@ def assert_parity(
         assert mine.shape == theirs.shape, f"{name}: shape {mine.shape} instead of {theirs.shape}"
         assert _dtype_kind(mine.dtype.name) == _dtype_kind(dtype), f"{name}: {mine.dtype} instead of {dtype}"
         found[name] = difference(name, mine, theirs)
-    wrong = {name: d for name, d in found.items() if not d <= case.limits.get(name, case.tolerance)}
+    wrong = {name: d for name, d in found.items() if not d <= apart * case.limits.get(name, case.tolerance)}
     assert not wrong, "\n".join(
         f"{n}: {d:.2e}\n{ours[n].ravel()[:6]}\n{expected[n][0].ravel()[:6]}" for n, d in wrong.items()
     )
@@ -68,4 +72,5 @@ def assert_backends_in_parity(case: Case, name: str, reference: str) -> float:
             results[backend] = run(case)
     (expected, usual), (ours, given) = results[reference], results[name]
     assert given <= usual, f"warnings that {reference!r} does not give: {given - usual}"
-    return assert_parity(case, ours, {key: (array, array.dtype.name) for key, array in expected.items()})
+    typed = {key: (array, array.dtype.name) for key, array in expected.items()}
+    return assert_parity(case, ours, typed, case.apart)

@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 STEPS = 50
 TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
-# By what the learning rate is multiplied in float32. In these networks rounding moves some number across a kink (of
-# ReLU, of a maximum) within fifty steps, which changes a gradient by a whole term; at their own rates the curves part
-# from there on, on any two machines. In float64 they are compared at their own rates.
-SLOWER = {"resnet": 0.002, "mobilenet_block": 0.005, "unet": 0.03, "wasserstein_gan": 0.01}
 # So far must the weights move, relative to their size: a training that stands still agrees with every other.
 MOVED = 1e-3
 
@@ -35,6 +31,7 @@ def curve(
     import keras
 
     from kerasflow.testing.keras_cases.case import Losses
+    from kerasflow.testing.keras_cases.zoo.pace import slow_down
 
     class Stop(keras.callbacks.Callback):
         """Ends the training after so many steps."""
@@ -50,10 +47,7 @@ def curve(
     try:
         with use_backend(backend):
             task = architecture()
-            if slower != 1:
-                for name in ("optimizer", "critic_optimizer"):
-                    if hasattr(task.model, name):
-                        setattr(task.model, name, _slower(getattr(task.model, name), slower))
+            slow_down(task, slower)
             before = _weights(task.model)
             task.model.fit(
                 *task.train,
@@ -73,17 +67,6 @@ def _weights(model: Any) -> np.ndarray:
     return np.concatenate([np.ravel(v.numpy()) for v in model.trainable_variables])
 
 
-def _slower(optimizer: Any, factor: float) -> Any:
-    """The same optimizer at another rate; a schedule's first one is its `initial_learning_rate`."""
-    config = optimizer.get_config()
-    rate = config["learning_rate"]
-    if isinstance(rate, dict):
-        rate["config"]["initial_learning_rate"] *= factor
-    else:
-        config["learning_rate"] = rate * factor
-    return type(optimizer).from_config(config)
-
-
 def assert_same_curve(architecture: Callable[..., Task], dtype: str, backend: str, reference: str) -> None:
     """Train an architecture of the zoo on two backends and compare the losses.
 
@@ -93,6 +76,8 @@ def assert_same_curve(architecture: Callable[..., Task], dtype: str, backend: st
     Raises:
         AssertionError: if a loss differs, or nothing was learned that could have differed.
     """
+    from kerasflow.testing.keras_cases.zoo.pace import SLOWER
+
     slower = SLOWER.get(architecture.__name__, 1.0) if dtype == "float32" else 1.0
     expected, moved = curve(architecture, dtype, reference, slower)
     found, _ = curve(architecture, dtype, backend, slower)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, all_nodes
+from kerasflow_tensorflow.dtypes import host_array
 from kerasflow_tensorflow.lowering import SUPPORTED, WITHOUT_XLA
 from kerasflow_tensorflow.program import TensorflowProgram
 
@@ -82,4 +83,4 @@ class TensorflowBackend:
 
     def to_host(self, buffer: Any) -> np.ndarray[Any, Any]:
         """The tensor's contents."""
-        return np.asarray(buffer)
+        return host_array(buffer)

@@ -24,6 +24,11 @@ def numpy_dtype(x: Tensor) -> np.dtype[Any]:
     return np.dtype(x.dtype.as_numpy_dtype)
 
 
+def host_array(x: Tensor) -> np.ndarray[Any, Any]:
+    """A tensor's contents in an array of its own; TensorFlow makes a number of a tensor without axes."""
+    return np.asarray(x.numpy(), numpy_dtype(x))
+
+
 def via(function: Lowering, wider: Mapping[str, str]) -> Lowering:
     """The function with operands of some dtypes cast to others first, and results of these cast back."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasflow.graph import Graph, shaped
+from kerasflow_tensorflow.dtypes import host_array
 from kerasflow_tensorflow.lowering import run
 
 
@@ -49,4 +50,4 @@ class TensorflowProgram:
         now = list(state)
         for i, tensor in zip(self.written, found[self.outputs :], strict=True):
             now[i] = tensor
-        return [x.numpy() for x in found[: self.outputs]], now
+        return [host_array(x) for x in found[: self.outputs]], now

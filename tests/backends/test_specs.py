@@ -1,4 +1,4 @@
-"""Every primitive on every installed backend, alone and amid buffers that are taken over, reused and spoilt."""
+"""Every primitive on the NumPy backend amid buffers that are taken over, reused and spoilt."""
 
 from __future__ import annotations
 
@@ -7,34 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graphs import assert_runs, graph_of, installed_backends, shaped
+from graphs import assert_runs, graph_of, shaped
 
-from kerasflow.primitives import PRIMITIVES
-from kerasflow.testing import SPECS, OpSpec, assert_backends_agree, assert_close
+from kerasflow.testing import SPECS, OpSpec, assert_close
 from kerasflow.tracing import apply
 from kerasflow_numpy import NumpyBackend
-
-BACKENDS = installed_backends()
 
 
 def agree(spec: OpSpec, dtype: str) -> Callable[[Any, Any], None]:
     return lambda ours, theirs: assert_close(ours, theirs, spec.backend_tolerance, f"{spec} in {dtype}")
-
-
-@pytest.mark.parametrize(
-    ("name", "spec"),
-    [(name, s) for name, backend in BACKENDS.items() for s in SPECS if s.primitive in backend.primitives],
-    ids=str,
-)
-def test_alone(name: str, spec: OpSpec) -> None:
-    for dtype in spec.dtypes:
-        assert_backends_agree(BACKENDS[name], spec, dtype)
-
-
-@pytest.mark.parametrize("name", BACKENDS)
-def test_what_a_backend_lacks_has_a_reason(name: str) -> None:
-    backend = BACKENDS[name]
-    assert set(PRIMITIVES) - backend.primitives == set(getattr(backend, "refused", {}))
 
 
 def moved(x: Any) -> Any:

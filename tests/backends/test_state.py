@@ -11,162 +11,11 @@ import pytest
 from graphs import Variable, assert_runs, aval, branch, copies, graph_of, names
 
 from kerasflow.compiler import compile_graph
-from kerasflow.graph import Graph, evaluate
+from kerasflow.graph import evaluate
 from kerasflow.passes import optimize
+from kerasflow.testing.state import STEPS, A, Step, X, initial, step_graph
 from kerasflow.tracing import apply
 from kerasflow_numpy import NumpyBackend
-
-A = np.arange(6, dtype=np.float32).reshape(2, 3)
-X = np.linspace(-1, 2, 6, dtype=np.float32).reshape(2, 3)
-Step = Callable[[Any, Any, Any], Any]
-
-
-def square(a: Any, b: Any, x: Any) -> Any:
-    return np.reshape(a.value, (3, 2))
-
-
-def swap(a: Any, b: Any, x: Any) -> Any:
-    first = a.value
-    a.assign(b.value)
-    b.assign(first)
-
-
-def rotate_with_arithmetic(a: Any, b: Any, x: Any) -> Any:
-    first, second = a.value, b.value
-    a.assign(second + x)
-    b.assign(first * second)
-    return first - second
-
-
-def from_input(a: Any, b: Any, x: Any) -> Any:
-    a.assign(x)
-    return a.value + b.value
-
-
-def the_same_to_both(a: Any, b: Any, x: Any) -> Any:
-    both = a.value + x
-    a.assign(both)
-    b.assign(both)
-    return both
-
-
-def a_constant(a: Any, b: Any, x: Any) -> Any:
-    a.assign(np.full((2, 3), 7, np.float32))
-
-
-def old_as_output(a: Any, b: Any, x: Any) -> Any:
-    old = a.value
-    a.assign(old + x)
-    return old
-
-
-def old_and_new_as_outputs(a: Any, b: Any, x: Any) -> Any:
-    old = a.value
-    a.assign(old + x)
-    b.assign(old)
-    return old, a.value, old, b.value
-
-
-def old_view_as_output(a: Any, b: Any, x: Any) -> Any:
-    old = a.value
-    view = np.transpose(old)
-    a.assign(x * old + x)
-    return view, np.reshape(view, (6,))
-
-
-def old_view_read_late(a: Any, b: Any, x: Any) -> Any:
-    view = np.transpose(a.value)
-    a.assign(a.value * x)
-    b.assign(b.value - x)
-    return np.matmul(a.value, view) @ b.value
-
-
-def view_of_new(a: Any, b: Any, x: Any) -> Any:
-    a.assign(a.value * x)
-    return np.transpose(a.value), np.transpose(a.value) * 2
-
-
-def reversed_itself(a: Any, b: Any, x: Any) -> Any:
-    a.assign(a.value[::-1, ::-1])
-
-
-def reversed_sum(a: Any, b: Any, x: Any) -> Any:
-    a.assign(a.value + a.value[::-1])
-
-
-def broadcast_row(a: Any, b: Any, x: Any) -> Any:
-    a.assign(a.value + a.value[:1])
-
-
-def reshaped_transpose(a: Any, b: Any, x: Any) -> Any:
-    a.assign(np.reshape(np.transpose(a.value), (2, 3)) + a.value)
-
-
-def product_with_itself(a: Any, b: Any, x: Any) -> Any:
-    a.assign(np.matmul(np.matmul(a.value, np.transpose(a.value)), a.value))
-
-
-def assigned_twice(a: Any, b: Any, x: Any) -> Any:
-    a.assign(a.value + x)
-    middle = a.value
-    a.assign(middle * x)
-    return middle
-
-
-def chain(a: Any, b: Any, x: Any) -> Any:
-    a.assign(a.value + 1)
-    b.assign(b.value + a.value)
-    a.assign(a.value - b.value)
-    return a.value * b.value
-
-
-def cross(a: Any, b: Any, x: Any) -> Any:
-    old = a.value
-    a.assign(np.sin(b.value))
-    b.assign(np.cos(old))
-    return np.sum(old, axis=0)
-
-
-def unchanged(a: Any, b: Any, x: Any) -> Any:
-    a.assign(a.value)
-    return a.value * x
-
-
-def only_read(a: Any, b: Any, x: Any) -> Any:
-    return a.value, np.transpose(b.value), a.value
-
-
-def masked(a: Any, b: Any, x: Any) -> Any:
-    a.assign(np.where(x > 0, a.value, b.value))
-    b.assign(np.where(x > 0, b.value, a.value))
-
-
-def scattered(a: Any, b: Any, x: Any) -> Any:
-    a.assign(apply("scatter", a.value, x[:1], np.array([1]), mode="add"))
-    b.assign(apply("setitem", b.value, x[:, :1], index=((0, 2, 1), (1, 2, 1))))
-
-
-def in_a_branch(a: Any, b: Any, x: Any) -> Any:
-    s = aval(2, 3)
-    yes = branch(lambda a, b, x: [a + x, b], s, s, s)
-    no = branch(lambda a, b, x: [b, a], s, s, s)
-    new_a, new_b = apply("switch", np.sum(x) + a.value[0, 0] > 3, a.value, b.value, x, branches=(no, yes))
-    a.assign(new_a)
-    b.assign(new_b)
-    return new_a, np.transpose(new_b)
-
-
-STEPS = [
-    square, swap, rotate_with_arithmetic, from_input, the_same_to_both, a_constant, old_as_output,
-    old_and_new_as_outputs, old_view_as_output, old_view_read_late, view_of_new, reversed_itself, reversed_sum,
-    broadcast_row, reshaped_transpose, product_with_itself, assigned_twice, chain, cross, unchanged, only_read,
-    masked, scattered, in_a_branch,
-]  # fmt: skip
-
-
-def step_graph(step: Step) -> Graph:
-    a, b = Variable(A, "a"), Variable(A[::-1] * 2, "b")
-    return graph_of(lambda x: step(a, b, x), aval(2, 3), variables=[a, b])
 
 
 @pytest.mark.parametrize("poison", [False, True], ids=["", "poison"])
@@ -174,14 +23,14 @@ def step_graph(step: Step) -> Graph:
 def test_steps(step: Step, poison: bool) -> None:
     graph = step_graph(step)
     for g in (graph, optimize(graph)):
-        assert_runs(NumpyBackend(poison, exact=True), g, [A, A[::-1] * 2], [X], calls=4)
+        assert_runs(NumpyBackend(poison, exact=True), g, initial(), [X], calls=4)
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_state_that_does_not_change_is_not_touched(step: Step) -> None:
     graph = step_graph(step)
     program = NumpyBackend(True, exact=True).compile(graph)
-    state = copies([A, A[::-1] * 2])
+    state = initial()
     for buffer, before, now in zip(state, graph.state_inputs, graph.state_outputs, strict=True):
         buffer.flags.writeable = before is not now
     kept = list(state)

@@ -7,67 +7,28 @@ FOLDER/i.npz. This is how the tests get the numbers of stock Keras on
 TensorFlow: kerasflow is never imported here.
 """
 
+import importlib.util
 import json
 import os
 import sys
 import traceback
-import warnings
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 
-def all_cases() -> dict[str, Any]:
-    """Every case of every table by name."""
-    import cases_attention
-    import cases_convolution
-    import cases_layers
-    import cases_losses
-    import cases_metrics
-    import cases_mnist
-    import cases_models
-    import cases_optimizers
-    import cases_preprocessing
-    import cases_recurrent
-    import cases_zoo
-
-    tables = [
-        cases_mnist,
-        cases_optimizers,
-        cases_losses,
-        cases_metrics,
-        cases_layers,
-        cases_convolution,
-        cases_attention,
-        cases_preprocessing,
-        cases_models,
-        cases_recurrent,
-        cases_zoo,
-    ]
-    found = [case for table in tables for case in table.cases()]
-    by_name = {case.name: case for case in found}
-    assert len(by_name) == len(found), "two cases have the same name"
-    return by_name
-
-
-def run(case: Any) -> tuple[dict[str, np.ndarray], set[str]]:
-    """The results of a case, from a clean state, and the warnings that it gave."""
-    import keras
-
-    keras.utils.clear_session(free_memory=False)
-    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            arrays = {name: np.asarray(value) for name, value in case.run().items()}
-        return arrays, {f"{w.category.__name__}: {w.message}" for w in caught}
-    finally:
-        keras.config.set_floatx(floatx)
-        keras.config.set_dtype_policy(policy)
+def find_cases() -> None:
+    """Make the folder of the cases importable as a package of its own, without the package that it lies in."""
+    package = importlib.util.find_spec("kerasflow")
+    assert package is not None and package.submodule_search_locations
+    sys.path.append(str(Path(package.submodule_search_locations[0], "testing")))
 
 
 def main(request: str, folder: str) -> None:
     import keras
+
+    find_cases()
+    from keras_cases.tables import all_cases, run
 
     assert "kerasflow" not in sys.modules
     assert keras.backend.backend() == "tensorflow"

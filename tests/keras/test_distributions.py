@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from cases_layers import USES
-from parity_case import public_classes
+
+from kerasflow.testing.keras_cases.case import public_classes
+from kerasflow.testing.keras_cases.layers import USES
 
 I = keras.initializers  # noqa: E741
 N, M = 400, 300

@@ -4,10 +4,11 @@ from typing import Any
 
 import keras
 import pytest
-from cases_layers import ABSTRACT, EXCLUDED
-from cases_optimizers import APART
-from parity_case import public_classes
-from reference import all_cases
+
+from kerasflow.testing.keras_cases.case import public_classes
+from kerasflow.testing.keras_cases.layers import ABSTRACT, EXCLUDED
+from kerasflow.testing.keras_cases.optimizers import APART
+from kerasflow.testing.keras_cases.tables import all_cases
 
 FAMILIES: dict[str, tuple[Any, Any, dict[str, str]]] = {
     "optimizer": (keras.optimizers, keras.optimizers.Optimizer, {"ScheduleFreeAdamW": "in test_formulas.py"}),

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from parity_case import normal, rng, set_weights
 
 import kerasflow
+from kerasflow.testing.keras_cases.case import normal, rng, set_weights
 
 
 def test_binary_crossentropy_of_a_softmax() -> None:

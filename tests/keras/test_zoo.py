@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import keras
 import pytest
-from zoo import ARCHITECTURES, Task
+
+from kerasflow.testing.keras_cases.zoo import ARCHITECTURES, Task
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda f: f.__name__)

@@ -14,9 +14,10 @@ class Program(Protocol):
     """A compiled graph.
 
     Called with the state's buffers and the inputs (NumPy arrays), it returns
-    `(outputs, new_state)`: NumPy arrays, and one buffer for each state input. It
-    owns the state's buffers during the call and may write in place into those
-    whose state output differs from the input; the others it leaves as they are.
+    `(outputs, new_state)`: NumPy arrays that share memory with nothing else, and
+    one buffer for each state input. It owns the state's buffers during the call
+    and may write in place into those whose state output differs from the input;
+    the others, and the inputs, it leaves as they are. Several threads may call it.
     """
 
     def __call__(

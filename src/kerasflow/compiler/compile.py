@@ -25,9 +25,11 @@ def check_supported(graph: Graph, backend: Backend) -> None:
             )
         )
         refused = getattr(backend, "refused", {})
-        names = dict.fromkeys(node.primitive.name for node in missing)
-        reasons = "".join(f" {refused[name]}" for name in names if name in refused)
-        raise UnsupportedPrimitiveError(f"The backend {backend.name!r} does not support {listed}.{reasons}")
+        names = [node.primitive.name for node in missing]
+        reasons = dict.fromkeys(refused[name] for name in names if name in refused)
+        raise UnsupportedPrimitiveError(
+            " ".join([f"The backend {backend.name!r} does not support {listed}.", *reasons])
+        )
 
 
 def compile_graph(graph: Graph, backend: Backend, **options: Any) -> tuple[Graph, Program]:

@@ -1,24 +1,28 @@
 """The conformance kit: what every primitive, its derivative and every backend are checked with.
 
-`SPECS` has at least one `OpSpec` for each primitive: operands, parameters,
-which operands have a derivative. `check_grads` compares derivatives with
-numerical ones, `assert_backends_agree` a backend with NumPy. Authors of backends
-run every spec through the latter:
+`checks` lists all that a backend, found by its entry point, has to pass:
 
-    @pytest.mark.parametrize("spec", kerasflow.testing.SPECS, ids=str)
-    def test_spec(spec):
-        for dtype in spec.dtypes:
-            assert_backends_agree(MyBackend(), spec, dtype)
+    @pytest.mark.parametrize("check", kerasflow.testing.checks("mine"), ids=str)
+    def test_conformance(check):
+        check()
+
+`SPECS` has at least one `OpSpec` for each primitive: operands, parameters,
+which operands have a derivative. `assert_backends_agree` compares a backend
+with NumPy on one, `check_grads` derivatives with numerical ones. Programs of
+Keras (`keras_cases`) are imported when they are asked for.
 """
 
 from kerasflow.testing.agreement import assert_backends_agree, assert_close
+from kerasflow.testing.checks import FAMILIES, Check, checks
 from kerasflow.testing.gradients import check_grads, check_spec_grads
 from kerasflow.testing.spec import Operand, OpSpec, as_dtype
 from kerasflow.testing.table import DETERMINED, SPECS
 
 __all__ = [
     "DETERMINED",
+    "FAMILIES",
     "SPECS",
+    "Check",
     "OpSpec",
     "Operand",
     "as_dtype",
@@ -26,4 +30,5 @@ __all__ = [
     "assert_close",
     "check_grads",
     "check_spec_grads",
+    "checks",
 ]

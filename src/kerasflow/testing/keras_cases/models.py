@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from parity_case import (
+
+from .case import (
     Case,
     Losses,
     Results,
@@ -132,7 +133,7 @@ def with_policy(policy: str, optimizer: Any = None) -> Results:
 
 
 def in_float64() -> Results:
-    """With constants that float32 has too: on TensorFlow, Keras rounds some to it (see `cases_mnist.py`)."""
+    """With constants that float32 has too: on TensorFlow, Keras rounds some to it (see `mnist.py`)."""
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     optimizer = keras.optimizers.SGD(2.0**-5, momentum=0.875)

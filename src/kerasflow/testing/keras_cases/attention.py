@@ -2,8 +2,9 @@
 
 import keras
 import numpy as np
-from layer_use import Use, use_cases
-from parity_case import Case, normal
+
+from .case import Case, normal
+from .layer_use import Use, use_cases
 
 L = keras.layers
 
@@ -16,7 +17,7 @@ PAIRS[:, :, 0] = True  # each query sees something
 IMAGES = normal(2, 3, 4, 6)
 
 
-class Split(L.Layer):
+class Split(keras.layers.Layer):
     """Calls a layer with the elements of its list of inputs as arguments."""
 
     def __init__(self, layer: keras.layers.Layer) -> None:

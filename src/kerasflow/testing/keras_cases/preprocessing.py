@@ -1,11 +1,13 @@
 """Layers that prepare images and sounds: value and gradients from the same random draws under both engines."""
 
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from layer_use import Use, drawn, use_cases
-from parity_case import Case, Results, rng
+
+from .case import Case, Results, rng
+from .layer_use import Use, drawn, use_cases
 
 L = keras.layers
 
@@ -113,7 +115,7 @@ USES: dict[str, dict[str, Use]] = {
     "MixUp": {"": augmented(lambda: L.MixUp(0.4))},
     "CutMix": {"": augmented(L.CutMix)},
     "STFTSpectrogram": {
-        mode: Use(lambda mode=mode: L.STFTSpectrogram(mode, 32, 16), SOUND[..., None])
+        mode: Use(partial(L.STFTSpectrogram, mode, 32, 16), SOUND[..., None])
         for mode in ("log", "magnitude", "psd", "real", "imag", "stft")
     },
     "MelSpectrogram": {
@@ -153,7 +155,7 @@ WITH_BOXES = {
 
 def cases() -> list[Case]:
     return use_cases(USES) + [
-        Case(f"layer/{name} with boxes", lambda make=make: labelled(make), covers=name)
+        Case(f"layer/{name} with boxes", partial(labelled, make), covers=name)
         for name, make in WITH_BOXES.items()
         if hasattr(L, name)
     ]

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo import data
-from zoo.task import Task, gradient_tape
+from . import data
+from .task import Task, gradient_tape
 
 L = keras.layers
 

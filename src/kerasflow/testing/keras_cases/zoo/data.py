@@ -4,7 +4,6 @@ Drawn by NumPy alone, from fixed seeds, so that every engine gets the same.
 """
 
 import functools
-import importlib.util
 import runpy
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,7 @@ def digits(train: int, test: int, side: int = 28) -> tuple[Array, Array, Array, 
 
     The stand-in for MNIST that kerasflow draws; its file is loaded without the package, which stock Keras must not see.
     """
-    package = importlib.util.find_spec("kerasflow")
-    assert package is not None and package.submodule_search_locations
-    file = Path(package.submodule_search_locations[0], "datasets", "standin.py")
+    file = Path(__file__).parents[3] / "datasets" / "standin.py"
     load_data = runpy.run_path(str(file))["load_data"]
     (x, y), (x_test, y_test) = load_data(train, test)
     return _pixels(x, side), y.astype("int32"), _pixels(x_test, side), y_test.astype("int32")

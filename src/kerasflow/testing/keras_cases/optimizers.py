@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 import keras
-from parity_case import Case, Results, classes, known, normal, options, public_classes, train
+
+from .case import Case, Results, classes, known, normal, options, public_classes, train
 
 STEPS, BATCH = 20, 16
 

@@ -5,11 +5,11 @@ compiled model, its data, and a score. With `exact=True` nothing in a training s
 noise comes with the data.
 """
 
-from zoo.generative import variational_autoencoder, wasserstein_gan
-from zoo.images import lenet, mobilenet_block, resnet, unet, vgg_block
-from zoo.sequences import gru_encoder_decoder, lstm_tagger, transformer_encoder
-from zoo.structures import siamese, tree_lstm
-from zoo.task import Task
+from .generative import variational_autoencoder, wasserstein_gan
+from .images import lenet, mobilenet_block, resnet, unet, vgg_block
+from .sequences import gru_encoder_decoder, lstm_tagger, transformer_encoder
+from .structures import siamese, tree_lstm
+from .task import Task
 
 ARCHITECTURES = (
     lenet,

@@ -1,12 +1,14 @@
 """Recurrent layers and cells: value, gradients, states; training over several batches."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
-from layer_use import Use, use_cases
-from parity_case import Case, Results, classes, normal, rng, train
+
+from .case import Case, Results, classes, normal, rng, train
+from .layer_use import Use, use_cases
 
 L = keras.layers
 
@@ -42,7 +44,7 @@ def with_states(make: Callable[[], Any], x: Any = X) -> Use:
     return Use(model, x)
 
 
-class Minimal(L.Layer):
+class Minimal(keras.layers.Layer):
     """A cell with a state and an output of different sizes, one of which is no state."""
 
     def __init__(self, units: int) -> None:
@@ -115,6 +117,13 @@ def cell(make: Callable[[], Any], *states: Any) -> Use:
     return Use(model, (X[:, 0], *states))
 
 
+def apart(mode: str | None) -> Any:
+    """A bidirectional layer; what it gives apart is put side by side."""
+    inputs = keras.Input(X.shape[1:])
+    found = L.Bidirectional(L.LSTM(3), merge_mode=mode)(inputs)
+    return keras.Model(inputs, L.Concatenate()(found) if mode is None else found)
+
+
 USES: dict[str, dict[str, Use]] = {
     "SimpleRNN": _recurrent(L.SimpleRNN, STATE),
     "LSTM": _recurrent(
@@ -154,8 +163,7 @@ USES: dict[str, dict[str, Use]] = {
         "masked": masked(lambda: stacked(return_sequences=True)),
     },
     "Bidirectional": {
-        mode or "apart": Use(lambda mode=mode: apart(mode), X)
-        for mode in ("concat", "sum", "mul", "ave", None)
+        mode or "apart": Use(partial(apart, mode), X) for mode in ("concat", "sum", "mul", "ave", None)
     }
     | {
         "sequences": Use(lambda: L.Bidirectional(L.GRU(3, return_sequences=True)), X),
@@ -178,26 +186,15 @@ USES: dict[str, dict[str, Use]] = {
     },
     **{
         f"ConvLSTM{n}D": {
-            "": Use(lambda cls=cls: cls(2, 3), VIDEO[n]),
-            "same, sequences": Use(
-                lambda cls=cls: cls(3, 2, padding="same", return_sequences=True), VIDEO[n]
-            ),
-            "strided, states": with_states(lambda cls=cls: cls(2, 2, strides=2, return_state=True), VIDEO[n]),
-            "masked": masked(lambda cls=cls: cls(2, 2, return_sequences=True), SEEN, VIDEO[n]),
-            "dropout": Use(
-                lambda cls=cls: cls(2, 2, dropout=0.5, recurrent_dropout=0.5), VIDEO[n], random=True
-            ),
+            "": Use(partial(cls, 2, 3), VIDEO[n]),
+            "same, sequences": Use(partial(cls, 3, 2, padding="same", return_sequences=True), VIDEO[n]),
+            "strided, states": with_states(partial(cls, 2, 2, strides=2, return_state=True), VIDEO[n]),
+            "masked": masked(partial(cls, 2, 2, return_sequences=True), SEEN, VIDEO[n]),
+            "dropout": Use(partial(cls, 2, 2, dropout=0.5, recurrent_dropout=0.5), VIDEO[n], random=True),
         }
         for n, cls in ((1, L.ConvLSTM1D), (2, L.ConvLSTM2D), (3, L.ConvLSTM3D))
     },
 }
-
-
-def apart(mode: str | None) -> Any:
-    """A bidirectional layer; what it gives apart is put side by side."""
-    inputs = keras.Input(X.shape[1:])
-    found = L.Bidirectional(L.LSTM(3), merge_mode=mode)(inputs)
-    return keras.Model(inputs, L.Concatenate()(found) if mode is None else found)
 
 
 # -- training -----------------------------------------------------------------------------------------------

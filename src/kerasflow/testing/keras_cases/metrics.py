@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from parity_case import Case, Results, classes, known, normal, public_classes, rng, set_weights
+
+from .case import Case, Results, classes, known, normal, public_classes, rng, set_weights
 
 N, K = 24, 4
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo import data
-from zoo.task import Task, accuracy
+from . import data
+from .task import Task, accuracy
 
 L = keras.layers
 
@@ -41,7 +41,7 @@ def siamese(exact: bool = False) -> Task:
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TreeLSTM(L.Layer):
+class TreeLSTM(keras.layers.Layer):
     """A binary tree LSTM (Tai, Socher and Manning 2015): a node's state comes from its children's and its own token.
 
     The same weights at every node, from the leaves to the root. Trees come as heaps (`data.expressions`); the result is

@@ -6,7 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from parity_case import Case, Results, classes, known, normal, public_classes, rng, train
+
+from .case import Case, Results, classes, known, normal, public_classes, rng, train
 
 STEPS, BATCH, WIDTH = 20, 12, 4
 N = STEPS * BATCH
@@ -111,7 +112,9 @@ def fit(name: str, weighted: bool = False, **kwargs: Any) -> Results:
     model = network(name, None if kwargs.get("from_logits") else last)
     model.compile(keras.optimizers.SGD(RATES.get(name, 0.05), momentum=0.8), loss, jit_compile=False)
     y = targets()
-    weight = {"sample_weight": rng("weights").uniform(0, 2, N).astype("float32")} if weighted else {}
+    weight: dict[str, Any] = (
+        {"sample_weight": rng("weights").uniform(0, 2, N).astype("float32")} if weighted else {}
+    )
     x = normal(N, 6)
     found = train(model, x, y, BATCH, **weight)
     # Outside a program, on plain arrays, not reduced.
@@ -129,7 +132,9 @@ def fit_masked(name: str, weighted: bool, **kwargs: Any) -> Results:
     y = np.stack([np.roll(targets(), i, axis=0) for i in range(5)], axis=1)
     model = keras.Sequential([layers.Input((5, 3)), layers.Masking(), layers.Dense(WIDTH, activation=last)])
     model.compile(keras.optimizers.SGD(0.05), getattr(keras.losses, name)(**kwargs), jit_compile=False)
-    weight = {"sample_weight": rng("weights").uniform(0, 2, (N, 5)).astype("float32")} if weighted else {}
+    weight: dict[str, Any] = (
+        {"sample_weight": rng("weights").uniform(0, 2, (N, 5)).astype("float32")} if weighted else {}
+    )
     return train(model, x, y, BATCH, **weight)
 
 

@@ -2,8 +2,9 @@
 
 import keras
 import numpy as np
-from layer_use import Use, use_cases
-from parity_case import Case, normal
+
+from .case import Case, normal
+from .layer_use import Use, use_cases
 
 L = keras.layers
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from layer_use import IDS, MASKED, PAIR, TRIPLE, X2, X3, X4, X5, L, Use, layer_results, use_cases
-from parity_case import Case
+
+from .case import Case
+from .layer_use import IDS, MASKED, PAIR, TRIPLE, X2, X3, X4, X5, L, Use, layer_results, use_cases
 
 ABSTRACT = {
     "Layer": "the base class",
@@ -167,7 +168,10 @@ USES: dict[str, dict[str, Use]] = {
     "ZeroPadding3D": {"": Use(lambda: L.ZeroPadding3D(1), X5)},
 }
 NOT_ACTIVATIONS = {"deserialize", "get", "serialize"}
-ARGUMENTS = {"threshold": {"threshold": 0.5, "default_value": -1.0}, "gelu": {"approximate": True}}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "threshold": {"threshold": 0.5, "default_value": -1.0},
+    "gelu": {"approximate": True},
+}
 
 
 def activation_names() -> list[str]:
@@ -186,6 +190,6 @@ def cases() -> list[Case]:
     extremes = np.concatenate([X3, X3 + 30, X3 - 30])
     for name in activation_names():
         function = functools.partial(getattr(keras.activations, name), **ARGUMENTS.get(name, {}))
-        use = Use(lambda f=function: L.Activation(f), extremes)
-        found.append(Case(f"activation/{name}", lambda u=use: layer_results(u)))
+        use = Use(functools.partial(L.Activation, function), extremes)
+        found.append(Case(f"activation/{name}", functools.partial(layer_results, use)))
     return found

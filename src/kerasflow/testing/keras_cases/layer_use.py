@@ -1,6 +1,6 @@
 """A way to use a layer, and what it gives: value, gradients of inputs and weights, new state.
 
-The tables of layers (`cases_layers.py` and its neighbours) are made of this.
+The tables of layers (`layers.py` and its neighbours) are made of this.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ from unittest import mock
 
 import keras
 import numpy as np
-from parity_case import Case, Results, classes, normal, public_classes, rng, set_weights
+
+from .case import Case, Results, classes, normal, public_classes, rng, set_weights
 
 L = keras.layers
 
@@ -76,7 +77,7 @@ def drawn(layer: Any) -> Iterator[None]:
     def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
         return keras.ops.take(x, stream.permutation(int(x.shape[axis])), axis)
 
-    functions = {f.__name__: f for f in (uniform, randint, normal, beta, gamma, shuffle)}
+    functions: dict[str, Any] = {f.__name__: f for f in (uniform, randint, normal, beta, gamma, shuffle)}
     random.seed(0)  # AugMix asks Python for its kinds of change
     with mock.patch.multiple(layer.backend.random, **functions):
         yield
@@ -136,7 +137,9 @@ def layer_results(use: Use) -> Results:
     found = {"eager": keras.ops.convert_to_numpy(outputs)}
     if use.random:
         return found  # inference; training is in test_distributions.py
-    weights = normal(*found["eager"].shape, seed="loss")
+    # Terms of one sign: a small sum of large numbers would say nothing but how they are added up.
+    sign = np.where(found["eager"] < 0, np.float32(-1), np.float32(1))
+    weights = np.abs(normal(*found["eager"].shape, seed="loss")) * sign
 
     def loss(*xs: Any) -> Any:
         with draws():
@@ -148,8 +151,7 @@ def layer_results(use: Use) -> Results:
 
     if not use.differentiable:
         fixed = inputs
-        results, _, of_weights = gradients(lambda: loss(*fixed), [], layer)
-        of_inputs = []
+        results, of_inputs, of_weights = gradients(lambda: loss(*fixed), [], layer)
     else:
         results, of_inputs, of_weights = gradients(loss, inputs, layer)
     named = {"result": results, "gradient of input": of_inputs, "gradient of weight": of_weights}

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo import data
-from zoo.task import Task, accuracy
+from . import data
+from .task import Task, accuracy
 
 L = keras.layers
 
@@ -50,7 +50,7 @@ def gru_encoder_decoder(exact: bool = False) -> Task:
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Positions(L.Layer):
+class Positions(keras.layers.Layer):
     """Adds a learned vector for each place of a sequence."""
 
     supports_masking = True

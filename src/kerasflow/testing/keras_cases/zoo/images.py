@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
-from zoo import data
-from zoo.task import Task, accuracy
+from . import data
+from .task import Task, accuracy
 
 L = keras.layers
 

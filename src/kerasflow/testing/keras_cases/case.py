@@ -27,6 +27,8 @@ class Case:
             (`losses`: relative to each loss).
         covers: the public class that the case is there for, "" if none.
         limits: tolerances of single arrays.
+        apart: how many times further two backends may be apart: rounding that many steps multiply depends on the order
+            in which an engine adds.
         checked: whether each compiled program is compared with the plain evaluation of its graph as well.
     """
 
@@ -35,6 +37,7 @@ class Case:
     tolerance: float = 1e-4
     covers: str = ""
     limits: dict[str, float] = field(default_factory=dict)
+    apart: float = 1.0
     checked: bool = True
 
     def __str__(self) -> str:

@@ -25,7 +25,7 @@ class PytensorBackend:
 
     def compile(self, graph: Graph) -> PytensorProgram:
         """The graph as a program; state are arrays that programs change in place."""
-        return PytensorProgram(graph, mode(self.linker))
+        return PytensorProgram(graph, *mode(self.linker))
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Array:
         """A copy of the array."""

@@ -6,7 +6,6 @@ functions are there at once, and as fast where one call does much work, or littl
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from pytensor.graph.basic import Apply, Variable
@@ -16,9 +15,6 @@ from pytensor.graph.rewriting.basic import GraphRewriter
 from pytensor.ifelse import IfElse
 from pytensor.link.c.op import COp
 from pytensor.tensor.elemwise import Elemwise
-
-# From how many elements on a loop is compiled.
-WORTH_COMPILING = 2**14
 
 
 class Interpreted(Op):
@@ -47,23 +43,11 @@ class Interpreted(Op):
 
 
 class Interpret(GraphRewriter):
-    """Takes the C code from operations.
-
-    Args:
-        elementwise: the element-by-element ones with fewer elements than this; None takes all the others.
-    """
-
-    def __init__(self, elementwise: float | None) -> None:
-        self.elementwise = elementwise
-
-    def _applies(self, node: Apply) -> bool:
-        if self.elementwise is None:
-            return isinstance(node.op, COp) and not isinstance(node.op, Elemwise | IfElse)
-        return isinstance(node.op, Elemwise) and math.prod(node.outputs[0].type.shape) < self.elementwise
+    """Takes the C code from all operations but those element by element."""
 
     def apply(self, fgraph: FunctionGraph) -> None:
         for node in fgraph.toposort():
-            if self._applies(node):
+            if isinstance(node.op, COp) and not isinstance(node.op, Elemwise | IfElse):
                 new = Apply(Interpreted(node.op), node.inputs, [v.type() for v in node.outputs])
                 fgraph.replace_all(
                     list(zip(node.outputs, new.outputs, strict=True)), reason="interpreted", import_missing=True

@@ -57,10 +57,12 @@ class Lowered:
 
     Args:
         mode: how the bodies of loops are compiled.
+        worth: what is computed element by element is PyTensor's from so many elements on, and else NumPy's.
     """
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, worth: float) -> None:
         self.mode = mode
+        self.worth = worth
 
     def run(self, graph: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of a graph without state."""
@@ -95,7 +97,8 @@ class Lowered:
             return control.switch(node, tensors, self.run)
         if name in CONTROL:
             return list(control.Loop(node, self.run, self.mode)(*tensors, return_list=True))
-        if _is_native(node):
+        small = node.primitive.elementwise and node.outputs[0].aval.size < self.worth
+        if _is_native(node) and not small:
             found = NATIVE[name][0](*tensors, **node.params)
             if found is not NotImplemented:
                 return [found]

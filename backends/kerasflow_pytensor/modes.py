@@ -7,16 +7,20 @@ import math
 import pytensor
 from pytensor.compile.mode import Mode, RewriteDatabaseQuery
 
-from kerasflow_pytensor.interpreted import WORTH_COMPILING, Interpret
+from kerasflow_pytensor.interpreted import Interpret
 
 REWRITES = RewriteDatabaseQuery(include=["minimum_compile", "merge", "fusion", "inplace"])
 
 
-def mode(linker: str | None) -> Mode:
+# From how many elements on a loop is compiled as C.
+WORTH_COMPILING = 2**14
+
+
+def mode(linker: str | None) -> tuple[Mode, float]:
     linker = linker or pytensor.config.linker
     if linker == "auto":
         linker = "cvm"
     if linker not in ("cvm", "vm", "py", "c|py"):
-        return Mode(linker, REWRITES)
+        return Mode(linker, REWRITES), 0
     worth = WORTH_COMPILING if pytensor.config.cxx and linker in ("cvm",) else math.inf
-    return Mode(linker, REWRITES).register((Interpret(worth), 48.5), (Interpret(None), 99))
+    return Mode(linker, REWRITES).register((Interpret(), 99)), worth

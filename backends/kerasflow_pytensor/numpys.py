@@ -13,7 +13,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
 
 from kerasflow.graph import Primitive, ShapedArray, infer
-from kerasflow_pytensor.dtypes import Array, carrier, tensor_type
+from kerasflow_pytensor.dtypes import Array, carrier, is_foreign, tensor_type
 
 
 class NumpyFunction(Op):
@@ -32,6 +32,9 @@ class NumpyFunction(Op):
         self.inputs = inputs
         self.params = tuple(params.items())
         self.results = infer(primitive, inputs, params)
+        # Element by element NumPy makes new arrays of what PyTensor has too.
+        avals = (*inputs, *self.results)
+        self.plain = isinstance(primitive.evaluate, np.ufunc) and not any(is_foreign(a.dtype) for a in avals)
 
     def __str__(self) -> str:
         return f"NumPy[{self.primitive.name}]"
@@ -40,6 +43,9 @@ class NumpyFunction(Op):
         return Apply(self, operands, [tensor_type(aval)() for aval in self.results])
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+        if self.plain:
+            output_storage[0][0] = np.asarray(self.primitive.evaluate(*inputs))
+            return
         # The bits of foreign dtypes are read as what they mean, and back.
         operands = [x.view(aval.dtype) for x, aval in zip(inputs, self.inputs, strict=True)]
         found = self.primitive.evaluate(*operands, **dict(self.params))

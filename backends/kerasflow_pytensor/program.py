@@ -13,6 +13,7 @@ from pytensor.link.basic import Container
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from kerasflow.graph import Graph, shaped
+from kerasflow_pytensor.blas import one_thread
 from kerasflow_pytensor.dtypes import Array, carrier, tensor_type
 from kerasflow_pytensor.lowering import Lowered
 
@@ -33,13 +34,13 @@ class PytensorProgram:
         function: the PyTensor function, of the inputs.
     """
 
-    def __init__(self, graph: Graph, mode: Mode) -> None:
+    def __init__(self, graph: Graph, mode: Mode, worth: float) -> None:
         self.inputs = [v.aval for v in graph.inputs]
         self.outputs = [v.aval.dtype for v in graph.outputs]
         self.state = [(carrier(v.aval.dtype), v.aval.dtype) for v in graph.state_inputs]
         shared = [_shared(v) for v in graph.state_inputs]
         inputs = [tensor_type(v.aval)() for v in graph.inputs]
-        found = Lowered(mode).results(
+        found = Lowered(mode, worth).results(
             graph, graph.arguments, [*shared, *inputs], [*graph.outputs, *graph.state_outputs]
         )
         new = found[len(graph.outputs) :]
@@ -63,7 +64,7 @@ class PytensorProgram:
                 )
             aligned = given if given.flags.aligned else given.copy()
             arrays.append(aligned.view(carrier(aval.dtype)))
-        with self._lock, np.errstate(all="ignore"):
+        with self._lock, one_thread(), np.errstate(all="ignore"):
             try:
                 for container, buffer, (held, _) in zip(self.containers, state, self.state, strict=True):
                     container.storage[0] = buffer.view(held)

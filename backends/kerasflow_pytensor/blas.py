@@ -25,6 +25,13 @@ def _libraries() -> tuple[Any, ...]:
     return tuple(lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas")
 
 
+def _set_threads(library: Any, number: int) -> None:
+    """To threadpoolctl the first thread that sets a number is in charge until it says otherwise."""
+    library.set_num_threads(number)
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Hold BLAS to one thread while any program is in the block."""
@@ -33,7 +40,7 @@ def one_thread() -> Iterator[None]:
         if _held == 0:
             _threads[:] = [library.num_threads for library in _libraries()]
             for library in _libraries():
-                library.set_num_threads(1)
+                _set_threads(library, 1)
         _held += 1
     try:
         yield
@@ -42,4 +49,4 @@ def one_thread() -> Iterator[None]:
             _held -= 1
             if _held == 0:
                 for library, n in zip(_libraries(), _threads, strict=True):
-                    library.set_num_threads(n)
+                    _set_threads(library, n)

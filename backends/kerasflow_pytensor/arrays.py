@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytensor.tensor as pt
 
 from kerasflow.primitives.shape import slices
@@ -29,9 +27,7 @@ def _pad(x: Tensor, value: Tensor, pad_width: tuple[tuple[int, int], ...]) -> Te
     if not pad_width:
         return x
     shape = [n + before + behind for n, (before, behind) in zip(x.type.shape, pad_width, strict=True)]
-    inside = tuple(
-        slice(before, before + n) for n, (before, _) in zip(x.type.shape, pad_width, strict=True)
-    )
+    inside = tuple(slice(before, before + n) for n, (before, _) in zip(x.type.shape, pad_width, strict=True))
     return pt.set_subtensor(pt.alloc(value, *shape)[inside], x)
 
 

@@ -7,6 +7,7 @@ be known.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,13 +27,22 @@ Run = Callable[[Graph, Sequence[Tensor]], list[Tensor]]
 Function = Callable[..., list[Any]]
 
 
+def function(
+    inputs: Sequence[Tensor], outputs: Sequence[Tensor], mode: Mode, updates: Sequence[Any] = ()
+) -> Function:
+    """A PyTensor function that takes arrays of exactly its inputs' types."""
+    with warnings.catch_warnings():
+        # That Numba calls Python for NumPy's functions is what is wanted.
+        warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
+        found = pytensor.function(inputs, outputs, mode=mode, updates=updates, on_unused_input="ignore")
+    found.trust_input = True
+    return found
+
+
 def compiled(graph: Graph, run: Run, mode: Mode) -> Function:
     """A graph without state as a PyTensor function from arrays to a list of arrays."""
     inputs = [tensor_type(v.aval)() for v in graph.inputs]
-    outputs = run(graph, inputs)
-    function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
-    function.trust_input = True
-    return function
+    return function(inputs, run(graph, inputs), mode)
 
 
 class Loop(Op):

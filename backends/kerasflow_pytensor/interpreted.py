@@ -50,5 +50,7 @@ class Interpret(GraphRewriter):
             if isinstance(node.op, COp) and not isinstance(node.op, Elemwise | IfElse):
                 new = Apply(Interpreted(node.op), node.inputs, [v.type() for v in node.outputs])
                 fgraph.replace_all(
-                    list(zip(node.outputs, new.outputs, strict=True)), reason="interpreted", import_missing=True
+                    list(zip(node.outputs, new.outputs, strict=True)),
+                    reason="interpreted",
+                    import_missing=True,
                 )

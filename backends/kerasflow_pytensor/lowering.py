@@ -2,8 +2,8 @@
 
 A primitive is PyTensor's own operations where these mean what NumPy's function means (`NATIVE`, with the kinds of
 dtypes for which they do), and NumPy's own function as an operation of PyTensor elsewhere: by name (`NUMPYS`), by dtype
-(what `NATIVE` does not list, and what PyTensor cannot compute with), and for the few forms that a lowering answers
-with `NotImplemented`.
+(what `NATIVE` does not list, and what PyTensor cannot compute with), for the few forms that a lowering answers with
+`NotImplemented`, and where compiling a loop would not pay (`modes`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pytensor.compile.mode import Mode
 
 from kerasflow.graph import Constant, Graph, Node, Value
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import resolve_dtypes
 from kerasflow_pytensor import arrays, control, elementwise, windows
 from kerasflow_pytensor.dtypes import Lowering, Tensor, carrier, constant, is_foreign, tensor_type
+from kerasflow_pytensor.modes import Settings
 from kerasflow_pytensor.numpys import NumpyFunction
 
 NATIVE: dict[str, tuple[Lowering, str]] = {**elementwise.NATIVE, **arrays.NATIVE, **windows.NATIVE}
@@ -39,7 +39,7 @@ SUPPORTED = (NUMPYS | CONTROL | frozenset(NATIVE)) & frozenset(PRIMITIVES)
 REFUSED: dict[str, str] = {}
 
 
-def _is_native(node: Node) -> bool:
+def is_native(node: Node) -> bool:
     """Whether PyTensor's own operation means what the primitive does, for these dtypes."""
     name = node.primitive.name
     dtypes = [v.aval.dtype for v in (*node.inputs, *node.outputs)]
@@ -56,13 +56,11 @@ class Lowered:
     """Graphs as PyTensor's tensors.
 
     Args:
-        mode: how the bodies of loops are compiled.
-        worth: what is computed element by element is PyTensor's from so many elements on, and else NumPy's.
+        settings: for the bodies of loops, and for what is NumPy's because it is small.
     """
 
-    def __init__(self, mode: Mode, worth: float) -> None:
-        self.mode = mode
-        self.worth = worth
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
 
     def run(self, graph: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of a graph without state."""
@@ -96,9 +94,9 @@ class Lowered:
         if name == "switch":
             return control.switch(node, tensors, self.run)
         if name in CONTROL:
-            return list(control.Loop(node, self.run, self.mode)(*tensors, return_list=True))
-        small = node.primitive.elementwise and node.outputs[0].aval.size < self.worth
-        if _is_native(node) and not small:
+            return list(control.Loop(node, self.run, self.settings.mode)(*tensors, return_list=True))
+        small = node.primitive.elementwise and node.outputs[0].aval.size < self.settings.native_from
+        if is_native(node) and not small:
             found = NATIVE[name][0](*tensors, **node.params)
             if found is not NotImplemented:
                 return [found]

@@ -1,26 +1,50 @@
-"""How PyTensor compiles programs: its linker, and those of its rewrites that keep what NumPy means."""
+"""How PyTensor compiles programs: its linkers, and those of its rewrites that keep what NumPy means."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytensor
 from pytensor.compile.mode import Mode, RewriteDatabaseQuery
 
 from kerasflow_pytensor.interpreted import Interpret
 
+# Merging, loop fusion and work in place keep every number. PyTensor's algebra ("canonicalize", "stabilize",
+# "specialize") does not: to it x * 0 is 0 and x / x is 1 also where x is NaN. Kerasflow's own passes have simplified
+# graphs before, and the search for rewrites is most of the time that PyTensor takes to compile.
 REWRITES = RewriteDatabaseQuery(include=["minimum_compile", "merge", "fusion", "inplace"])
 
+# The linkers that call one operation after the other; all others compile a program as a whole.
+STEPWISE = frozenset("cvm cvm_nogc vm vm_nogc c|py c|py_nogc py".split())
 
-# From how many elements on a loop is compiled as C.
+# From how many elements on a loop is worth a run of the C compiler, which takes about a second.
 WORTH_COMPILING = 2**14
 
 
-def mode(linker: str | None) -> tuple[Mode, float]:
+@dataclass(frozen=True)
+class Settings:
+    """How a program is made.
+
+    Attributes:
+        mode: PyTensor's mode, of it and of the bodies of its loops.
+        native_from: from how many elements on PyTensor's operations compute what is done element by element; with
+            fewer it is NumPy's functions.
+    """
+
+    mode: Mode
+    native_from: float
+
+
+def settings(linker: str | None, native_from: float | None) -> Settings:
+    """The settings for a linker; None is the one that PyTensor is configured for."""
     linker = linker or pytensor.config.linker
     if linker == "auto":
-        linker = "cvm"
-    if linker not in ("cvm", "vm", "py", "c|py"):
-        return Mode(linker, REWRITES), 0
-    worth = WORTH_COMPILING if pytensor.config.cxx and linker in ("cvm",) else math.inf
-    return Mode(linker, REWRITES).register((Interpret(), 99)), worth
+        linker = "cvm"  # PyTensor's own choice, Numba, takes a minute to compile a training step.
+    if linker not in STEPWISE:
+        return Settings(Mode(linker, REWRITES), native_from or 0)
+    if linker == "py" or not pytensor.config.cxx:
+        # Without a compiler PyTensor runs a fused loop in Python, number by number.
+        return Settings(Mode(linker, REWRITES).register((Interpret(), 99)), math.inf)
+    found = WORTH_COMPILING if native_from is None else native_from
+    return Settings(Mode(linker, REWRITES).register((Interpret(), 99)), found)

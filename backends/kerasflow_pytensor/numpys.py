@@ -25,9 +25,7 @@ class NumpyFunction(Op):
 
     __props__ = ("primitive", "inputs", "params")
 
-    def __init__(
-        self, primitive: Primitive, inputs: tuple[ShapedArray, ...], params: dict[str, Any]
-    ) -> None:
+    def __init__(self, primitive: Primitive, inputs: tuple[ShapedArray, ...], params: dict[str, Any]) -> None:
         self.primitive = primitive
         self.inputs = inputs
         self.params = tuple(params.items())

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pytensor
-from pytensor.compile.mode import Mode
 from pytensor.link.basic import Container
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from kerasflow.graph import Graph, shaped
 from kerasflow_pytensor.blas import one_thread
+from kerasflow_pytensor.control import function
 from kerasflow_pytensor.dtypes import Array, carrier, tensor_type
 from kerasflow_pytensor.lowering import Lowered
+from kerasflow_pytensor.modes import Settings
 
 
 def _shared(value: Any) -> TensorSharedVariable:
@@ -34,24 +34,18 @@ class PytensorProgram:
         function: the PyTensor function, of the inputs.
     """
 
-    def __init__(self, graph: Graph, mode: Mode, worth: float) -> None:
+    def __init__(self, graph: Graph, settings: Settings) -> None:
         self.inputs = [v.aval for v in graph.inputs]
         self.outputs = [v.aval.dtype for v in graph.outputs]
         self.state = [(carrier(v.aval.dtype), v.aval.dtype) for v in graph.state_inputs]
         shared = [_shared(v) for v in graph.state_inputs]
         inputs = [tensor_type(v.aval)() for v in graph.inputs]
-        found = Lowered(mode, worth).results(
+        found = Lowered(settings).results(
             graph, graph.arguments, [*shared, *inputs], [*graph.outputs, *graph.state_outputs]
         )
         new = found[len(graph.outputs) :]
-        self.function = pytensor.function(
-            inputs,
-            found[: len(graph.outputs)],
-            updates=[(x, y) for x, y in zip(shared, new, strict=True) if x is not y],
-            mode=mode,
-            on_unused_input="ignore",
-        )
-        self.function.trust_input = True
+        updates = [(x, y) for x, y in zip(shared, new, strict=True) if x is not y]
+        self.function = function(inputs, found[: len(graph.outputs)], settings.mode, updates)
         self.containers = [x.container for x in shared]
         self._lock = threading.Lock()
 

@@ -21,7 +21,7 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 # In float32, of how many steps the losses are compared, and how closely. Where batch normalization comes before ReLU,
 # or before a maximum, rounding moves some number across a kink, a gradient changes by a whole term, and from then on
 # the networks part; that of the Wasserstein network is a small difference of large numbers.
-FEWER = {"resnet": (7, 1e-4), "mobilenet_block": (4, 1e-4), "unet": (40, 1e-4), "wasserstein_gan": (1, 1e-3)}
+FEWER = {"resnet": (1, 1e-4), "mobilenet_block": (4, 1e-4), "unet": (35, 1e-4), "wasserstein_gan": (1, 1e-3)}
 
 
 class Stop(keras.callbacks.Callback):

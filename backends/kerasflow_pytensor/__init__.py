@@ -3,7 +3,7 @@
 `lowering` has the table from primitives to PyTensor's operations; `elementwise`, `arrays` and `windows` have the
 functions that it names, family by family, `numpys` NumPy's own functions as operations, `control` conditionals and
 loops. `modes` chooses linker and rewrites, `interpreted` what is compiled as C. `program` makes a graph a
-`pytensor.function`, `blas` holds BLAS to one thread meanwhile.
+`pytensor.function`; meanwhile `blas` holds BLAS to one thread, and `products` cuts large products into parts.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class PytensorBackend:
         linker: PyTensor's name of a linker, instead of the one that PyTensor is configured for.
         native_from: from how many elements on what is done element by element is compiled; None leaves the choice to
             the backend.
+
+    Attributes:
+        threads: how many a large product of matrices may use.
     """
 
     name = "pytensor"
@@ -41,10 +44,11 @@ class PytensorBackend:
     def __init__(self, linker: str | None = None, native_from: float | None = None) -> None:
         self.linker = linker
         self.native_from = native_from
+        self.threads = 1
 
     def compile(self, graph: Graph) -> PytensorProgram:
         """The graph as a program; state are arrays that programs change in place."""
-        return PytensorProgram(graph, settings(self.linker, self.native_from))
+        return PytensorProgram(graph, settings(self.linker, self.native_from, self.threads))
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Array:
         """A copy of the array."""

@@ -49,20 +49,20 @@ def _matmul(x: Tensor, y: Tensor) -> Tensor:
     return pt.dot(x, y) if x.ndim == y.ndim == 2 else pt.matmul(x, y)
 
 
-def _any_axis(function: Lowering) -> Lowering:
+def _along(function: Lowering) -> Lowering:
     return lambda x, axis, **params: function(x, axis=axis, **params)
 
 
 NATIVE: dict[str, tuple[Lowering, str]] = {
     "sum": (_total(pt.sum), "fi"),
     "prod": (_total(pt.prod), "fi"),
-    "max": (_any_axis(pt.max), "fi"),
-    "min": (_any_axis(pt.min), "fi"),
-    "any": (_any_axis(pt.any), "b"),
-    "all": (_any_axis(pt.all), "b"),
-    "argmax": (_any_axis(pt.argmax), "fi"),
-    "cumsum": (_any_axis(pt.cumsum), "f"),
-    "cumprod": (_any_axis(pt.cumprod), "f"),
+    "max": (_along(pt.max), "fi"),
+    "min": (_along(pt.min), "fi"),
+    "any": (_along(pt.any), "b"),
+    "all": (_along(pt.all), "b"),
+    "argmax": (_along(pt.argmax), "fi"),
+    "cumsum": (_along(pt.cumsum), "f"),
+    "cumprod": (_along(pt.cumprod), "f"),
     "reshape": (lambda x, shape: pt.reshape(x, shape), "fiucb"),
     "transpose": (lambda x, axes: x.dimshuffle(*axes), "fiucb"),
     "broadcast_to": (lambda x, shape: pt.broadcast_to(x, shape), "fiucb"),
@@ -72,7 +72,7 @@ NATIVE: dict[str, tuple[Lowering, str]] = {
     "pad": (_pad, "fiucb"),
     "gather": (_gather, "fiucb"),
     "scatter": (_scatter, "fi"),
-    "sort": (_any_axis(pt.sort), "fi"),
+    "sort": (_along(pt.sort), "fi"),
     "argsort": (lambda x, axis: pt.argsort(x, axis=axis, stable=True), "fi"),
     "searchsorted": (lambda a, v, side: pt.searchsorted(a, v, side=side), "fi"),
     "matmul": (_matmul, "f"),

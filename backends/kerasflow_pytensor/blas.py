@@ -7,6 +7,7 @@ takes a hundred times as long (measured: an epoch of 0.3 s became 13 s).
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,16 @@ from typing import Any
 _holding = threading.Lock()
 _held = 0
 _threads: list[int] = []
+
+
+def _after_fork() -> None:
+    """In a forked process no program runs."""
+    global _holding, _held
+    _holding, _held = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @functools.cache

@@ -94,7 +94,7 @@ UFUNCS: dict[str, tuple[Lowering, str]] = {
 
 
 def _astype(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
-    return pt.cast(x, dtype.name)
+    return pt.cast(x, dtype.name) if dtype.kind in "fiub" else NotImplemented
 
 
 NATIVE: dict[str, tuple[Lowering, str]] = {

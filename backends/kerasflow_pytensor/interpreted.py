@@ -16,6 +16,8 @@ from pytensor.ifelse import IfElse
 from pytensor.link.c.op import COp
 from pytensor.tensor.elemwise import Elemwise
 
+from kerasflow_pytensor.products import Product, is_large
+
 
 class Interpreted(Op):
     """An operation without its C code."""
@@ -43,14 +45,24 @@ class Interpreted(Op):
 
 
 class Interpret(GraphRewriter):
-    """Takes the C code from all operations but those element by element."""
+    """Takes the C code from all operations but those element by element, and cuts large products into parts.
+
+    Args:
+        threads: how many a large product of matrices may use.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
 
     def apply(self, fgraph: FunctionGraph) -> None:
         for node in fgraph.toposort():
-            if isinstance(node.op, COp) and not isinstance(node.op, Elemwise | IfElse):
-                new = Apply(Interpreted(node.op), node.inputs, [v.type() for v in node.outputs])
-                fgraph.replace_all(
-                    list(zip(node.outputs, new.outputs, strict=True)),
-                    reason="interpreted",
-                    import_missing=True,
-                )
+            op: Op
+            if self.threads > 1 and is_large(node):
+                op = Product(self.threads)
+            elif isinstance(node.op, COp) and not isinstance(node.op, Elemwise | IfElse):
+                op = Interpreted(node.op)
+            else:
+                continue
+            new = Apply(op, node.inputs, [v.type() for v in node.outputs])
+            pairs = list(zip(node.outputs, new.outputs, strict=True))
+            fgraph.replace_all(pairs, reason="interpreted", import_missing=True)

@@ -95,7 +95,8 @@ class Lowered:
             return control.switch(node, tensors, self.run)
         if name in CONTROL:
             return list(control.Loop(node, self.run, self.settings.mode)(*tensors, return_list=True))
-        small = node.primitive.elementwise and node.outputs[0].aval.size < self.settings.native_from
+        is_loop = node.primitive.elementwise or name in windows.POOLING
+        small = is_loop and node.outputs[0].aval.size < self.settings.native_from
         if is_native(node) and not small:
             found = NATIVE[name][0](*tensors, **node.params)
             if found is not NotImplemented:

@@ -36,15 +36,20 @@ class Settings:
     native_from: float
 
 
-def settings(linker: str | None, native_from: float | None) -> Settings:
-    """The settings for a linker; None is the one that PyTensor is configured for."""
+def settings(linker: str | None, native_from: float | None, threads: int) -> Settings:
+    """The settings for a linker; None is the one that PyTensor is configured for.
+
+    Args:
+        native_from: as in `Settings`; None chooses by the linker. threads: for large products.
+    """
     linker = linker or pytensor.config.linker
     if linker == "auto":
         linker = "cvm"  # PyTensor's own choice, Numba, takes a minute to compile a training step.
     if linker not in STEPWISE:
         return Settings(Mode(linker, REWRITES), native_from or 0)
     if linker == "py" or not pytensor.config.cxx:
-        # Without a compiler PyTensor runs a fused loop in Python, number by number.
-        return Settings(Mode(linker, REWRITES).register((Interpret(), 99)), math.inf)
-    found = WORTH_COMPILING if native_from is None else native_from
-    return Settings(Mode(linker, REWRITES).register((Interpret(), 99)), found)
+        native_from = math.inf  # Without a compiler PyTensor runs a fused loop in Python, number by number.
+    elif native_from is None:
+        native_from = WORTH_COMPILING
+    # Behind all of PyTensor's rewrites, which know its own operations.
+    return Settings(Mode(linker, REWRITES).register((Interpret(threads), 1000)), native_from)

@@ -159,11 +159,15 @@ def _max_pool_take(x: Tensor, values: Tensor, window: Sizes, strides: Sizes, pad
     return result
 
 
+POOLING: dict[str, tuple[Lowering, str]] = {
+    "max_pool": (_max_pool, "f"),
+    "max_pool_vjp": (_max_pool_vjp, "f"),
+    "max_pool_take": (_max_pool_take, "f"),
+}
+
 NATIVE: dict[str, tuple[Lowering, str]] = {
     "convolution": (_convolution, "f"),
     "convolution_transpose": (_convolution_transpose, "f"),
     "convolution_kernel": (_convolution_kernel, "f"),
-    "max_pool": (_max_pool, "f"),
-    "max_pool_vjp": (_max_pool_vjp, "f"),
-    "max_pool_take": (_max_pool_take, "f"),
+    **POOLING,
 }

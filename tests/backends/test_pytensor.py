@@ -17,12 +17,12 @@ from kerasflow.graph import Constant, Graph, Node, Value, evaluate, infer, shape
 from kerasflow.passes import optimize
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import resolve_dtypes
-from kerasflow.testing import as_dtype, assert_close
+from kerasflow.testing import SPECS, OpSpec, as_dtype, assert_backends_agree, assert_close
 from kerasflow.tracing import apply
 
 pytensor = pytest.importorskip("pytensor", reason="PyTensor is an extra")
 
-from kerasflow_pytensor import PytensorBackend, elementwise, lowering  # noqa: E402
+from kerasflow_pytensor import PytensorBackend, elementwise, lowering, windows  # noqa: E402
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.5, 0.3, 2.0, np.inf, -np.inf, np.nan])
 WHOLE = np.array([0, 1, 2, 3, 7, 100, 127, 5, 9])
@@ -54,6 +54,7 @@ def every_native(dtype: str) -> tuple[Graph, list[np.ndarray]]:
         elif name == "clip":
             operands = [x, *(Constant(np.array(n, dtype)) for n in (1, 2))]
         elif name == "astype":
+            nodes += [node(name, [x], dtype=np.dtype(to)) for to in ("bool", "int32", "float32")]
             params["dtype"] = np.dtype("float64")
         given = tuple(v.aval.dtype for v in operands)
         is_ufunc = name in elementwise.UFUNCS
@@ -75,6 +76,20 @@ def test_compiled_loops_mean_what_numpy_does(linker: str, dtype: str) -> None:
     expected, _ = evaluate(graph, [], arrays)
     for n, ours, theirs in zip(graph.nodes, found, expected, strict=True):
         assert_close(ours, theirs, 8, f"{n.primitive.name} of {dtype}")
+
+
+def pools() -> list[OpSpec]:
+    """One of each, with padding and windows that overlap."""
+    found = [
+        s for s in SPECS if s.primitive in windows.POOLING and any(map(any, s.parameters("")["padding"]))
+    ]
+    assert {s.primitive for s in found} == set(windows.POOLING)
+    return found
+
+
+@pytest.mark.parametrize("spec", pools(), ids=str)
+def test_compiled_pooling(spec: OpSpec) -> None:
+    assert_backends_agree(PytensorBackend("cvm", native_from=0), spec, "float32")
 
 
 def losses(backend: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[list[float], list[np.ndarray]]:
@@ -119,6 +134,21 @@ def test_loops_over_many_elements_are_fused_and_without_a_compiler_none() -> Non
     assert not composites(PytensorBackend("cvm").compile(small))
     with pytensor.config.change_flags(cxx=""):
         assert not composites(PytensorBackend("cvm").compile(graph))
+
+
+def test_large_products_run_in_parts() -> None:
+    backend = PytensorBackend("cvm")
+    backend.threads = 3
+    rng = np.random.default_rng(0)
+    for x, y in (((256, 300), (300, 512)), ((1200, 200), (200, 100))):
+        a, b = rng.random(x, np.float32), rng.random(y, np.float32)
+        program = backend.compile(graph_of(np.matmul, aval(*x), aval(*y)))
+        assert "Product" in str(program.function.maker.fgraph)
+        (first,), _ = program([], [a, b])
+        np.testing.assert_allclose(first, a @ b, rtol=1e-5)
+        np.testing.assert_array_equal(program([], [a, b])[0][0], first)
+    small = backend.compile(graph_of(np.matmul, aval(8, 8), aval(8, 8)))
+    assert "Product" not in str(small.function.maker.fgraph)
 
 
 def test_the_linker_is_pytensors_setting() -> None:

@@ -37,6 +37,17 @@ def libraries() -> tuple[Any, ...]:
     return tuple([lib for lib in found if "numpy" in lib.filepath] or found)
 
 
+def set_threads(library: Any, number: int) -> None:
+    """How many threads a BLAS library uses, from any thread of this process.
+
+    To threadpoolctl the first thread that sets a number is in charge until it says otherwise: what others set counts
+    for nothing.
+    """
+    library.set_num_threads(number)
+    if hasattr(library, "clear_controlling_thread"):
+        library.clear_controlling_thread()
+
+
 @functools.cache
 def _function(char: str) -> Callable[..., None] | None:
     """`axpby(n, a, x, incx, b, y, incy)` for a dtype's character, or None if there is none."""

@@ -148,7 +148,7 @@ def single_threaded_blas() -> Iterator[None]:
         if _held == 0:
             _threads[:] = [library.num_threads for library in blas.libraries()]
             for library in blas.libraries():
-                library.set_num_threads(1)
+                blas.set_threads(library, 1)
         _held += 1
     try:
         yield
@@ -157,4 +157,4 @@ def single_threaded_blas() -> Iterator[None]:
             _held -= 1
             if _held == 0:
                 for library, n in zip(blas.libraries(), _threads, strict=True):
-                    library.set_num_threads(n)
+                    blas.set_threads(library, n)

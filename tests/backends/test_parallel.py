@@ -2,6 +2,7 @@
 
 import multiprocessing
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,6 +38,18 @@ def test_matmul_in_parts(a, b, parts):
     out = np.full_like(expected, np.nan)
     parallel.matmul(x, y, parts, out=out)
     np.testing.assert_allclose(out, expected, rtol=1e-5)
+
+
+def test_blas_has_one_thread_whichever_thread_runs_the_program():
+    """To threadpoolctl one thread is in charge of the number, until it gives that up."""
+
+    def held():
+        with parallel.single_threaded_blas():
+            return [library.num_threads for library in blas.libraries()]
+
+    with ThreadPoolExecutor(1) as pool:
+        found = [held(), pool.submit(held).result(), held()]
+    assert found == [[1] * len(blas.libraries())] * 3
 
 
 def test_large_products_run_in_parts_and_leave_blas_as_it_was():

@@ -142,7 +142,7 @@ def test_it_is_saved_as_what_keras_knows(tmp_path):
 
 
 def test_use_backend_nests_and_belongs_to_its_thread(stranger):
-    assert kerasflow.backends() == ["homeless", "numpy", "stranger", "tensorflow"]
+    assert kerasflow.backends() == ["homeless", "numpy", "pytensor", "stranger", "tensorflow"]
     assert kerasflow.backend() == "numpy"
     with kerasflow.use_backend("stranger"):
         assert kerasflow.backend() == "stranger"
@@ -171,7 +171,7 @@ def test_what_cannot_be_chosen(stranger):
     for choose in (kerasflow.set_backend, lambda name: kerasflow.use_backend(name).__enter__()):
         with pytest.raises(
             UnknownBackendError,
-            match=r"no backend 'nowhere'. Available: homeless, numpy, stranger, tensorflow",
+            match=r"no backend 'nowhere'. Available: homeless, numpy, pytensor, stranger, tensorflow",
         ):
             choose("nowhere")
         with pytest.raises(UnknownBackendError, match="needs the module 'no_such_module_anywhere'"):

@@ -15,7 +15,7 @@ import numpy as np
 from kerasflow.graph import Graph
 from kerasflow_pytensor.dtypes import Array
 from kerasflow_pytensor.lowering import REFUSED, SUPPORTED
-from kerasflow_pytensor.modes import settings
+from kerasflow_pytensor.modes import chosen_linker, settings
 from kerasflow_pytensor.program import PytensorProgram
 
 
@@ -38,6 +38,7 @@ class PytensorBackend:
     """
 
     name = "pytensor"
+    framework = "pytensor"
     primitives = SUPPORTED
     refused = REFUSED
 
@@ -45,6 +46,10 @@ class PytensorBackend:
         self.linker = linker
         self.native_from = native_from
         self.threads = 1
+
+    def devices(self) -> dict[str, str]:
+        """The processor, with the linker that programs are compiled with."""
+        return {"cpu:0": f"linker {self.linker or chosen_linker()}"}
 
     def compile(self, graph: Graph) -> PytensorProgram:
         """The graph as a program; state are arrays that programs change in place."""

@@ -36,15 +36,19 @@ class Settings:
     native_from: float
 
 
+def chosen_linker() -> str:
+    """The linker that PyTensor is configured for."""
+    # PyTensor's own choice, Numba, takes a minute to compile a training step.
+    return "cvm" if pytensor.config.linker == "auto" else str(pytensor.config.linker)
+
+
 def settings(linker: str | None, native_from: float | None, threads: int) -> Settings:
     """The settings for a linker; None is the one that PyTensor is configured for.
 
     Args:
         native_from: as in `Settings`; None chooses by the linker. threads: for large products.
     """
-    linker = linker or pytensor.config.linker
-    if linker == "auto":
-        linker = "cvm"  # PyTensor's own choice, Numba, takes a minute to compile a training step.
+    linker = linker or chosen_linker()
     if linker not in STEPWISE:
         return Settings(Mode(linker, REWRITES), native_from or 0)
     if linker == "py" or not pytensor.config.cxx:

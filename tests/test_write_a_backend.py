@@ -47,7 +47,8 @@ PROGRAM = """
 # Of the kit what takes a minute: all about state, specs of each kind, two networks, a few layers and optimizers.
 CHECKS = (
     "interface/ or state/ or specs/ and (exp or astype or sum or matmul or einsum or scatter or setitem or random_bits"
-    " or switch or scan) or zoo/ and (siamese or tree_lstm) and float32 or parity/ and (Dense or Adam or mnist)"
+    " or switch or scan) or zoo/ and (siamese or tree_lstm) and float32"
+    " or parity/ and (Dense or Adam or mnist and float32)"
 )
 
 

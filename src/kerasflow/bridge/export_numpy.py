@@ -53,15 +53,6 @@ def export_numpy(model: Any, path: str | os.PathLike[str], x: Any = None, embed:
     structure = _inputs(model, x)
     graph, cells, result = _traced(model, structure)
     check_exportable(graph)
-    written = [
-        name
-        for name, before, now in zip(graph.state_names, graph.state_inputs, graph.state_outputs, strict=True)
-        if before is not now
-    ]
-    if written:
-        raise ExportError(
-            f"The model changes {', '.join(written)} when it predicts; an exported model has no state."
-        )
     module = write_module(
         graph,
         [cell.read() for cell in cells],
@@ -70,7 +61,7 @@ def export_numpy(model: Any, path: str | os.PathLike[str], x: Any = None, embed:
         f"The model {model.name!r} as NumPy code, written by kerasflow {_version()}.",
         None if embed else weights_path.name,
     )
-    if embed:
+    if embed or not module.arrays:
         with written_whole(path) as draft:
             draft.write_text(module.text, encoding="utf-8")
     else:
@@ -135,18 +126,21 @@ def _traced(model: Any, structure: Any) -> tuple[Graph, list[Cell], Any]:
     graphs, found = [], []
     for size in SIZES:
         leaves, treedef = optree.tree_flatten((((structure,),), {}))
-        avals = [
-            ShapedArray((a.shape[0] or size, *a.shape[1:]) if a.shape else (), a.dtype) for a in leaves
-        ]
+        avals = [ShapedArray((a.shape[0] or size, *a.shape[1:]) if a.shape else (), a.dtype) for a in leaves]
         try:
             with suspended():
                 graph, cells, out, outputs = trace(step._run, leaves, avals, treedef)
-        except TracingError as error:
-            raise ExportError(f"The model {model.name!r} cannot be traced: {error}") from error
-        graphs.append(optimize(graph, check=settings.verify))
+        except (TracingError, TypeError, ValueError) as error:
+            raise ExportError(
+                f"The model {model.name!r} cannot be traced for a batch of {size} samples: {error}"
+            ) from error
+        graphs.append(_stateless(model, graph))
         found.append((cells, out, outputs))
     cells, out, outputs = found[0]
-    if any([c is not d for c, d in zip(cells, others, strict=True)] != [False] * len(cells) for others, *_ in found):
+    if any(
+        [c is not d for c, d in zip(cells, others, strict=True)] != [False] * len(cells)
+        for others, *_ in found
+    ):
         raise ExportError(f"The model {model.name!r} uses other variables for each batch size")
 
     def result(texts: Sequence[str]) -> str:
@@ -154,6 +148,26 @@ def _traced(model: Any, structure: Any) -> tuple[Graph, list[Cell], Any]:
         return repr(optree.tree_unflatten(out, leaves))
 
     return align(graphs, SIZES), cells, result
+
+
+def _stateless(model: Any, graph: Graph) -> Graph:
+    """The optimized graph of the outputs alone.
+
+    Raises:
+        ExportError: they depend on state that changes, so that no two calls need give the same.
+    """
+    pairs = zip(graph.state_inputs, graph.state_outputs, strict=True)
+    changed = [i for i, (before, now) in enumerate(pairs) if before is not now]
+    graph.state_outputs = list(graph.state_inputs)
+    graph = optimize(graph, check=settings.verify)
+    read = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs)
+    again = [graph.state_names[i] for i in changed if graph.state_inputs[i] in read]
+    if again:
+        raise ExportError(
+            f"The predictions of {model.name!r} depend on state that they change, {', '.join(again)}; an exported "
+            "model has none that changes."
+        )
+    return graph
 
 
 class _Text:

@@ -151,13 +151,10 @@ class _Alignment:
             if all(np.array_equal(a, first, equal_nan=first.dtype.kind in "fc") for a in arrays):
                 return Constant(first)
             return self._scalar(arrays)
-        if first.ndim and all(n == 1 or g for n, g in zip(shape, grows, strict=True)) and sum(grows) == 1:
-            start, step = (first.flat[0], first.flat[1] - first.flat[0])
-            if step and all(np.array_equal(a.ravel(), start + step * np.arange(a.size)) for a in arrays):
-                text = f"np.arange({shape[grows.index(True)]!r}, dtype={dtype})"
-                text += f" * {step}" if step != 1 else ""
-                text += f" + {start}" if start else ""
-                return Varying(first, text if first.ndim == 1 else f"({text}).reshape({shape!r})")
+        if sum(grows) == 1 and first.dtype.kind in "iuf":
+            counted = self._counted(arrays, shape, grows.index(True))
+            if counted is not None:
+                return counted
         place = tuple(slice(0, 1) if g else slice(None) for g in grows)
         core = first[place]
         if not all(np.array_equal(a, np.broadcast_to(core, a.shape)) for a in arrays):
@@ -167,6 +164,27 @@ class _Alignment:
         if not core.flat[0]:
             return Varying(first, f"np.zeros({shape!r}, {dtype})")
         return Varying(first, f"np.full({shape!r}, {core.flat[0]}, {dtype})")
+
+    def _counted(self, arrays: Sequence[np.ndarray[Any, Any]], shape: Any, axis: int) -> Varying | None:
+        """What grows by the same step along an axis; None for anything else."""
+        first = arrays[0]
+        core = np.take(first, [0], axis)
+        step = np.take(first, 1, axis).flat[0] - core.flat[0]
+        along = [n if i == axis else 1 for i, n in enumerate(shape)]
+
+        def count(n: int) -> np.ndarray[Any, Any]:
+            return np.arange(n, dtype=first.dtype).reshape([n if i == axis else 1 for i in range(first.ndim)])
+
+        if not step or not all(np.array_equal(a, core + step * count(a.shape[axis])) for a in arrays):
+            return None
+        text = f"np.arange({shape[axis]!r}, dtype={dtype_text(first.dtype)})"
+        if first.ndim > 1:
+            text += f".reshape({', '.join(map(repr, along))})"
+        if step != 1:
+            text += f" * {step}"
+        if core.size > 1:
+            return Varying(first, f"{text} + {{}}", Constant(core))
+        return Varying(first, f"{text} + {core.item()}" if core.item() else text)
 
     def _scalar(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Varying:
         """A number that is computed from the batch size, such as the divisor of a mean."""
@@ -194,4 +212,4 @@ class _Alignment:
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
     """A dtype as the exported file names it."""
-    return "bool" if dtype == bool else f"np.{dtype.name}"
+    return "bool" if dtype.kind == "b" else f"np.{dtype.name}"

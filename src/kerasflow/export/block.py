@@ -188,9 +188,7 @@ class Writer:
     def _scan(self, node: Node, lines: list[str]) -> None:
         p, wish = node.params, _wish(node)
         body, constants, carries = p["body"], p["constants"], p["carries"]
-        fixed = [
-            self._named(node, f"{wish}_operand", v, lines) for v in node.inputs[:constants]
-        ]
+        fixed = [self._named(node, f"{wish}_operand", v, lines) for v in node.inputs[:constants]]
         carried = self._carried(node, node.inputs[constants : constants + carries], lines)
         stacked = [self._named(node, f"{wish}_inputs", v, lines) for v in node.inputs[constants + carries :]]
         results = [Expression(self.names(f"{wish}_outputs")) for _ in node.outputs[carries:]]
@@ -229,7 +227,9 @@ class Writer:
         for i, branch in enumerate(branches):
             last = i == len(branches) - 1
             lines.append("else:" if last and i else f"{'elif' if i else 'if'} {index} == {i}:")
-            lines.extend([*self._body(branch, operands), *self._assign(results, branch.outputs)] or ["    pass"])
+            lines.extend(
+                [*self._body(branch, operands), *self._assign(results, branch.outputs)] or ["    pass"]
+            )
         self.env.update(zip(node.outputs, results, strict=True))
 
     def _custom_vjp(self, node: Node, lines: list[str]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +17,7 @@ import numpy as np
 from kerasflow.export.batch import Size, dtype_text
 from kerasflow.export.block import Names, Writer
 from kerasflow.export.expression import Expression
-from kerasflow.graph import Constant, Graph, Value
+from kerasflow.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,21 @@ def write_module(
     """
     names = Names("np", "x", "n", "predict", "base64", "io", "Path", "weights", "_")
     used = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs)
-    weights = {
-        value: (label, array, names("_".join(label.split("/")[-2:])))
+    loaded = [
+        (value, label, array)
         for value, label, array in zip(graph.state_inputs, graph.state_names, state, strict=True)
         if value in used
+    ]
+    wishes = _wishes([label for _, label, _ in loaded])
+    weights = {
+        value: (label, array, names(wish)) for (value, label, array), wish in zip(loaded, wishes, strict=True)
     }
     writer = Writer(names, {value: Expression(name) for value, (_, _, name) in weights.items()})
-    inputs = _inputs(graph, arguments, writer)
+    inputs, count = _inputs(graph, arguments, writer)
     body = writer.function(graph)
     outputs = result([str(writer.expression(v)) for v in graph.outputs])
+    if re.search(r"\bn\b", "\n".join([*body, outputs])):
+        inputs.append(count)
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     loads: list[str] = []
     for label, array, name in weights.values():
@@ -88,22 +96,37 @@ def write_module(
         f"    return {outputs}",
     ]
     imports = ["import base64", "import io"] if weights_file is None else ["from pathlib import Path"]
+    imports = imports if load else []
     first = [line for line in writer.include.imports if line != "import numpy as np"]
-    head = [f'"""{title}"""', "", *sorted({*(imports if loads else []), *first}, key=lambda line: (line.split()[0] != "import", line)), "", "import numpy as np", ""]
-    loading = [*load, "", *writer.fixed, ""] if loads else ["", *writer.fixed, ""]
-    helpers = [line for text in writer.include.definitions for line in ["", *text.splitlines(), ""]]
+    imports = sorted({*imports, *first}, key=lambda line: (line.split()[0] != "import", line))
+    head = [f'"""{title}"""', "", *imports, "", "import numpy as np"]
+    loading = [*load, *([""] if load and writer.fixed else []), *writer.fixed]
     # The arrays as text come last: nobody wants to scroll past them.
-    parts = [function, ["", *loading]] if weights_file is None else [loading, ["", *function]]
-    text = "\n".join([*head, *helpers, *(line for part in parts for line in part)])
-    while "\n\n\n\n" in text:
-        text = text.replace("\n\n\n\n", "\n\n\n")
-    return Module(text.rstrip() + "\n", arrays)
+    parts = [loading, function] if weights_file is not None else [function, loading]
+    sections = [head, *(text.splitlines() for text in writer.include.definitions), *filter(None, parts)]
+    return Module("\n\n\n".join("\n".join(section) for section in sections) + "\n", arrays)
 
 
-def _inputs(graph: Graph, arguments: Sequence[Argument], writer: Writer) -> list[str]:
-    """Lines that make the inputs arrays of the right dtype, and refuse those of another shape."""
+def _wishes(labels: Sequence[str]) -> list[str]:
+    """A name for each weight: as much of the end of its path as tells it from the others, but its layer at least."""
+
+    def ends(parts: int) -> list[str]:
+        return ["_".join(label.split("/")[-parts:]) for label in labels]
+
+    longest = max((label.count("/") + 1 for label in labels), default=1)
+    wishes = ends(2)
+    for parts in range(3, longest + 1):
+        counts = Counter(wishes)
+        wishes = [
+            longer if counts[wish] > 1 else wish for wish, longer in zip(wishes, ends(parts), strict=True)
+        ]
+    return wishes
+
+
+def _inputs(graph: Graph, arguments: Sequence[Argument], writer: Writer) -> tuple[list[str], str]:
+    """Lines that make the inputs arrays of the right dtype and refuse those of another shape; one that finds `n`."""
     lines: list[str] = []
-    counted = False
+    count = ""
     for value, argument in zip(graph.inputs, arguments, strict=True):
         name = "x" if argument.place == "x" else writer.names(argument.name)
         writer.env[value] = Expression(name)
@@ -115,10 +138,9 @@ def _inputs(graph: Graph, arguments: Sequence[Argument], writer: Writer) -> list
             f'    raise ValueError(f"{argument.place.replace(chr(34), chr(39))} has to be of shape {shape}, '
             f'received {{{name}.shape}}")'
         )
-        if grows and not counted:
-            lines.append(f"n = len({name})")
-            counted = True
-    return lines
+        if grows:
+            count = count or f"n = len({name})"
+    return lines, count
 
 
 def _described(graph: Graph, arguments: Sequence[Argument]) -> str:
@@ -132,6 +154,8 @@ def _described(graph: Graph, arguments: Sequence[Argument]) -> str:
 def _load(
     loads: Sequence[str], arrays: Mapping[str, np.ndarray[Any, Any]], weights_file: str | None
 ) -> list[str]:
+    if not arrays:
+        return []
     if weights_file is not None:
         place = f'Path(__file__).with_name("{weights_file}")'
         return [f"with np.load({place}) as weights:", *(f"    {line}" for line in loads)]

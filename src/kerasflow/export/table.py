@@ -153,6 +153,13 @@ def _reshape(op: Operation) -> Expression:
     return Expression(f"{op.args[0].atom}.reshape({', '.join(map(repr, shape)) or ()})")
 
 
+def _transpose(op: Operation) -> Expression:
+    axes = op.params["axes"]
+    if axes == tuple(reversed(range(len(axes)))):
+        return Expression(f"{op.args[0].atom}.T")
+    return Expression(f"{op.args[0].atom}.transpose{axes}")
+
+
 def _getitem(op: Operation) -> Expression:
     sizes = op.node.inputs[0].aval.shape
     parts = []
@@ -166,7 +173,7 @@ def _getitem(op: Operation) -> Expression:
 
 
 def _concatenate(op: Operation) -> Expression:
-    return Expression(f"np.concatenate(({', '.join(map(str, op.args))},), axis={op.params['axis']})")
+    return Expression(f"np.concatenate([{', '.join(map(str, op.args))}], axis={op.params['axis']})")
 
 
 def _gather(op: Operation) -> Expression:
@@ -180,9 +187,9 @@ def _einsum(op: Operation) -> Expression:
         return Expression(f"np.einsum({listed}{', optimize=True' if len(op.args) > 2 else ''})")
     (left, right), result = split_subscripts(subscripts)
     shared = "".join(letter for letter in left if letter in right)
-    if shared and left.endswith(shared) and right.startswith(shared):
-        if left[: -len(shared)] + right[len(shared) :] == result:
-            return Expression(f"np.tensordot({op.args[0]}, {op.args[1]}, {len(shared)})")
+    kept = left.replace(shared, "") + right.replace(shared, "")
+    if shared and left.endswith(shared) and right.startswith(shared) and kept == result:
+        return Expression(f"np.tensordot({op.args[0]}, {op.args[1]}, {len(shared)})")
     return Expression(f"{op.include(helpers.einsum)}({listed})")
 
 
@@ -221,7 +228,6 @@ _CALLS: dict[str, str] = {
     "imag": "{0.atom}.imag",
     "argmax": "{0.atom}.argmax(axis={axis})",
     "argmin": "{0.atom}.argmin(axis={axis})",
-    "transpose": "{0.atom}.transpose({axes})",
     "broadcast_to": "np.broadcast_to({0}, {shape})",
     "pad": "np.pad({0}, {pad_width}, constant_values={1})",
     "sort": "np.sort({0}, axis={axis})",
@@ -278,6 +284,7 @@ TEMPLATES: dict[str, Template] = {
     "multiply": _multiply,
     "logistic": _logistic,
     "reshape": _reshape,
+    "transpose": _transpose,
     "getitem": _getitem,
     "concatenate": _concatenate,
     "gather": _gather,

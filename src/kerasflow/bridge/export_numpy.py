@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,8 +22,9 @@ from kerasflow.graph import Graph, ShapedArray
 from kerasflow.passes import optimize
 from kerasflow.tracing import Cell, suspended
 
-# The batch sizes to trace for: primes, that no other size is likely to be a multiple of.
-SIZES = (83, 89, 97)
+# The batch sizes to trace for: primes, that no other size is likely to be a multiple of. Where one is, or an array is
+# small enough to be computed beforehand for one of them alone, there are others to try.
+SIZES = ((83, 89, 97), (23, 29, 31))
 
 
 def export_numpy(model: Any, path: str | os.PathLike[str], x: Any = None, embed: bool = False) -> Path:
@@ -123,31 +125,38 @@ def _traced(model: Any, structure: Any) -> tuple[Graph, list[Cell], Any]:
     if step.needs_values:
         names = [layer.path for layer in model._flatten_layers() if not layer.supports_jit]
         raise ExportError(f"The model cannot be traced: {', '.join(names)} cannot be compiled.")
-    graphs, found = [], []
-    for size in SIZES:
-        leaves, treedef = optree.tree_flatten((((structure,),), {}))
-        avals = [ShapedArray((a.shape[0] or size, *a.shape[1:]) if a.shape else (), a.dtype) for a in leaves]
+    problem: ExportError | None = None
+    for sizes in SIZES:
+        traces = [_trace(step, structure, size) for size in sizes]
         try:
-            with suspended():
-                graph, cells, out, outputs = trace(step._run, leaves, avals, treedef)
-        except (TracingError, TypeError, ValueError) as error:
-            raise ExportError(
-                f"The model {model.name!r} cannot be traced for a batch of {size} samples: {error}"
-            ) from error
-        graphs.append(_stateless(model, graph))
-        found.append((cells, out, outputs))
-    cells, out, outputs = found[0]
-    if any(
-        [c is not d for c, d in zip(cells, others, strict=True)] != [False] * len(cells)
-        for others, *_ in found
-    ):
-        raise ExportError(f"The model {model.name!r} uses other variables for each batch size")
+            graph = align([graph for graph, *_ in traces], sizes)
+        except ExportError as error:
+            problem = problem or error
+            continue
+        _, cells, out, outputs = traces[0]
+        return graph, cells, functools.partial(_result, out, outputs)
+    assert problem is not None
+    raise problem
 
-    def result(texts: Sequence[str]) -> str:
-        leaves = [_Text(repr(constant) if i < 0 else texts[i]) for i, constant in outputs]
-        return repr(optree.tree_unflatten(out, leaves))
 
-    return align(graphs, SIZES), cells, result
+def _trace(step: Step, structure: Any, size: int) -> tuple[Graph, list[Cell], Any, list[tuple[int, Any]]]:
+    """What `trace` gives for a batch of `size` samples, its graph without what changes state."""
+    leaves, treedef = optree.tree_flatten((((structure,),), {}))
+    avals = [ShapedArray(tuple(n or size for n in a.shape[:1]) + a.shape[1:], a.dtype) for a in leaves]
+    try:
+        with suspended():
+            graph, cells, out, outputs = trace(step._run, leaves, avals, treedef)
+    except (TracingError, TypeError, ValueError) as error:
+        raise ExportError(
+            f"The model {step.model.name!r} cannot be traced for a batch of {size} samples: {error}"
+        ) from error
+    return _stateless(step.model, graph), cells, out, outputs
+
+
+def _result(structure: Any, outputs: Sequence[tuple[int, Any]], texts: Sequence[str]) -> str:
+    """What `predict` returns: an expression in a structure, from one for each output of the graph."""
+    leaves = [_Text(repr(constant) if i < 0 else texts[i]) for i, constant in outputs]
+    return repr(optree.tree_unflatten(structure, leaves))
 
 
 def _stateless(model: Any, graph: Graph) -> Graph:

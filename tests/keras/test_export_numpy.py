@@ -22,7 +22,7 @@ from zoo import ARCHITECTURES, Task
 
 import kerasflow
 from kerasflow.errors import ExportError, KerasflowError
-from kerasflow.export import helpers
+from kerasflow.exporting import helpers
 from kerasflow.primitives import PRIMITIVES
 
 L = keras.layers
@@ -234,6 +234,26 @@ def test_dtypes(dtype: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
+def test_complex(tmp_path: Path) -> None:
+    """The imaginary part that is nothing but zeros is an array all the same."""
+    part = L.Lambda(lambda x: keras.ops.fft((x, keras.ops.zeros_like(x)))[1], output_shape=(20,))
+    model = keras.Sequential([L.Input((20,)), part])
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    assert_same(exported.predict(X), model.predict(X, verbose=0))
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    """Names that are Python's, NumPy's, the file's own, or no names at all."""
+    names = ["np", "predict", "math", "for", "2nd", 'quo"te{s}', "ünï", "convolution", "each", "windows"]
+    inputs = {f"to {name}": keras.Input((20,), name=f"to {name}") for name in names}
+    h = [L.Dense(3, "gelu", name=name)(x) for name, x in zip(names, inputs.values(), strict=True)]
+    h = L.Conv1D(2, 2, name="pad")(L.Reshape((10, 3))(L.Concatenate()(h)))
+    model = keras.Model(inputs, h, name='"""\\')
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "odd name.py"))
+    x = {name: X * (i + 1) for i, name in enumerate(inputs)}
+    assert_same(exported.predict(x), model.predict(x, verbose=0))
+
+
 def test_error_function() -> None:
     """To the precision of the dtype, from the smallest numbers to infinity."""
     x = np.concatenate([np.linspace(-6, 6, 2001), [1e-30, -1e-6, np.inf, -np.inf, 0.0]])
@@ -299,6 +319,11 @@ def test_refuses_a_fixed_batch(tmp_path: Path) -> None:
     model = keras.Sequential([L.Input((20,)), L.Lambda(lambda x: x + four, output_shape=(20,))])
     with pytest.raises(ExportError, match="cannot be traced for a batch of"):
         kerasflow.export_numpy(model, tmp_path / "model.py")
+
+
+def test_keras_module_of_that_name() -> None:
+    """Keras's public module `export` is still there under our name."""
+    assert kerasflow.export is keras.export
 
 
 def test_bad_arguments(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kerasflow.bridge.step import Step
 from kerasflow.compiler.function import trace
 from kerasflow.config import settings
 from kerasflow.errors import ExportError, KerasflowError, TracingError
-from kerasflow.export import Argument, align, check_exportable, write_module
+from kerasflow.exporting import Argument, align, check_exportable, write_module
 from kerasflow.files import check_writable, written_whole
 from kerasflow.graph import Graph, ShapedArray
 from kerasflow.passes import optimize

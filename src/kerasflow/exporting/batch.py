@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.errors import ExportError
+from kerasflow.exporting.expression import ATOM, SUM
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
 
 
@@ -36,6 +37,9 @@ class Size(int):
         """A size equals only what grows as it does: never a number that it happens to be."""
         return isinstance(other, Size) and (self.times, self.plus) == (other.times, other.plus)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((self.times, self.plus))
 
@@ -44,15 +48,19 @@ class Varying(Constant):
     """A constant whose array depends on the batch size.
 
     Attributes:
-        text: the expression that makes it, with `{}` where it needs `core`. core: a part that is always the same.
+        text: the expression that makes it, with `{}` where it needs `core`. rank: its precedence.
+        core: a part that is always the same.
     """
 
-    __slots__ = ("text", "core")
+    __slots__ = ("core", "rank", "text")
 
-    def __init__(self, array: np.ndarray[Any, Any], text: str, core: Constant | None = None) -> None:
+    def __init__(
+        self, array: np.ndarray[Any, Any], text: str, core: Constant | None = None, rank: int = ATOM
+    ) -> None:
         super().__init__(array)
         self.text = text
         self.core = core
+        self.rank = rank
 
 
 def align(graphs: Sequence[Graph], sizes: Sequence[int]) -> Graph:
@@ -183,8 +191,8 @@ class _Alignment:
         if step != 1:
             text += f" * {step}"
         if core.size > 1:
-            return Varying(first, f"{text} + {{}}", Constant(core))
-        return Varying(first, f"{text} + {core.item()}" if core.item() else text)
+            return Varying(first, f"{text} + {{}}", Constant(core), SUM)
+        return Varying(first, f"{text} + {core.item()}" if core.item() else text, rank=SUM)
 
     def _scalar(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Varying:
         """A number that is computed from the batch size, such as the divisor of a mean."""

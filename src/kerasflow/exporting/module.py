@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.export.batch import Size, dtype_text
-from kerasflow.export.block import Names, Writer
-from kerasflow.export.expression import Expression
+from kerasflow.exporting.batch import Size, dtype_text
+from kerasflow.exporting.block import Names, Writer
+from kerasflow.exporting.expression import Expression
 from kerasflow.graph import Graph
+
+# What the file itself, and the functions that it may include, call by these names.
+RESERVED = "np x n predict weights WEIGHTS base64 io math itertools Path _".split()
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def write_module(
         title: what the docstring says of the model.
         weights_file: the name of the `.npz` file beside it; None writes the arrays into the text.
     """
-    names = Names("np", "x", "n", "predict", "base64", "io", "Path", "weights", "_")
+    names = Names(*RESERVED)
     used = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs)
     loaded = [
         (value, label, array)
@@ -91,15 +94,14 @@ def write_module(
     function = [
         '@np.errstate(all="ignore")',
         "def predict(x):",
-        f'    """{_described(graph, arguments)}"""',
+        f"    {_docstring(_described(graph, arguments))}",
         *(f"    {line}" for line in (*inputs, *body)),
         f"    return {outputs}",
     ]
-    imports = ["import base64", "import io"] if weights_file is None else ["from pathlib import Path"]
-    imports = imports if load else []
-    first = [line for line in writer.include.imports if line != "import numpy as np"]
-    imports = sorted({*imports, *first}, key=lambda line: (line.split()[0] != "import", line))
-    head = [f'"""{title}"""', "", *imports, "", "import numpy as np"]
+    loaders = ["import base64", "import io"] if weights_file is None else ["from pathlib import Path"]
+    standard = {*(loaders if load else []), *writer.include.imports} - {"import numpy as np"}
+    imports = sorted(standard, key=lambda line: (line.startswith("from"), line))
+    head = [_docstring(title), "", *imports, "", "import numpy as np"]
     loading = [*load, *([""] if load and writer.fixed else []), *writer.fixed]
     # The arrays as text come last: nobody wants to scroll past them.
     parts = [loading, function] if weights_file is not None else [function, loading]
@@ -134,13 +136,17 @@ def _inputs(graph: Graph, arguments: Sequence[Argument], writer: Writer) -> tupl
         lines.append(f"{name} = np.asarray({argument.place}, {dtype_text(value.aval.dtype)})")
         seen, wanted = (f"{name}.shape[1:]", shape[1:]) if grows else (f"{name}.shape", shape)
         lines.append(f"if {seen} != {wanted}:")
-        lines.append(
-            f'    raise ValueError(f"{argument.place.replace(chr(34), chr(39))} has to be of shape {shape}, '
-            f'received {{{name}.shape}}")'
-        )
+        message = json.dumps(f"{argument.place} has to be of shape {shape}, received ")[:-1]
+        message = message.replace("{", "{{").replace("}", "}}")
+        lines.append(f'    raise ValueError(f{message}{{{name}.shape}}")')
         if grows:
             count = count or f"n = len({name})"
     return lines, count
+
+
+def _docstring(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"""{escaped}"""'
 
 
 def _described(graph: Graph, arguments: Sequence[Argument]) -> str:
@@ -157,7 +163,7 @@ def _load(
     if not arrays:
         return []
     if weights_file is not None:
-        place = f'Path(__file__).with_name("{weights_file}")'
+        place = f"Path(__file__).with_name({json.dumps(weights_file)})"
         return [f"with np.load({place}) as weights:", *(f"    {line}" for line in loads)]
     packed = io.BytesIO()
     np.savez(packed, **arrays)  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from kerasflow.errors import ExportError
-from kerasflow.export import helpers
-from kerasflow.export.batch import dtype_text
-from kerasflow.export.expression import (
+from kerasflow.exporting import helpers
+from kerasflow.exporting.batch import dtype_text
+from kerasflow.exporting.expression import (
     AND,
     COMPARE,
     OR,
@@ -246,7 +246,8 @@ _CALLS: dict[str, str] = {
     "irfft": "np.fft.irfft({0}, {n})",
 }
 
-_INCLUDED: dict[str, Callable[..., Any]] = {
+# Functions that take arrays, never Python numbers.
+INCLUDED: dict[str, Callable[..., Any]] = {
     "erf": helpers.erf,
     "erfc": helpers.erfc,
     "random_bits": helpers.random_bits,
@@ -272,7 +273,7 @@ TEMPLATES: dict[str, Template] = {
     **dict.fromkeys(elementwise.UNARY + elementwise.BINARY, _ufunc),
     **{name: _operator(*how) for name, how in _OPERATORS.items()},
     **{name: _call(text) for name, text in _CALLS.items()},
-    **{name: _included(function) for name, function in _INCLUDED.items()},
+    **{name: _included(function) for name, function in INCLUDED.items()},
     **{name: _in_single(function) for name, function in _IN_SINGLE.items()},
     **dict.fromkeys(("sum", "prod", "max", "min", "any", "all"), _reduction),
     **dict.fromkeys(("cumsum", "cumprod"), _cumulative),
@@ -314,4 +315,4 @@ def check_exportable(graph: Graph) -> None:
         raise ExportError(f"The model cannot be written with NumPy alone: it needs {', '.join(problems)}.")
 
 
-__all__ = ["TEMPLATES", "Operation", "check_exportable"]
+__all__ = ["INCLUDED", "TEMPLATES", "Operation", "check_exportable"]

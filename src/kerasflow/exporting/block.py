@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.export.batch import Size, Varying, dtype_text
-from kerasflow.export.expression import UNARY, Expression
-from kerasflow.export.inclusion import Inclusion
-from kerasflow.export.table import TEMPLATES, Operation
+from kerasflow.exporting.batch import Size, Varying, dtype_text
+from kerasflow.exporting.expression import ATOM, UNARY, Expression
+from kerasflow.exporting.inclusion import Inclusion
+from kerasflow.exporting.table import INCLUDED, TEMPLATES, Operation
 from kerasflow.graph import Constant, Graph, Node, Value
 
 # A longer expression gets a line of its own.
@@ -69,10 +69,7 @@ class Writer:
     def _find_fixed(self, graph: Graph) -> None:
         """Note what depends on weights alone."""
         for node in graph.nodes:
-            known = all(
-                v in self.known or (isinstance(v, Constant) and not isinstance(v, Varying))
-                for v in node.inputs
-            )
+            known = all(v in self.known or type(v) is Constant for v in node.inputs)
             grows = any(isinstance(n, Size) for v in node.outputs for n in v.aval.shape)
             if known and not grows and node.primitive.name in TEMPLATES:
                 self.known.update(node.outputs)
@@ -97,7 +94,7 @@ class Writer:
             )
             self._node(node, block, alone)
             if block and node.scope and node.scope != scopes[key]:
-                target.append(f"{indent}# {node.scope}")
+                target.append(f"{indent}# {' '.join(node.scope.split())}")
                 scopes[key] = node.scope
             target.extend(indent + line for line in block)
 
@@ -119,13 +116,11 @@ class Writer:
 
     def _operand(self, node: Node, value: Value) -> Expression:
         """An operand; as a Python number where NumPy gives it the dtype of its neighbours."""
-        if isinstance(value, Constant) and not isinstance(value, Varying) and node.primitive.elementwise:
-            others = [
-                v for v in node.inputs if v.aval.dtype == value.aval.dtype and not isinstance(v, Constant)
-            ]
-            # In front of it, its axes of length 1 count for nothing.
-            ranks = [v.aval.ndim for v in node.inputs if v is not value]
-            if value.aval.size == 1 and others and value.aval.ndim <= max(ranks):
+        numbers = node.primitive.elementwise and node.primitive.name not in INCLUDED
+        if numbers and type(value) is Constant and value.aval.size == 1:
+            others = [v.aval for v in node.inputs if not isinstance(v, Constant)]
+            # Its axes of length 1 count for nothing where another operand has them.
+            if any(a.dtype == value.aval.dtype and a.ndim >= value.aval.ndim for a in others):
                 return _number(value.array)
         return self.expression(value)
 
@@ -139,7 +134,7 @@ class Writer:
     def _constant(self, constant: Constant) -> Expression:
         if isinstance(constant, Varying):
             core = self.expression(constant.core) if constant.core else ""
-            return Expression(constant.text.format(core), UNARY - 2 if " " in constant.text else UNARY + 2)
+            return Expression(constant.text.format(core), constant.rank)
         array = constant.array
         if array.ndim == 0:
             return Expression(f"{dtype_text(array.dtype)}({_number(array)})")
@@ -256,7 +251,7 @@ def _number(array: np.ndarray[Any, Any]) -> Expression:
     text = str(item)
     if array.dtype.kind in "fc" and not np.isfinite(item):
         text = f"float('{text}')" if array.dtype.kind == "f" else f"complex('{text.strip('()')}')"
-    return Expression(text, UNARY if text.startswith("-") else UNARY + 2, literal=True)
+    return Expression(text, UNARY if text.startswith("-") else ATOM, literal=True)
 
 
 def _list(array: np.ndarray[Any, Any]) -> str:

@@ -23,6 +23,7 @@ from kerasflow.ipython import load_ipython_extension  # noqa: E402
 
 if TYPE_CHECKING:
     from kerasflow.bridge.explain import explain
+    from kerasflow.bridge.export_numpy import export_numpy
     from kerasflow.bridge.facade import Sequential
     from kerasflow.debug import debug_backends
 
@@ -33,6 +34,7 @@ _LAZY = {
     "Sequential": "kerasflow.bridge.facade",
     "debug_backends": "kerasflow.debug",
     "explain": "kerasflow.bridge.explain",
+    "export_numpy": "kerasflow.bridge.export_numpy",
 }
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "backends",
     "debug_backends",
     "explain",
+    "export_numpy",
     "grad",
     "jit",
     "load_ipython_extension",

@@ -55,3 +55,7 @@ class GradientError(KerasflowError, ValueError):
 
 class GraphError(KerasflowError, AssertionError):
     """A graph is malformed: a bug in kerasflow or in a backend, never in the user's program."""
+
+
+class ExportError(KerasflowError, NotImplementedError):
+    """A model that cannot be written as a file of NumPy code."""

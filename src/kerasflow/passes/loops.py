@@ -240,7 +240,9 @@ class _Split:
     # -- the three parts ------------------------------------------------------------------------------------
 
     def _emit(self, sums: dict[int, _Sum], behind: Sequence[Node]) -> Sequence[Value]:
-        extra = {v: Value(v.aval) for node in self.moved for v in node.outputs if self._is_outside(v)}
+        # In the body's order: that of a set would be another one in each run.
+        moved = [node for node in self.body.nodes if node in self.moved]
+        extra = {v: Value(v.aval) for node in moved for v in node.outputs if self._is_outside(v)}
         env: dict[Value, Value] = dict(extra)
         additions = {node for s in sums.values() for node in s.additions}
         nodes: list[Node] = []

@@ -1,0 +1,223 @@
+"""One graph for every batch size, from the graphs of a few.
+
+A program is traced for several batch sizes. What is the same number in all of them is that number; what grows with the
+batch is a `Size`, which prints as `n`, `3 * n` or `n + 1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasflow.errors import ExportError
+from kerasflow.exporting.expression import ATOM, SUM
+from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
+
+
+class Size(int):
+    """A whole number that depends on the batch size n: `times * n + plus`; as an int, that of the first trace."""
+
+    times: int
+    plus: int
+
+    def __new__(cls, number: int, times: int, plus: int) -> Size:
+        size = super().__new__(cls, number)
+        size.times, size.plus = times, plus
+        return size
+
+    def __repr__(self) -> str:
+        text = {1: "n", -1: "-n"}.get(self.times, f"{self.times} * n")
+        if self.plus:
+            text += f" {'+' if self.plus > 0 else '-'} {abs(self.plus)}"
+        return text
+
+    def __eq__(self, other: object) -> bool:
+        """A size equals only what grows as it does: never a number that it happens to be."""
+        return isinstance(other, Size) and (self.times, self.plus) == (other.times, other.plus)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((self.times, self.plus))
+
+
+class Varying(Constant):
+    """A constant whose array depends on the batch size.
+
+    Attributes:
+        text: the expression that makes it, with `{}` where it needs `core`. rank: its precedence.
+        core: a part that is always the same.
+    """
+
+    __slots__ = ("core", "rank", "text")
+
+    def __init__(
+        self, array: np.ndarray[Any, Any], text: str, core: Constant | None = None, rank: int = ATOM
+    ) -> None:
+        super().__init__(array)
+        self.text = text
+        self.core = core
+        self.rank = rank
+
+
+def align(graphs: Sequence[Graph], sizes: Sequence[int]) -> Graph:
+    """The first of the graphs with `Size`s for what depends on the batch size, in shapes, parameters and constants.
+
+    Args:
+        graphs: of one program, for three batch sizes or more: two show how a number grows, the others that it does so.
+        sizes: the batch size of each.
+
+    Raises:
+        ExportError: the graphs differ in more than numbers that grow evenly with the batch.
+    """
+    return _Alignment(sizes).graph(graphs)
+
+
+class _Alignment:
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.sizes = sizes
+        self.values: dict[tuple[Value, ...], Value] = {}
+        self.scope = ""
+
+    def graph(self, graphs: Sequence[Graph]) -> Graph:
+        self._same([len(g.nodes) for g in graphs])
+        inputs = self._new_all([g.inputs for g in graphs])
+        state = self._new_all([g.state_inputs for g in graphs])
+        nodes = [self._node(nodes) for nodes in zip(*(g.nodes for g in graphs), strict=True)]
+        outputs = self._find_all([g.outputs for g in graphs])
+        new_state = self._find_all([g.state_outputs for g in graphs])
+        return Graph(inputs, nodes, outputs, state, new_state, graphs[0].state_names)
+
+    def _node(self, nodes: Sequence[Node]) -> Node:
+        self.scope = nodes[0].scope
+        self._same([n.primitive for n in nodes])
+        self._same([tuple(n.params) for n in nodes])
+        inputs = self._find_all([n.inputs for n in nodes])
+        params = {key: self.number([n.params[key] for n in nodes]) for key in nodes[0].params}
+        node = Node(nodes[0].primitive, inputs, params, [], self.scope)
+        node.outputs = tuple(self._new_all([n.outputs for n in nodes]))
+        for output in node.outputs:
+            output.node = node
+        return node
+
+    def _new_all(self, values: Sequence[Sequence[Value]]) -> list[Value]:
+        """Values of the aligned graph, for those that each graph makes or is given."""
+        return [self._new(one) for one in zip(*values, strict=True)]
+
+    def _new(self, values: tuple[Value, ...]) -> Value:
+        self._same([v.aval.dtype for v in values])
+        shape = self.number([v.aval.shape for v in values])
+        self.values[values] = Value(ShapedArray(shape, values[0].aval.dtype))
+        return self.values[values]
+
+    def _find_all(self, values: Sequence[Sequence[Value]]) -> list[Value]:
+        """The values of the aligned graph that each graph reads."""
+        self._same([len(one) for one in values])
+        return [self._find(one) for one in zip(*values, strict=True)]
+
+    def _find(self, values: tuple[Value, ...]) -> Value:
+        if values not in self.values:
+            arrays = [v.array for v in values if isinstance(v, Constant)]
+            self._same([len(arrays), len(values)])
+            self._same([a.dtype for a in arrays])
+            self.values[values] = self._constant(arrays)
+        return self.values[values]
+
+    def number(self, found: Sequence[Any]) -> Any:
+        """A parameter, or a part of one, of each graph, as one of the aligned graph."""
+        first = found[0]
+        if isinstance(first, Graph):
+            return self.graph(found)
+        if isinstance(first, tuple):
+            self._same([len(one) for one in found])
+            return tuple(self.number(parts) for parts in zip(*found, strict=True))
+        if all(one == first for one in found):
+            return first
+        if not all(isinstance(one, int) for one in found):
+            raise self._refused(found)
+        line = self._line(found)
+        if line is None or not all(float(part).is_integer() for part in line):
+            raise self._refused(found)
+        return Size(first, int(line[0]), int(line[1]))
+
+    def _line(self, found: Sequence[float]) -> tuple[float, float] | None:
+        """`(times, plus)` of numbers that are `times * n + plus`; None for others."""
+        times = (found[1] - found[0]) / (self.sizes[1] - self.sizes[0])
+        plus = found[0] - times * self.sizes[0]
+        line = all(times * n + plus == one for n, one in zip(self.sizes, found, strict=True))
+        return (times, plus) if line else None
+
+    def _constant(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Constant:
+        first, dtype = arrays[0], dtype_text(arrays[0].dtype)
+        self._same([a.ndim for a in arrays])
+        shape = self.number([a.shape for a in arrays])
+        grows = [isinstance(n, Size) for n in shape]
+        if not any(grows):
+            if all(np.array_equal(a, first, equal_nan=first.dtype.kind in "fc") for a in arrays):
+                return Constant(first)
+            return self._scalar(arrays)
+        if sum(grows) == 1 and first.dtype.kind in "iuf":
+            counted = self._counted(arrays, shape, grows.index(True))
+            if counted is not None:
+                return counted
+        place = tuple(slice(0, 1) if g else slice(None) for g in grows)
+        core = first[place]
+        if not all(np.array_equal(a, np.broadcast_to(core, a.shape)) for a in arrays):
+            raise self._refused([a.shape for a in arrays])
+        if (core != core.flat[0]).any():
+            return Varying(first, f"np.broadcast_to({{}}, {shape!r})", Constant(core))
+        if not core.flat[0]:
+            return Varying(first, f"np.zeros({shape!r}, {dtype})")
+        return Varying(first, f"np.full({shape!r}, {core.flat[0]}, {dtype})")
+
+    def _counted(self, arrays: Sequence[np.ndarray[Any, Any]], shape: Any, axis: int) -> Varying | None:
+        """What grows by the same step along an axis; None for anything else."""
+        first = arrays[0]
+        core = np.take(first, [0], axis)
+        step = np.take(first, 1, axis).flat[0] - core.flat[0]
+        along = [n if i == axis else 1 for i, n in enumerate(shape)]
+
+        def count(n: int) -> np.ndarray[Any, Any]:
+            return np.arange(n, dtype=first.dtype).reshape([n if i == axis else 1 for i in range(first.ndim)])
+
+        if not step or not all(np.array_equal(a, core + step * count(a.shape[axis])) for a in arrays):
+            return None
+        text = f"np.arange({shape[axis]!r}, dtype={dtype_text(first.dtype)})"
+        if first.ndim > 1:
+            text += f".reshape({', '.join(map(repr, along))})"
+        if step != 1:
+            text += f" * {step}"
+        if core.size > 1:
+            return Varying(first, f"{text} + {{}}", Constant(core), SUM)
+        return Varying(first, f"{text} + {core.item()}" if core.item() else text, rank=SUM)
+
+    def _scalar(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Varying:
+        """A number that is computed from the batch size, such as the divisor of a mean."""
+        first = arrays[0]
+        if first.size == 1:
+            line = self._line([a.item() for a in arrays])
+            if line is not None and all(float(part).is_integer() for part in line):
+                text = repr(Size(0, int(line[0]), int(line[1])))
+                return Varying(first, f"np.full({first.shape}, {text}, {dtype_text(first.dtype)})")
+            if all(a == np.asarray(1 / n, a.dtype) for a, n in zip(arrays, self.sizes, strict=True)):
+                return Varying(first, f"np.full({first.shape}, 1 / n, {dtype_text(first.dtype)})")
+        raise self._refused([a.shape for a in arrays])
+
+    def _same(self, found: Sequence[Any]) -> None:
+        if any(one != found[0] for one in found):
+            raise self._refused(found)
+
+    def _refused(self, found: Sequence[Any]) -> ExportError:
+        listed = ", ".join(f"{one} for {n} samples" for one, n in zip(found, self.sizes, strict=False))
+        place = f" (in {self.scope})" if self.scope else ""
+        return ExportError(
+            f"The program depends on the batch size in a way that cannot be written down{place}: {listed}"
+        )
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """A dtype as the exported file names it."""
+    return "bool" if dtype.kind == "b" else f"np.{dtype.name}"

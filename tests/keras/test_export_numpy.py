@@ -1,0 +1,346 @@
+"""`kerasflow.export_numpy`: the file computes what the model predicts, with NumPy alone."""
+
+import importlib.util
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from scipy import special
+
+import kerasflow
+from kerasflow.errors import ExportError, KerasflowError
+from kerasflow.exporting import helpers
+from kerasflow.primitives import PRIMITIVES
+from kerasflow.testing.keras_cases import attention, convolution, layers, preprocessing, recurrent
+from kerasflow.testing.keras_cases.layer_use import Use
+from kerasflow.testing.keras_cases.zoo import ARCHITECTURES, Task
+
+L = keras.layers
+
+# Runs an exported file where no other package can be imported: x from a file, the results into another.
+ALONE = """
+import importlib.util, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"kerasflow", "kerasflow_numpy", "keras", "scipy", "tensorflow", "ml_dtypes"}:
+            raise ImportError(f"{name} is not there")
+
+sys.meta_path.insert(0, Blocked())
+import numpy as np
+
+path, given, found = sys.argv[1:]
+spec = importlib.util.spec_from_file_location("exported", path)
+exported = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(exported)
+with np.load(given) as arrays:
+    batches = {}
+    for key in arrays:
+        batches.setdefault(key.partition("/")[0], []).append(arrays[key])
+results = {n: exported.predict(xs if len(xs) > 1 else xs[0]) for n, xs in batches.items()}
+np.savez(found, **results)
+"""
+
+
+def alone(path: Path, batches: dict[int, Any]) -> dict[int, np.ndarray]:
+    """What an exported file predicts, by number of samples, in a process that has NumPy alone."""
+    given, found = path.with_name("given.npz"), path.with_name("found.npz")
+    arrays = {
+        f"{n}/{i}": x for n, xs in batches.items() for i, x in enumerate(xs if isinstance(xs, list) else [xs])
+    }
+    np.savez(given, **arrays)
+    command = [sys.executable, "-I", "-c", ALONE, str(path), str(given), str(found)]
+    subprocess.run(command, check=True, timeout=120)
+    with np.load(found) as results:
+        return {int(n): results[n] for n in results}
+
+
+def loaded(path: Path) -> Any:
+    """An exported file as a module of this process."""
+    spec = importlib.util.spec_from_file_location("exported", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def first(x: Any, n: int) -> Any:
+    return [a[:n] for a in x] if isinstance(x, list) else x[:n]
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    """Of the same structure, shapes and dtypes, and to 1e-5 the same numbers."""
+    keras.tree.assert_same_structure(found, expected)
+    for ours, theirs in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+        assert ours.dtype == theirs.dtype
+        largest = np.abs(theirs).max(initial=0)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * largest, strict=True)
+
+
+def mlp() -> Any:
+    return keras.Sequential(
+        [L.Input((20,)), L.Dense(16, "relu"), L.Dropout(0.2), L.Dense(10, "softmax")], name="mlp"
+    )
+
+
+X = np.random.default_rng(0).standard_normal((8, 20)).astype("float32")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda f: f.__name__)
+def test_zoo(architecture: Callable[..., Task], tmp_path: Path) -> None:
+    """A trained model of each architecture, for one sample, for three, and for a batch as it was trained on."""
+    keras.utils.set_random_seed(1)
+    task = architecture()
+    x = keras.tree.map_structure(lambda a: a[: 2 * task.batch_size], task.train)
+    task.model.fit(*x, batch_size=task.batch_size, verbose=0)
+    size = getattr(task.model, "size", None)
+    samples = np.random.default_rng(1).standard_normal((64, size)).astype("float32") if size else x[0]
+    samples = list(samples) if isinstance(samples, (list, tuple)) else samples
+    sizes = (1, 3, task.batch_size)
+    # A model that is a class of its own does not know the shape of its inputs.
+    example = None if getattr(task.model, "inputs", None) else samples
+    path = kerasflow.export_numpy(task.model, tmp_path / "exported.py", example)
+    found = alone(path, {n: first(samples, n) for n in sizes})
+    for n in sizes:
+        assert_same(found[n], task.model.predict(first(samples, n), batch_size=n, verbose=0))
+
+
+TABLES = (layers, convolution, recurrent, attention, preprocessing)
+USES = [
+    pytest.param(use, id=f"{name}/{what}")
+    for name, uses in itertools.chain(*(module.USES.items() for module in TABLES))
+    for what, use in uses.items()
+    # A state of four samples is no model for any number of them (`test_refuses_a_fixed_batch`); masks are inputs too.
+    if what != "initial state" and {key for key, _ in use.call} <= {"training"} and name != "Equalization"
+]
+
+
+@pytest.mark.parametrize("use", USES)
+def test_layers(use: Use, tmp_path: Path) -> None:
+    """Each layer, at inference, for two batch sizes."""
+    keras.utils.set_random_seed(0)
+    several = isinstance(use.inputs, (tuple, list))
+    arrays = [np.asarray(a) for a in (use.inputs if several else [use.inputs])]
+    inputs = [keras.Input(a.shape[1:], dtype=a.dtype.name) for a in arrays]
+    model = keras.Model(inputs, use.make()(inputs if several else inputs[0]))
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "layer.py"))
+    for n in (1, len(arrays[0])):
+        batch = [a[:n] for a in arrays]
+        assert_same(exported.predict(batch), model.predict(batch, batch_size=n, verbose=0))
+
+
+def test_text(tmp_path: Path) -> None:
+    """A dense network is a line for each layer, and softmax; its weights have Keras's names."""
+    text = kerasflow.export_numpy(mlp(), tmp_path / "mlp.py").read_text()
+    (dense,) = (line for line in text.splitlines() if "np.maximum" in line)
+    assert dense.strip().endswith(
+        "= np.maximum(x @ dense_kernel + dense_bias, 0.0)".replace("dense", dense.split()[0])
+    )
+    body = text[text.index("received {x.shape}") :].splitlines()[1:]
+    assert len([line for line in body if not line.strip().startswith("#")]) == 5
+    with np.load(tmp_path / "mlp.npz") as arrays:
+        assert all(key.startswith("mlp/dense") for key in arrays) and len(arrays.files) == 4
+
+
+def test_weights_alone_are_computed_once(tmp_path: Path) -> None:
+    """What batch normalization makes of its weights stands outside of `predict`."""
+    model = keras.Sequential([L.Input((20,)), L.BatchNormalization()])
+    text = kerasflow.export_numpy(model, tmp_path / "model.py").read_text()
+    before, inside = text.split("def predict")
+    assert "np.sqrt" in before and "np.sqrt" not in inside
+
+
+def test_embedded(tmp_path: Path) -> None:
+    """With `embed=True` the Python file is all there is."""
+    model = mlp()
+    path = kerasflow.export_numpy(model, str(tmp_path / "model.py"), embed=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.py"]
+    moved = path.rename(path.with_name("elsewhere.py"))
+    assert_same(alone(moved, {8: X})[8], model.predict(X, verbose=0))
+
+
+def test_structures(tmp_path: Path) -> None:
+    """Inputs and outputs by name, some of them several times, one that is an input."""
+    a, b = keras.Input((20,), name="a"), keras.Input((3,), dtype="int32", name="b")
+    h = L.Dense(4)(a)
+    outputs = {"sum": L.Add()([h, L.Dense(4)(b)]), "pair": (h, h), "a": a}
+    model = keras.Model({"a": a, "b": b}, outputs)
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    x = {"a": X, "b": np.arange(24).reshape(8, 3)}
+    assert_same(exported.predict(x), model.predict(x, verbose=0))
+
+
+def test_unknown_sizes(tmp_path: Path) -> None:
+    """A sequence of any length: a batch says for which."""
+    model = keras.Sequential([L.Input((None, 5)), L.GRU(3)])
+    path = tmp_path / "model.py"
+    with pytest.raises(KerasflowError, match=r"Give a batch.*x\[:1\]"):
+        kerasflow.export_numpy(model, path)
+    x = X.reshape(8, 4, 5)
+    exported = loaded(kerasflow.export_numpy(model, path, x[:1]))
+    assert_same(exported.predict(x), model.predict(x, verbose=0))
+
+
+def test_loops_and_branches(tmp_path: Path) -> None:
+    """`while_loop` with and without a limit, `switch`, `cond`: statements of Python."""
+
+    class Branching(L.Layer):
+        def call(self, x: Any) -> Any:
+            total = keras.ops.sum(x)
+
+            def small(value: Any, count: Any) -> Any:
+                return keras.ops.sum(value) < 50
+
+            def grown(value: Any, count: Any) -> Any:
+                return keras.ops.abs(value) * 2 + 1, count + 1
+
+            free, steps = keras.ops.while_loop(small, grown, (x, 0))
+            held, _ = keras.ops.while_loop(small, grown, (x, 0), maximum_iterations=2)
+            signed = keras.ops.cond(total > 0, lambda: free - held, lambda: held * 3)
+            index = keras.ops.cast(keras.ops.abs(total), "int32") % 3
+            return signed + keras.ops.switch(index, [lambda: x, lambda: -x, lambda: x * x]) + steps
+
+    model = keras.Sequential([L.Input((20,)), Branching()])
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    for n in range(1, 9):
+        assert_same(exported.predict(X[:n]), model.predict(X[:n], batch_size=n, verbose=0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "mixed_float16"])
+def test_dtypes(dtype: str, tmp_path: Path) -> None:
+    """Other precisions give what the model gives in them."""
+    model = keras.Sequential(
+        [
+            L.Input((20,)),
+            L.Reshape((5, 4), dtype=dtype),
+            L.Conv1D(3, 2, activation="gelu", dtype=dtype),
+            L.Dense(4, dtype=dtype),
+        ]
+    )
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    found, expected = exported.predict(X), model.predict(X, verbose=0)
+    assert found.dtype == expected.dtype == np.dtype("float64" if dtype == "float64" else "float16")
+    tolerance = {"float64": 1e-12, "mixed_float16": 5e-3}[dtype]
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_complex(tmp_path: Path) -> None:
+    """The imaginary part that is nothing but zeros is an array all the same."""
+    part = L.Lambda(lambda x: keras.ops.fft((x, keras.ops.zeros_like(x)))[1], output_shape=(20,))
+    model = keras.Sequential([L.Input((20,)), part])
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    assert_same(exported.predict(X), model.predict(X, verbose=0))
+
+
+def test_odd_names(tmp_path: Path) -> None:
+    """Names that are Python's, NumPy's, the file's own, or no names at all."""
+    names = ["np", "predict", "math", "for", "2nd", 'quo"te{s}', "ünï", "convolution", "each", "windows"]
+    inputs = {f"to {name}": keras.Input((20,), name=f"to {name}") for name in names}
+    h = [L.Dense(3, "gelu", name=name)(x) for name, x in zip(names, inputs.values(), strict=True)]
+    h = L.Conv1D(2, 2, name="pad")(L.Reshape((10, 3))(L.Concatenate()(h)))
+    model = keras.Model(inputs, h, name='"""\\')
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "odd name.py"))
+    x = {name: X * (i + 1) for i, name in enumerate(inputs)}
+    assert_same(exported.predict(x), model.predict(x, verbose=0))
+
+
+def test_error_function() -> None:
+    """To the precision of the dtype, from the smallest numbers to infinity."""
+    x = np.concatenate([np.linspace(-6, 6, 2001), [1e-30, -1e-6, np.inf, -np.inf, 0.0]])
+    for dtype, tolerance in (("float32", 5e-7), ("float64", 1e-15)):
+        y = x.astype(dtype)
+        np.testing.assert_allclose(helpers.erf(y), special.erf(y), rtol=tolerance)
+    assert np.isnan(helpers.erf(np.float32("nan")))
+
+
+def test_random_bits() -> None:
+    seed = np.array([7, 2**31], "uint32")
+    for dtype in map(np.dtype, ("uint8", "uint32", "uint64")):
+        expected = PRIMITIVES["random_bits"].evaluate(seed, shape=(3, 5), dtype=dtype)
+        np.testing.assert_array_equal(helpers.random_bits(seed, (3, 5), dtype), expected, strict=True)
+
+
+def test_wrong_shape(tmp_path: Path) -> None:
+    exported = loaded(kerasflow.export_numpy(mlp(), tmp_path / "model.py"))
+    with pytest.raises(ValueError, match=r"x has to be of shape \(n, 20\), received \(8, 19\)"):
+        exported.predict(X[:, 1:])
+
+
+# -- what cannot be exported --------------------------------------------------------------------------------
+
+
+def batch_root(x: Any) -> Any:
+    """Something else for each batch size."""
+    return x * x.shape[0] ** 2
+
+
+def noisy(x: Any) -> Any:
+    return x + keras.random.normal(x.shape, seed=SEED)
+
+
+SEED = keras.random.SeedGenerator(0)
+
+REFUSED = {
+    "primitive": (lambda: L.Lambda(keras.ops.erfinv, name="inverse"), r"`erfinv` \(in .*inverse\)"),
+    "dtype": (lambda: L.Dense(2, dtype="bfloat16", name="coarse"), r"dtype bfloat16 \(in .*coarse\)"),
+    "batch size": (
+        lambda: L.Lambda(batch_root, output_shape=(20,), name="root"),
+        r"batch size .*\(in .*root\)",
+    ),
+    "state": (lambda: L.Lambda(noisy, output_shape=(20,)), "depend on state that they change, .*seed"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=REFUSED)
+def test_refuses(make: Callable[[], Any], message: str, tmp_path: Path) -> None:
+    """The error names the cause and the layer, and the files that were there are as they were."""
+    path, weights = tmp_path / "model.py", tmp_path / "model.npz"
+    path.write_text("before")
+    weights.write_text("before too")
+    with pytest.raises(ExportError, match=message):
+        kerasflow.export_numpy(keras.Sequential([L.Input((20,)), make()]), path)
+    assert path.read_text() == "before" and weights.read_text() == "before too"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_refuses_a_fixed_batch(tmp_path: Path) -> None:
+    """A constant of four rows fits four samples only."""
+    four = np.ones((4, 20), "float32")
+    model = keras.Sequential([L.Input((20,)), L.Lambda(lambda x: x + four, output_shape=(20,))])
+    with pytest.raises(ExportError, match="cannot be traced for a batch of"):
+        kerasflow.export_numpy(model, tmp_path / "model.py")
+
+
+def test_keras_module_of_that_name() -> None:
+    """Keras's public module `export` is still there under our name."""
+    assert kerasflow.export is keras.export
+
+
+def test_bad_arguments(tmp_path: Path) -> None:
+    with pytest.raises(KerasflowError, match=r"has to end in \.py"):
+        kerasflow.export_numpy(mlp(), tmp_path / "model.txt")
+    with pytest.raises(KerasflowError, match="there is no folder"):
+        kerasflow.export_numpy(mlp(), tmp_path / "missing" / "model.py")
+    with pytest.raises(KerasflowError, match="structure of the inputs"):
+        kerasflow.export_numpy(mlp(), tmp_path / "model.py", {"x": X})
+    assert not list(tmp_path.iterdir())
+
+
+def test_failing_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the second file cannot be written, the first is not replaced either."""
+    (tmp_path / "model.npz").write_text("before")
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(KerasflowError, match="No space left"):
+        kerasflow.export_numpy(mlp(), tmp_path / "model.py")
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
+    assert (tmp_path / "model.npz").read_bytes() == b"before"

@@ -2,12 +2,12 @@
 
     python tests/pages.py docs/faq.md
 
-Blocks run in order, as parts of one program. What a block can be, behind its three backquotes:
+Blocks run in order, as parts of one program. A fence with another name (`sh`, or `python title="…"`, a file that some
+other test runs) is only shown. What a block can be, behind its three backquotes:
 
     python                it runs, and raises nothing
     python { .raises }    it raises
     python { .alone }     in a process of its own, before the others (it imports Keras first, say)
-    python { .not-run }   only shown
     text                  behind a Python block: what that prints, or the error that it raises
 
 In a text block a line of "…" alone stands for any number of lines, and "…" within a line for any characters. A Python
@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 _FENCE = re.compile(r"^```(python|text)(?: \{([^}]*)\})?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARKS = {".raises", ".alone", ".not-run"}
+_MARKS = {".raises", ".alone"}
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Block:
     """A Python block.
 
     Attributes:
-        line: where it begins in the page. marks: of `.raises`, `.alone`, `.not-run`.
+        line: where it begins in the page. marks: of `.raises`, `.alone`.
         expected: the text block behind it, or None.
     """
 
@@ -103,7 +103,6 @@ def _problem(block: Block, found: str, raised: bool) -> str | None:
 def _main_of_child() -> None:
     """Runs the blocks given on standard input, and writes what became of each on standard output."""
     names: dict[str, object] = {"__name__": "__main__"}
-    sys.modules["__main__"].__dict__.update(names)
     results = [_run(Block(**block), f"page_block_{i}", names) for i, block in enumerate(json.load(sys.stdin))]
     json.dump(results, sys.stdout)
 
@@ -126,7 +125,7 @@ def problems(path: Path, **options: object) -> list[str]:
     Args:
         options: of `subprocess.run`: `env`, `cwd`.
     """
-    to_run = [block for block in blocks(path.read_text("utf-8")) if ".not-run" not in block.marks]
+    to_run = blocks(path.read_text("utf-8"))
     together = [block for block in to_run if ".alone" not in block.marks]
     programs = [[block] for block in to_run if ".alone" in block.marks] + [together]
     results = [

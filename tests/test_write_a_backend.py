@@ -54,7 +54,7 @@ CHECKS = (
 
 def blocks(name: str) -> list[str]:
     """The code that the document shows of a file, block by block."""
-    return re.findall(rf"^```\w+ {re.escape(name)}\n(.*?)^```$", DOCUMENT.read_text(), re.S | re.M)
+    return re.findall(rf'^```\w+ title="{re.escape(name)}"\n(.*?)^```$', DOCUMENT.read_text(), re.S | re.M)
 
 
 @pytest.mark.parametrize("name", ["kerasflow_jax.py", "pyproject.toml", "test_kerasflow_jax.py"])

@@ -32,7 +32,8 @@ class BackendDisagreement(KerasflowError):
 
     Args:
         message: all that is known of it.
-        primitive: the operation's name. layer: where it comes from; "" if that is not known.
+        primitive: the operation's name.
+        layer: where it comes from; "" if that is not known.
     """
 
     def __init__(self, message: str, primitive: str = "", layer: str = "") -> None:

@@ -176,7 +176,9 @@ class GradientTape:
         """The derivative of each element of `target` with respect to each of `sources`; one sweep for each element.
 
         Args:
-            target: a traced array of shape T. sources, unconnected_gradients: as `gradient`'s.
+            target: a traced array of shape T.
+            sources: as `gradient`'s.
+            unconnected_gradients: as `gradient`'s.
 
         Returns:
             For each source of shape S an array of shape T + S.
@@ -193,7 +195,9 @@ class GradientTape:
         """The Jacobian of each sample on its own: `target[b]` with respect to `source[b]`.
 
         Args:
-            target: a traced array of shape (B, …T). source: of shape (B, …S).
+            target: a traced array of shape (B, …T).
+            source: of shape (B, …S).
+            unconnected_gradients: as `gradient`'s.
 
         Returns:
             An array of shape (B, …T, …S).

@@ -23,9 +23,10 @@ def explain(model: Any, x: Any = None, y: Any = None, step: str | None = None) -
 
     Args:
         model: a Keras model.
-        x, y: a batch (arrays, or nested structures of them) to trace the step
+        x: a batch (an array, or a nested structure of them) to trace the step
             for. Without it, the step that the model ran last is shown, and a model
             that never ran shows its prediction for one sample.
+        y: the batch's labels, likewise.
         step: `"train"`, `"test"` or `"predict"`; by default the training step if
             `y` is given or the model was trained, else prediction.
 

@@ -113,7 +113,7 @@ def set_backend(name: str) -> None:
     """Choose the backend for this process.
 
     Raises:
-        UnknownBackendError: as `current_backend`.
+        UnknownBackendError: listing the available names, or naming what is to be installed.
     """
     current_backend(name)
     settings.backend = name
@@ -124,7 +124,7 @@ def use_backend(name: str) -> Iterator[None]:
     """Choose the backend for a block (and for this thread or task alone).
 
     Raises:
-        UnknownBackendError: as `current_backend`.
+        UnknownBackendError: listing the available names, or naming what is to be installed.
     """
     with running_on(current_backend(name)):
         yield

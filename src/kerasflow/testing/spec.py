@@ -31,7 +31,8 @@ class Operand:
 
     Args:
         shape: its shape.
-        low, high: numbers (the real parts of complex ones) are drawn between these.
+        low: numbers (the real parts of complex ones) are drawn from here on.
+        high: up to here.
         dtype: a dtype of its own; None for the dtype that the spec is tried with.
         values: these numbers instead of random ones, in a nested tuple.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -40,11 +40,26 @@ def _while_loop(
     )
 
 
+def _reader(stack: Tensor) -> Callable[[Tensor], Tensor]:
+    """What reads an element of a stack: of one that a loop has made, from that loop's array.
+
+    A stack that only other loops read (what the derivative keeps of each step) is then never put together.
+    """
+    array = getattr(stack, "_elements", None)
+    return stack.__getitem__ if array is None else array.read
+
+
+def _stack(array: Any) -> Tensor:
+    stack = array.stack()
+    stack._elements = array
+    return stack
+
+
 def _scan(
     *operands: Tensor, body: Graph, length: int, reverse: bool, constants: int, carries: int
 ) -> tuple[Tensor, ...]:
     fixed, carried = operands[:constants], operands[constants : constants + carries]
-    stacked = operands[constants + carries :]
+    readers = [_reader(x) for x in operands[constants + carries :]]
     results = [v.aval for v in body.outputs[carries:]]
     stacks = tuple(
         tf.TensorArray(aval.dtype, length, element_shape=aval.shape, clear_after_read=False)
@@ -55,14 +70,14 @@ def _scan(
 
     def step(i: Tensor, carried: tuple[Tensor, ...], found: tuple[Any, ...]) -> tuple[Any, ...]:
         t = length - 1 - i if reverse else i
-        new = _run(body, [*fixed, *carried, *(x[t] for x in stacked)])
+        new = _run(body, [*fixed, *carried, *(read(t) for read in readers)])
         written = tuple(a.write(t, y) for a, y in zip(found, new[carries:], strict=True))
         return i + 1, tuple(new[:carries]), written
 
     _, carried, found = tf.while_loop(
         lambda i, *_: i < length, step, (tf.constant(0), tuple(carried), stacks), maximum_iterations=length
     )
-    return (*carried, *(a.stack() for a in found))
+    return (*carried, *map(_stack, found))
 
 
 def _custom_vjp(*values: Tensor, outputs: int, **_: Any) -> tuple[Tensor, ...]:

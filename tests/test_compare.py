@@ -115,7 +115,11 @@ def test_one_backend_stops_earlier(compare):
 @pytest.mark.parametrize(
     ("program", "options", "complaint"),
     [
-        ("", ["numpy,abacus"], r"no backend 'abacus'. Available: another, backwards, homeless, numpy, .*right"),
+        (
+            "",
+            ["numpy,abacus"],
+            r"no backend 'abacus'. Available: another, backwards, homeless, numpy, .*right",
+        ),
         (
             "raise SystemExit(3)",  # it does not come so far
             ["numpy,homeless"],

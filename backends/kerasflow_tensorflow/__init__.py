@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasflow.errors import UnsupportedPrimitiveError
-from kerasflow.graph import Graph, all_nodes
+from kerasflow.graph import Graph, all_nodes, format_origins
 from kerasflow_tensorflow.dtypes import host_array
 from kerasflow_tensorflow.lowering import SUPPORTED, WITHOUT_XLA
 from kerasflow_tensorflow.program import TensorflowProgram
@@ -69,11 +69,8 @@ class TensorflowBackend:
         if asked is None:
             return (device or [*self.devices()][-1]).startswith("gpu") and not missing
         if asked and missing:
-            listed = dict.fromkeys(
-                f"`{node.primitive.name}`" + f" (in {node.scope})" * bool(node.scope) for node in missing
-            )
             raise UnsupportedPrimitiveError(
-                f'TensorFlow\'s XLA cannot compile {", ".join(listed)}. Use jit_compile=False, or "auto".'
+                f'TensorFlow\'s XLA cannot compile {format_origins(missing)}. Use jit_compile=False, or "auto".'
             )
         return asked
 

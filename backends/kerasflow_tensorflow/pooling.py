@@ -20,14 +20,12 @@ from kerasflow_tensorflow.places import pad, padding_name, spread, unpad
 Seen = tuple[slice, ...]
 
 
-def _parts(
-    x: Tensor, window: Sizes, strides: Sizes, padding: Pairs
-) -> tuple[list[tuple[Seen, Tensor]], Tensor]:
-    """For each place in a window its spatial slices and what lies there; and x padded."""
+def _parts(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> list[tuple[Seen, Tensor]]:
+    """For each place in a window its spatial slices and what lies there."""
     ones = (1,) * len(window)
     sizes = output_sizes(tuple(x.shape[1:-1]), window, strides, padding, ones)
     x = pad(x, padding, lowest(numpy_dtype(x)))
-    return [(seen, x[(slice(None), *seen)]) for _, seen in windows(window, strides, ones, sizes)], x
+    return [(seen, x[(slice(None), *seen)]) for _, seen in windows(window, strides, ones, sizes)]
 
 
 def _isnan(x: Tensor) -> Tensor:
@@ -74,9 +72,8 @@ def _max_pool_vjp(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: 
     if kernel is None:
         return _vjp_by_place(x, g, window, strides, padding)
     prepared, options = kernel
-    y = tf.raw_ops.MaxPool(
-        input=prepared, **options
-    )  # TensorFlow finds that the forward pass has computed it.
+    # TensorFlow finds that the forward pass has computed it.
+    y = tf.raw_ops.MaxPool(input=prepared, **options)
 
     def by_kernel() -> Tensor:
         found = tf.raw_ops.MaxPoolGrad(
@@ -94,7 +91,7 @@ def _max_pool_vjp(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: 
 
 
 def _max_by_place(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
-    parts = [part for _, part in _parts(x, window, strides, padding)[0]]
+    parts = [part for _, part in _parts(x, window, strides, padding)]
     y = tf.reduce_max(tf.stack(parts), axis=0)
     if not x.dtype.is_floating:
         return y
@@ -106,7 +103,7 @@ def _firsts(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Iterato
     """For each place in a window its slices, and where it holds the first of the largest."""
     y = _max_by_place(x, window, strides, padding)
     waiting = tf.ones(y.shape, tf.bool)
-    for seen, part in _parts(x, window, strides, padding)[0]:
+    for seen, part in _parts(x, window, strides, padding):
         here = waiting & ((part == y) | _isnan(part))
         waiting &= ~here
         yield seen, here
@@ -122,7 +119,7 @@ def _vjp_by_place(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: 
 
 
 def _max_pool_take(x: Tensor, values: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
-    parts = [part for _, part in _parts(values, window, strides, padding)[0]]
+    parts = [part for _, part in _parts(values, window, strides, padding)]
     result = tf.zeros_like(parts[0])
     for (_, here), part in zip(_firsts(x, window, strides, padding), parts, strict=True):
         result = tf.where(here, part, result)

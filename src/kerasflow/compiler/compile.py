@@ -7,7 +7,7 @@ from typing import Any
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.config import settings
 from kerasflow.errors import UnsupportedPrimitiveError
-from kerasflow.graph import Graph, all_nodes
+from kerasflow.graph import Graph, all_nodes, format_origins
 from kerasflow.passes import optimize
 
 
@@ -19,16 +19,11 @@ def check_supported(graph: Graph, backend: Backend) -> None:
     """
     missing = [node for node in all_nodes(graph) if node.primitive.name not in backend.primitives]
     if missing:
-        listed = ", ".join(
-            dict.fromkeys(
-                f"`{node.primitive.name}`" + (f" (in {node.scope})" if node.scope else "") for node in missing
-            )
-        )
         refused = getattr(backend, "refused", {})
         names = [node.primitive.name for node in missing]
         reasons = dict.fromkeys(refused[name] for name in names if name in refused)
         raise UnsupportedPrimitiveError(
-            " ".join([f"The backend {backend.name!r} does not support {listed}.", *reasons])
+            " ".join([f"The backend {backend.name!r} does not support {format_origins(missing)}.", *reasons])
         )
 
 

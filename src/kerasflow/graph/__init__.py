@@ -2,7 +2,7 @@
 
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
-from kerasflow.graph.printer import format_graph, format_params
+from kerasflow.graph.printer import format_graph, format_origins, format_params
 from kerasflow.graph.types import ShapedArray, shaped
 from kerasflow.graph.verify import verify
 
@@ -17,6 +17,7 @@ __all__ = [
     "evaluate",
     "evaluate_node",
     "format_graph",
+    "format_origins",
     "format_params",
     "infer",
     "last_uses",

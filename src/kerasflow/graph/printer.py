@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from kerasflow.graph.graph import Constant, Graph, Value
+from kerasflow.graph.graph import Constant, Graph, Node, Value
 
 
 def _format_param(param: Any) -> str:
@@ -24,6 +25,13 @@ def _format_param(param: Any) -> str:
 def format_params(params: dict[str, Any]) -> list[str]:
     """A node's parameters, each as `name=value`."""
     return [f"{key}={_format_param(param)}" for key, param in params.items()]
+
+
+def format_origins(nodes: Iterable[Node]) -> str:
+    """The nodes' primitives and where each comes from, as a message names them; each once."""
+    return ", ".join(
+        dict.fromkeys(f"`{n.primitive.name}`" + (f" (in {n.scope})" if n.scope else "") for n in nodes)
+    )
 
 
 def format_graph(graph: Graph, indent: str = "") -> str:

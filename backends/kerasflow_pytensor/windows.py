@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 
-from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes, windows
+from kerasflow.primitives.convolution import Pairs, Sizes, margins, output_sizes, windows
 from kerasflow.primitives.pooling import lowest
 from kerasflow_pytensor.dtypes import Lowering, Tensor, constant, zeros
 
@@ -28,14 +28,8 @@ def pad(x: Tensor, padding: Pairs, value: Any = 0) -> Tensor:
     """x with its spatial axes padded, or cut where the padding is negative."""
     if all(pair == (0, 0) for pair in padding):
         return x
-    pairs = ((0, 0), *padding, (0, 0))
-    x = x[
-        tuple(
-            slice(max(-before, 0), n - max(-behind, 0))
-            for n, (before, behind) in zip(_shape(x), pairs, strict=True)
-        )
-    ]
-    widths = [(max(before, 0), max(behind, 0)) for before, behind in pairs]
+    cut, widths = margins(_shape(x), padding)
+    x = x[cut]
     inside = tuple(slice(before, before + n) for n, (before, _) in zip(_shape(x), widths, strict=True))
     shape = [n + sum(pair) for n, pair in zip(_shape(x), widths, strict=True)]
     return pt.set_subtensor(pt.alloc(constant(value, x.dtype), *shape)[inside], x)

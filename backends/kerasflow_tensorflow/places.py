@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasflow.primitives.convolution import Pairs, Sizes
+from kerasflow.primitives.convolution import Pairs, Sizes, margins
 from kerasflow_tensorflow.dtypes import Tensor
 
 
@@ -15,12 +15,7 @@ def pad(x: Tensor, padding: Pairs, value: Any = 0) -> Tensor:
     """x with its spatial axes padded, or cut where the padding is negative."""
     if all(pair == (0, 0) for pair in padding):
         return x
-    pairs = ((0, 0), *padding, (0, 0))
-    cut = tuple(
-        slice(max(-before, 0), n - max(-behind, 0))
-        for n, (before, behind) in zip(x.shape, pairs, strict=True)
-    )
-    widths = [(max(before, 0), max(behind, 0)) for before, behind in pairs]
+    cut, widths = margins(x.shape, padding)
     return tf.pad(x[cut], widths, constant_values=tf.constant(value, x.dtype))
 
 

@@ -13,7 +13,7 @@ each spatial axis, `padding`, for each a pair of how much is put before and behi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,16 +32,20 @@ def output_sizes(sizes: Sizes, window: Sizes, strides: Sizes, padding: Pairs, di
     )
 
 
+def margins(shape: Sequence[int], padding: Pairs) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
+    """What padding spatial axes leaves of an array, negative padding cut off, and what it then adds to each axis."""
+    pairs = ((0, 0), *padding, (0, 0))
+    cut = tuple(
+        slice(max(-before, 0), n - max(-behind, 0)) for n, (before, behind) in zip(shape, pairs, strict=True)
+    )
+    return cut, [(max(before, 0), max(behind, 0)) for before, behind in pairs]
+
+
 def pad(x: Any, padding: Pairs, value: Any = 0) -> Any:
     """x with its spatial axes padded, or cut where the padding is negative."""
     if all(pair == (0, 0) for pair in padding):
         return x
-    pairs = ((0, 0), *padding, (0, 0))
-    cut = tuple(
-        slice(max(-before, 0), n - max(-behind, 0))
-        for n, (before, behind) in zip(x.shape, pairs, strict=True)
-    )
-    widths = [(max(before, 0), max(behind, 0)) for before, behind in pairs]
+    cut, widths = margins(x.shape, padding)
     return np.pad(x[cut], widths, constant_values=value)
 
 

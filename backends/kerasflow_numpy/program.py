@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import ShapedArray, shaped
+from kerasflow.graph import ShapedArray, check_inputs
 from kerasflow_numpy import blas, convolution, kernels, parallel, pooling
 from kerasflow_numpy.blocks import cut
 from kerasflow_numpy.codegen import CHUNK, MODULES, Blocks, Chunks, Code
@@ -206,11 +206,7 @@ class NumpyProgram:
         self.contexts: list[Context] = []
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
-        for given, aval in zip(inputs, self.inputs, strict=True):
-            if given.dtype != aval.dtype or given.shape != aval.shape:
-                raise ValueError(
-                    f"the program was compiled for an input {aval}, and was given {shaped(given)}"
-                )
+        check_inputs(self.inputs, inputs)
         try:
             context = self.contexts.pop()
         except IndexError:

@@ -10,7 +10,7 @@ import numpy as np
 from pytensor.link.basic import Container
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-from kerasflow.graph import Graph, shaped
+from kerasflow.graph import Graph, check_inputs
 from kerasflow_pytensor.blas import one_thread
 from kerasflow_pytensor.control import function
 from kerasflow_pytensor.dtypes import Array, carrier, tensor_type
@@ -50,12 +50,9 @@ class PytensorProgram:
         self._lock = threading.Lock()
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Any]) -> tuple[list[Array], list[Array]]:
+        check_inputs(self.inputs, inputs)
         arrays = []
         for given, aval in zip(inputs, self.inputs, strict=True):
-            if given.dtype != aval.dtype or given.shape != aval.shape:
-                raise ValueError(
-                    f"the program was compiled for an input {aval}, and was given {shaped(given)}"
-                )
             aligned = given if given.flags.aligned else given.copy()
             arrays.append(aligned.view(carrier(aval.dtype)))
         with self._lock, one_thread(), np.errstate(all="ignore"):

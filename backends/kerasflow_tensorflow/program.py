@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasflow.graph import Graph, shaped
+from kerasflow.graph import Graph, check_inputs
 from kerasflow_tensorflow.dtypes import host_array
 from kerasflow_tensorflow.lowering import run
 
@@ -41,11 +41,7 @@ class TensorflowProgram:
         self.function = function.get_concrete_function()
 
     def __call__(self, state: Sequence[Any], inputs: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
-        for given, aval in zip(inputs, self.inputs, strict=True):
-            if given.dtype != aval.dtype or given.shape != aval.shape:
-                raise ValueError(
-                    f"the program was compiled for an input {aval}, and was given {shaped(given)}"
-                )
+        check_inputs(self.inputs, inputs)
         found = self.function(*state, *(tf.constant(x) for x in inputs))
         now = list(state)
         for i, tensor in zip(self.written, found[self.outputs :], strict=True):

@@ -3,7 +3,7 @@
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
 from kerasflow.graph.printer import format_graph, format_origins, format_params
-from kerasflow.graph.types import ShapedArray, shaped
+from kerasflow.graph.types import ShapedArray, check_inputs, shaped
 from kerasflow.graph.verify import verify
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "ShapedArray",
     "Value",
     "all_nodes",
+    "check_inputs",
     "evaluate",
     "evaluate_node",
     "format_graph",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,3 +43,14 @@ class ShapedArray:
 def shaped(array: np.ndarray[Any, Any]) -> ShapedArray:
     """The abstract value of a NumPy array or scalar."""
     return ShapedArray(tuple(array.shape), array.dtype)
+
+
+def check_inputs(avals: Sequence[ShapedArray], arrays: Sequence[Any]) -> None:
+    """Refuse arrays that a program was not compiled for.
+
+    Raises:
+        ValueError: naming the type that is wanted, and the one that was given.
+    """
+    for given, aval in zip(arrays, avals, strict=True):
+        if given.dtype != aval.dtype or given.shape != aval.shape:
+            raise ValueError(f"the program was compiled for an input {aval}, and was given {shaped(given)}")

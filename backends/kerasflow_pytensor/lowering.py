@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow.graph import Graph, Node, Value, evaluate
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import resolve_dtypes
 from kerasflow_pytensor import arrays, control, elementwise, windows
-from kerasflow_pytensor.dtypes import Lowering, Tensor, carrier, constant, is_foreign, tensor_type
+from kerasflow_pytensor.dtypes import Array, Lowering, Tensor, carrier, constant, is_foreign, tensor_type
 from kerasflow_pytensor.modes import Settings
 from kerasflow_pytensor.numpys import NumpyFunction
 
@@ -64,27 +64,17 @@ class Lowered:
 
     def run(self, graph: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of a graph without state."""
-        return self.results(graph, graph.inputs, tensors, graph.outputs)
+        return self.results(graph, [], tensors)[0]
 
     def results(
-        self, graph: Graph, arguments: Sequence[Value], tensors: Sequence[Tensor], results: Sequence[Value]
-    ) -> list[Tensor]:
-        """The graph's nodes on tensors.
+        self, graph: Graph, state: Sequence[Tensor], inputs: Sequence[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The outputs and the new state of a graph on tensors."""
 
-        Args:
-            tensors: one for each of the arguments. results: the values that are returned.
-        """
-        known: dict[Value, Tensor] = dict(zip(arguments, tensors, strict=True))
+        def apply(node: Node, tensors: Sequence[Tensor]) -> list[Tensor]:
+            return list(map(_typed, node.outputs, self.node(node, list(tensors))))
 
-        def read(value: Value) -> Tensor:
-            if isinstance(value, Constant) and value not in known:
-                known[value] = constant(value.array.view(carrier(value.aval.dtype)), None)
-            return known[value]
-
-        for node in graph.nodes:
-            found = self.node(node, [read(v) for v in node.inputs])
-            known.update(zip(node.outputs, map(_typed, node.outputs, found), strict=True))
-        return [read(v) for v in results]
+        return evaluate(graph, state, inputs, apply, _held)
 
     def node(self, node: Node, tensors: list[Tensor]) -> list[Tensor]:
         """A node's results."""
@@ -103,6 +93,11 @@ class Lowered:
                 return [found]
         function = NumpyFunction(node.primitive, tuple(v.aval for v in node.inputs), node.params)
         return list(function(*tensors, return_list=True))
+
+
+def _held(array: Array) -> Tensor:
+    """A constant as PyTensor holds its dtype."""
+    return constant(array.view(carrier(array.dtype)), None)
 
 
 def _typed(value: Value, tensor: Tensor) -> Tensor:

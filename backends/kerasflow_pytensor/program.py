@@ -40,12 +40,9 @@ class PytensorProgram:
         self.state = [(carrier(v.aval.dtype), v.aval.dtype) for v in graph.state_inputs]
         shared = [_shared(v) for v in graph.state_inputs]
         inputs = [tensor_type(v.aval)() for v in graph.inputs]
-        found = Lowered(settings).results(
-            graph, graph.arguments, [*shared, *inputs], [*graph.outputs, *graph.state_outputs]
-        )
-        new = found[len(graph.outputs) :]
+        outputs, new = Lowered(settings).results(graph, shared, inputs)
         updates = [(x, y) for x, y in zip(shared, new, strict=True) if x is not y]
-        self.function = function(inputs, found[: len(graph.outputs)], settings.mode, updates)
+        self.function = function(inputs, outputs, settings.mode, updates)
         self.containers = [x.container for x in shared]
         self._lock = threading.Lock()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasflow.graph import Constant, Graph, Value
+from kerasflow.graph import Graph, Node, evaluate
 from kerasflow.primitives import PRIMITIVES
 from kerasflow_tensorflow import algebra, arrays, convolution, elementwise, philox, pooling
 from kerasflow_tensorflow.dtypes import Lowering, Tensor
@@ -16,7 +16,7 @@ from kerasflow_tensorflow.dtypes import Lowering, Tensor
 
 
 def _run(graph: Graph, operands: Sequence[Tensor]) -> list[Tensor]:
-    return run(graph, graph.inputs, operands, graph.outputs)
+    return run(graph, [], operands)[0]
 
 
 def _switch(index: Tensor, *operands: Tensor, branches: tuple[Graph, ...]) -> tuple[Tensor, ...]:
@@ -106,24 +106,12 @@ WITHOUT_XLA = {
 SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
 
 
-def run(
-    graph: Graph, arguments: Sequence[Value], tensors: Sequence[Tensor], results: Sequence[Value]
-) -> list[Tensor]:
-    """The graph's nodes on tensors.
+def _apply(node: Node, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    with tf.name_scope(node.primitive.name):
+        found = LOWERINGS[node.primitive.name](*tensors, **node.params)
+    return found if node.primitive.multiple_results else (found,)
 
-    Args:
-        tensors: one for each of the arguments. results: the values that are returned.
-    """
-    known: dict[Value, Tensor] = dict(zip(arguments, tensors, strict=True))
 
-    def read(value: Value) -> Tensor:
-        if isinstance(value, Constant) and value not in known:
-            known[value] = tf.constant(value.array)
-        return known[value]
-
-    for node in graph.nodes:
-        with tf.name_scope(node.primitive.name):
-            found = LOWERINGS[node.primitive.name](*map(read, node.inputs), **node.params)
-        made = found if node.primitive.multiple_results else (found,)
-        known.update(zip(node.outputs, made, strict=True))
-    return [read(v) for v in results]
+def run(graph: Graph, state: Sequence[Tensor], inputs: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The outputs and the new state of a graph on tensors."""
+    return evaluate(graph, state, inputs, _apply, tf.constant)

@@ -32,9 +32,10 @@ class TensorflowProgram:
         ]
 
         def step(*arguments: Any) -> list[Any]:
-            changed = [graph.state_outputs[i] for i in self.written]
+            count = len(graph.state_inputs)
             with tf.device(device):
-                return run(graph, graph.arguments, arguments, [*graph.outputs, *changed])
+                outputs, now = run(graph, arguments[:count], arguments[count:])
+            return [*outputs, *(now[i] for i in self.written)]
 
         signature = [tf.TensorSpec(v.aval.shape, v.aval.dtype) for v in graph.arguments]
         function = tf.function(step, input_signature=signature, autograph=False, jit_compile=jit_compile)

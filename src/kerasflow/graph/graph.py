@@ -156,12 +156,14 @@ def evaluate(
     state: Sequence[Any],
     inputs: Sequence[Any],
     apply: Callable[[Node, Sequence[Any]], Sequence[Any]] = evaluate_node,
+    lift: Callable[[np.ndarray[Any, Any]], Any] = lambda array: array,
 ) -> tuple[list[Any], list[Any]]:
     """Run a graph node by node, with NumPy: the reference meaning of a graph.
 
     Args:
         state: one array for each state input. inputs: one array for each input.
-        apply: runs one node on arrays.
+        apply: runs one node on arrays, or on what an engine has for arrays; always a sequence.
+        lift: makes what `apply` takes of a constant's array; called once for each constant that is read.
 
     Returns:
         `(outputs, new_state)`, lists of arrays.
@@ -170,7 +172,9 @@ def evaluate(
     env.update(zip(graph.inputs, inputs, strict=True))
 
     def read(value: Value) -> Any:
-        return value.array if isinstance(value, Constant) else env[value]
+        if isinstance(value, Constant) and value not in env:
+            env[value] = lift(value.array)
+        return env[value]
 
     for node in graph.nodes:
         env.update(zip(node.outputs, apply(node, [read(v) for v in node.inputs]), strict=True))

@@ -29,6 +29,8 @@ most of them downloads.
   backend, run (`tests/upstream/skips.py`). All layers are trained for a step.
 - What fails is an exclusion with a reason (`tests/upstream/exclusions.py`), checked strictly: one that passes is an
   error.
+- Two tests compare float32 to 1e-6 where some processors' products round otherwise; they are held to the error that
+  the same file gives, with the reason.
 - A skip for a reason that nobody has judged is an error too.
 """
 

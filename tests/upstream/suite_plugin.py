@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import functools
 import importlib.util
 import json
 import os
@@ -29,7 +30,7 @@ with contextlib.suppress(ImportError):
 
 import numpy as np
 import pytest
-from exclusions import EXCLUSIONS
+from exclusions import EXCLUSIONS, ROUNDING
 from skips import ANSWERS, KEPT, LIFTED, NEEDS, matching
 
 BACKEND = os.environ["KERAS_SUITE_BACKEND"]
@@ -149,18 +150,41 @@ def _names(test: str) -> list[str]:
     return [test, bare, bare.rpartition("::")[0], test.partition("::")[0]]
 
 
+def _entry(item: pytest.Item, table: dict[str, Any]) -> str | None:
+    """The name by which a table calls a test."""
+    return next((name for name in _names(_short(item.nodeid)) if name in table), None)
+
+
 def _exclude(items: list[pytest.Item], complete: bool) -> None:
     reasons = {test: reason for reason, tests in EXCLUSIONS.items() for test in tests}
-    used = set()
     for item in items:
-        name = next((name for name in _names(_short(item.nodeid)) if name in reasons), None)
-        if name:
-            used.add(name)
+        if name := _entry(item, reasons):
             item.add_marker(pytest.mark.xfail(strict=True, reason=reasons[name]))
-    if complete and used != set(reasons):
-        raise pytest.UsageError(
-            f"exclusions.py names tests that there are not: {sorted(set(reasons) - used)}"
-        )
+    unused = ({*reasons, *TOLERANCES}) - {name for item in items for name in _names(_short(item.nodeid))}
+    if complete and unused:
+        raise pytest.UsageError(f"exclusions.py names tests that there are not: {sorted(unused)}")
+
+
+TOLERANCES = {
+    test: tolerance for group in ROUNDING.values() for tolerance, tests in group.items() for test in tests
+}
+
+
+@contextlib.contextmanager
+def _tolerance(item: pytest.Item) -> Generator[None]:
+    """Hold a test of the table `ROUNDING` to the error given there."""
+    from keras.src.testing import TestCase
+
+    if not ON_KERASFLOW or (name := _entry(item, TOLERANCES)) is None:
+        yield
+        return
+    strict = TestCase.assertAllClose
+    loose = functools.partialmethod(strict, atol=TOLERANCES[name], rtol=TOLERANCES[name])
+    TestCase.assertAllClose = loose  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        TestCase.assertAllClose = strict
 
 
 # -- pytest's hooks -------------------------------------------------------------------------------------------
@@ -226,7 +250,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     faulthandler.dump_traceback_later(SECONDS + 60, exit=True)
     jax = {name: sys.modules.get(name) for name in _IN_PLACE_OF_JAX}
     try:
-        return (yield)
+        with _tolerance(item):
+            return (yield)
     finally:
         for name, module in jax.items():
             if module is not None:

@@ -180,7 +180,7 @@ CLOSE = listed("""
     np.linalg.pinv(o)
     np.linalg.pinv(d, 0.2)
     np.linalg.pinv(d, rtol=None)
-    np.linalg.lstsq(d.T, v)
+    np.linalg.lstsq(d.T, abs(v))
     np.linalg.lstsq(d.T, x.T)
     np.linalg.lstsq(d, i[:, 0])
     np.linalg.lstsq(o, x, rcond=1e-3)

@@ -21,6 +21,7 @@ from pytensor.ifelse import ifelse
 
 from kerasflow.graph import Graph, Node
 from kerasflow_pytensor.dtypes import Array, Tensor, tensor_type
+from kerasflow_pytensor.modes import CXXFLAGS
 
 # Graphs as tensors, and as functions of arrays.
 Run = Callable[[Graph, Sequence[Tensor]], list[Tensor]]
@@ -31,7 +32,8 @@ def function(
     inputs: Sequence[Tensor], outputs: Sequence[Tensor], mode: Mode, updates: Sequence[Any] = ()
 ) -> Function:
     """A PyTensor function that takes arrays of exactly its inputs' types."""
-    with warnings.catch_warnings():
+    flags = f"{pytensor.config.gcc__cxxflags} {CXXFLAGS}".strip()
+    with warnings.catch_warnings(), pytensor.config.change_flags(gcc__cxxflags=flags):
         # That Numba calls Python for NumPy's functions is what is wanted.
         warnings.filterwarnings("ignore", "Numba will use object mode", UserWarning)
         found = pytensor.function(inputs, outputs, mode=mode, updates=updates, on_unused_input="ignore")

@@ -21,6 +21,9 @@ STEPWISE = frozenset("cvm cvm_nogc vm vm_nogc c|py c|py_nogc py".split())
 # From how many elements on a loop is worth a run of the C compiler, which takes about a second.
 WORTH_COMPILING = 2**14
 
+# Whole vectors of comparisons and choices; no number depends on it, only flags that nobody reads.
+CXXFLAGS = "-fno-trapping-math"
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -92,6 +92,12 @@ def mlp() -> Any:
 X = np.random.default_rng(0).standard_normal((8, 20)).astype("float32")
 
 
+def drawn(task: Task) -> Any:
+    """What a generator predicts from; None for all other models."""
+    size = getattr(task.model, "size", None)
+    return np.random.default_rng(1).standard_normal((64, size)).astype("float32") if size else None
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda f: f.__name__)
 def test_zoo(architecture: Callable[..., Task], tmp_path: Path) -> None:
     """A trained model of each architecture, for one sample, for three, and for a batch as it was trained on."""
@@ -99,8 +105,8 @@ def test_zoo(architecture: Callable[..., Task], tmp_path: Path) -> None:
     task = architecture()
     x = keras.tree.map_structure(lambda a: a[: 2 * task.batch_size], task.train)
     task.model.fit(*x, batch_size=task.batch_size, verbose=0)
-    size = getattr(task.model, "size", None)
-    samples = np.random.default_rng(1).standard_normal((64, size)).astype("float32") if size else x[0]
+    samples = drawn(task)
+    samples = x[0] if samples is None else samples
     samples = list(samples) if isinstance(samples, (list, tuple)) else samples
     sizes = (1, 3, task.batch_size)
     # A model that is a class of its own does not know the shape of its inputs.
@@ -109,6 +115,110 @@ def test_zoo(architecture: Callable[..., Task], tmp_path: Path) -> None:
     found = alone(path, {n: first(samples, n) for n in sizes})
     for n in sizes:
         assert_same(found[n], task.model.predict(first(samples, n), batch_size=n, verbose=0))
+
+
+# Trains with an exported file where no other package can be imported: batches from a file, the metrics into another.
+TRAINS = (
+    ALONE.partition("with np.load(given)")[0]
+    + """
+with np.load(given, allow_pickle=True) as arrays:
+    batches = arrays["batches"]
+logs = []
+for batch in batches:
+    exported.reset_metrics()
+    logs.append(exported.train_step(*batch))
+state = {f"state/{name}": array for name, array in exported.state.items()}
+np.savez(found, **{name: [log[name] for log in logs] for name in logs[0]}, **state)
+"""
+)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda f: f.__name__)
+def test_zoo_trains(architecture: Callable[..., Task], tmp_path: Path) -> None:
+    """Each architecture trains in the file as in Keras, dropout and all, with a last batch that is smaller."""
+    keras.utils.set_random_seed(1)
+    task = architecture()
+    size = task.batch_size
+    parts = [slice(0, size), slice(size, 2 * size), slice(2 * size, 2 * size + 3)]
+    batches = [keras.tree.map_structure(lambda a, s=s: a[s], task.train) for s in parts]
+    path = kerasflow.export_numpy(task.model, tmp_path / "exported.py", drawn(task), training=batches[0])
+    given, found = tmp_path / "given.npz", tmp_path / "found.npz"
+    listed = np.empty(len(batches), object)
+    listed[:] = batches
+    np.savez(given, batches=listed)
+    subprocess.run(
+        [sys.executable, "-I", "-c", TRAINS, str(path), str(given), str(found)], check=True, timeout=120
+    )
+    logs = [task.model.train_on_batch(*batch, return_dict=True) for batch in batches]
+    with np.load(found) as results:
+        for name in logs[0]:
+            np.testing.assert_allclose(results[name], [log[name] for log in logs], rtol=1e-4, err_msg=name)
+        for variable in task.model.trainable_variables:
+            ours = results[f"state/{variable.path}"]
+            np.testing.assert_allclose(ours, variable.numpy(), rtol=1e-3, atol=1e-4, err_msg=variable.path)
+
+
+Y = np.arange(8) % 10
+
+
+def trainable() -> Any:
+    keras.utils.set_random_seed(2)
+    model = mlp()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("embed", [False, True])
+def test_training_goes_on(embed: bool, tmp_path: Path) -> None:
+    """An epoch in the file is one in Keras; what it has learned is saved, and the file that loads it goes on."""
+    model = trainable()
+    path = kerasflow.export_numpy(model, tmp_path / "mlp.py", training=(X, Y), embed=embed)
+    exported = loaded(path)
+    history = model.fit(X, Y, batch_size=3, shuffle=False, epochs=2, verbose=0).history
+    for epoch in range(2):
+        if epoch == 1:
+            np.savez(tmp_path / "mlp.npz", **exported.state)
+            again = loaded(path)
+            if embed:
+                with np.load(tmp_path / "mlp.npz") as state:
+                    again.state.update(state)
+            exported = again
+        exported.reset_metrics()
+        for i in range(0, 8, 3):
+            logs = exported.train_step(X[i : i + 3], Y[i : i + 3])
+        assert {name: pytest.approx(value, rel=1e-5) for name, value in logs.items()} == {
+            name: values[epoch] for name, values in history.items()
+        }
+    assert_same(exported.predict(X), model.predict(X, verbose=0))
+
+
+def test_training_with_weights(tmp_path: Path) -> None:
+    model = trainable()
+    weights = np.linspace(0, 2, 8)
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "mlp.py", training=(X, Y, weights)))
+    expected = model.train_on_batch(X, Y, weights, return_dict=True)
+    assert {
+        name: pytest.approx(value, rel=1e-5) for name, value in exported.train_step(X, Y, weights).items()
+    } == expected
+
+
+def test_a_step_changes_all_or_nothing(tmp_path: Path) -> None:
+    exported = loaded(kerasflow.export_numpy(trainable(), tmp_path / "mlp.py", training=(X, Y)))
+    before = dict(exported.state)
+    with pytest.raises(ValueError, match=r"y has to be of shape \(n,\), received \(1,\)"):
+        exported.train_step(X, Y[:1])
+    assert before == exported.state
+
+
+def test_refuses_training(tmp_path: Path) -> None:
+    path = tmp_path / "mlp.py"
+    with pytest.raises(KerasflowError, match=r"'mlp' has no training step yet: call `model.compile"):
+        kerasflow.export_numpy(mlp(), path, training=(X, Y))
+    with pytest.raises(KerasflowError, match=r"has to be a batch .*; received ndarray"):
+        kerasflow.export_numpy(trainable(), path, training=X)
+    with pytest.raises(ExportError, match=r"in training cannot be traced for a batch"):
+        kerasflow.export_numpy(trainable(), path, training=(X, np.zeros((8, 3, 3))))
+    assert not list(tmp_path.iterdir())
 
 
 TABLES = (layers, convolution, recurrent, attention, preprocessing)

@@ -1,4 +1,4 @@
-"""`kerasflow.export_numpy`: a model's prediction as a Python file that needs NumPy alone."""
+"""`kerasflow.export_numpy`: a model's prediction, and its training, as a Python file that needs NumPy alone."""
 
 from __future__ import annotations
 
@@ -10,23 +10,38 @@ from typing import Any
 import numpy as np
 import optree
 
-from kerasflow.bridge.exported import check_traceable, input_types, traced
+from kerasflow.bridge.exported import Traced, check_traceable, input_types, traced, training_types
 from kerasflow.bridge.step import Step
-from kerasflow.exporting import Argument, check_exportable, write_module
+from kerasflow.errors import KerasflowError
+from kerasflow.exporting import Argument, Function, check_exportable, write_module
 from kerasflow.files import check_writable, written_whole
+from kerasflow.tracing import Cell
 
 
-def export_numpy(model: Any, path: str | os.PathLike[str], x: Any = None, embed: bool = False) -> Path:
-    """Write a model's prediction as a Python file that needs NumPy, and nothing else.
+def export_numpy(
+    model: Any,
+    path: str | os.PathLike[str],
+    x: Any = None,
+    *,
+    training: tuple[Any, ...] | None = None,
+    embed: bool = False,
+) -> Path:
+    """Write a model as a Python file that needs NumPy, and nothing else.
 
-    The file has one function, `predict(x)`, which computes what `model.predict` computes, for batches of any size. It
+    The file has a function, `predict(x)`, which computes what `model.predict` computes, for batches of any size. It
     takes and returns arrays in the structure in which the model does.
 
+    With `training` it also has `train_step(x, y)`, which trains on a batch as `model.fit` does and returns the metrics
+    since `reset_metrics()`, which it has too. All that they change (weights, the optimizer's variables, metrics,
+    random seeds) is in a dictionary of the file, `state`; `numpy.savez(FILE.npz, **state)` keeps it.
+
     Args:
-        model: a built Keras model.
+        model: a built Keras model; a compiled one for `training`.
         path: the file, `.py`. The weights go into a file beside it of the same name, with `.npz`.
         x: a batch of samples, of any size, for a model that does not know the shapes of its inputs, or knows them only
-            in part.
+            in part; by default that of `training`.
+        training: a batch as the model is trained on, `(x, y)`, `(x,)` or `(x, y, sample_weight)`, of any size: the file
+            gets the training step, which takes such batches of all sizes.
         embed: write the weights into the Python file, as text.
 
     Returns:
@@ -35,29 +50,19 @@ def export_numpy(model: Any, path: str | os.PathLike[str], x: Any = None, embed:
     Raises:
         ExportError: the model needs what NumPy alone does not have, changes its state when it predicts, or does
             something else for each batch size. Nothing has been written.
-        KerasflowError: the shapes of the inputs are not known, or the files cannot be written; files that were
-            there are as they were.
+        KerasflowError: the shapes of the inputs are not known, the model is not compiled, or the files cannot be
+            written; files that were there are as they were.
     """
     path = Path(path)
     check_writable(path, (".py",))
     weights_path = path.with_suffix(".npz")
-    remedy = "Give a batch of samples: `kerasflow.export_numpy(model, path, x[:1])`."
-    structure = input_types(model, x, remedy)
-    check_traceable(model)
-    found = traced(f"The model {model.name!r}", Step(model, "predict_step")._run, ((structure,),))
-    check_exportable(found.graph)
-
-    def result(texts: Sequence[str]) -> str:
-        return repr(found.result([_Text(text) for text in texts], lambda constant: _Text(repr(constant))))
-
-    module = write_module(
-        found.graph,
-        [cell.read() for cell in found.cells],
-        _arguments(model, structure),
-        result,
-        f"The model {model.name!r} as NumPy code, written by kerasflow {_version()}.",
-        None if embed else weights_path.name,
-    )
+    names: dict[Cell, str] = {}
+    functions = _functions(model, x, training, names)
+    for function in functions:
+        check_exportable(function.graph)
+    state = {name: cell.read() for cell, name in names.items()}
+    title = f"The model {model.name!r} as NumPy code, written by kerasflow {_version()}."
+    module = write_module(functions, state, title, None if embed else weights_path.name)
     if embed or not module.arrays:
         with written_whole(path) as draft:
             draft.write_text(module.text, encoding="utf-8")
@@ -74,6 +79,87 @@ def _version() -> str:
     return __version__
 
 
+# The parameters of a training step, of which the last ones need not be there.
+BATCH = ("x", "y", "sample_weight")
+
+
+def _functions(
+    model: Any, x: Any, training: tuple[Any, ...] | None, names: dict[Cell, str]
+) -> list[Function]:
+    """The functions of the file. `names` has the state's names in the file; what is found is added.
+
+    Raises:
+        KerasflowError, ExportError: as `export_numpy`.
+    """
+    if training is not None:
+        if not model.compiled:
+            raise KerasflowError(f"{model.name!r} has no training step yet: call `model.compile(...)` first.")
+        if not isinstance(training, tuple) or not 1 <= len(training) <= len(BATCH):
+            raise KerasflowError(
+                "`training` has to be a batch as the model is trained on, `(x, y)`, `(x,)` or "
+                f"`(x, y, sample_weight)`; received {type(training).__name__}"
+            )
+        if x is None and not getattr(model, "inputs", None):
+            x = training[0]
+    remedy = "Give a batch of samples: `kerasflow.export_numpy(model, path, x[:1])`."
+    inputs = input_types(model, x, remedy)
+    check_traceable(model)
+    what = f"The model {model.name!r}"
+    prediction = traced(what, Step(model, "predict_step")._run, ((inputs,),))
+    says = "What the model predicts for a batch of n samples"
+    functions = [_function("predict", {"x": inputs}, says, prediction, _input_names(model), names)]
+    if training is None:
+        return functions
+    step = Step(model, "train_step")
+    step._prepare()
+    batch = training_types(model, training)
+    training_step = traced(f"{what} in training", step._run, (batch,), changes=True)
+    reset = traced("reset_metrics", model.reset_metrics, (), changes=True)
+    says = "Train on a batch of n samples; returns the metrics since they were last reset"
+    parameters = dict(zip(BATCH, batch, strict=False))
+    return [
+        *functions,
+        _function("train_step", parameters, says, training_step, _input_names(model), names),
+        _function("reset_metrics", {}, "Begin anew with the metrics, as with each epoch", reset, [], names),
+    ]
+
+
+def _function(
+    name: str,
+    parameters: dict[str, Any],
+    description: str,
+    found: Traced,
+    inputs: Sequence[str],
+    names: dict[Cell, str],
+) -> Function:
+    """A traced function as one of the file.
+
+    Args:
+        parameters: for each its `ShapedArray`s, in a structure. inputs: what the model calls those of `x`.
+    """
+
+    def result(texts: Sequence[str]) -> str:
+        return repr(found.result([_Text(text) for text in texts], lambda constant: _Text(repr(constant))))
+
+    arguments = []
+    for parameter, types in parameters.items():
+        accessors = optree.tree_accessors(types)
+        known = inputs if parameter == "x" and len(inputs) == len(accessors) else []
+        arguments += [
+            Argument(known[i] if known else f"{parameter}_{i}", accessor.codify(parameter))
+            for i, accessor in enumerate(accessors)
+        ]
+    for cell in found.cells:
+        alike = sum(taken.partition("#")[0] == cell.name for taken in names.values())
+        names.setdefault(cell, f"{cell.name}#{alike + 1}" if alike else cell.name)
+    state = [names[cell] for cell in found.cells]
+    return Function(name, ", ".join(parameters), description, found.graph, state, arguments, result)
+
+
+def _input_names(model: Any) -> list[str]:
+    return [t.name for t in getattr(model, "inputs", None) or []]
+
+
 class _Text:
     """An expression, which a structure of such prints as it is."""
 
@@ -82,13 +168,3 @@ class _Text:
 
     def __repr__(self) -> str:
         return self.text
-
-
-def _arguments(model: Any, structure: Any) -> list[Argument]:
-    accessors = optree.tree_accessors(structure)
-    inputs = getattr(model, "inputs", None) or []
-    names = [t.name for t in inputs] if len(inputs) == len(accessors) else []
-    return [
-        Argument(names[i] if names else f"input_{i}", accessor.codify("x"))
-        for i, accessor in enumerate(accessors)
-    ]

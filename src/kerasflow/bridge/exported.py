@@ -1,4 +1,4 @@
-"""What every exported form of a model begins with: its prediction as one graph for every batch size."""
+"""What every exported form of a model begins with: a function of it as one graph for every batch size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Traced:
     """A function of arrays, traced for every batch size.
 
     Attributes:
-        graph: aligned (`exporting.align`), its state unchanged. cells: that state.
+        graph: aligned (`exporting.align`). cells: its state.
         structure: of the function's result. outputs: for each leaf its place among the graph's outputs, or -1 and the
             constant that it is.
     """
@@ -45,6 +45,11 @@ class Traced:
         return optree.tree_unflatten(self.structure, leaves)
 
 
+def _specs(model: Any) -> Any:
+    """The model's own description of its inputs, in their structure; None if it has none."""
+    return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+
+
 def input_types(model: Any, x: Any, remedy: str) -> Any:
     """The inputs in their structure, each a `ShapedArray` whose first dimension is 0 where that is the batch's size.
 
@@ -54,18 +59,31 @@ def input_types(model: Any, x: Any, remedy: str) -> Any:
     Raises:
         KerasflowError: shapes are not known.
     """
-    known = getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+    specs = _specs(model)
     if x is None:
-        shapes = [t.shape for t in optree.tree_leaves(known)] if known is not None else [(None, None)]
+        shapes = [t.shape for t in optree.tree_leaves(specs)] if specs is not None else [(None, None)]
         if any(n is None for shape in shapes for n in shape[1:]):
             raise KerasflowError(
                 f"The shapes of the inputs of {model.name!r} are not known in full. {remedy}"
             )
-        return optree.tree_map(lambda t: ShapedArray(_sized(t.shape), np.dtype(t.dtype)), known)
+        return optree.tree_map(lambda t: ShapedArray(_sized(t.shape), np.dtype(t.dtype)), specs)
     if not model.built:
         model(x)
-    if known is not None and optree.tree_structure(known) != optree.tree_structure(x):
-        raise KerasflowError(f"`x` has to be in the structure of the inputs of {model.name!r}, {known}")
+    if specs is not None and optree.tree_structure(specs) != optree.tree_structure(x):
+        raise KerasflowError(f"`x` has to be in the structure of the inputs of {model.name!r}, {specs}")
+    return array_types(x, specs)
+
+
+def training_types(model: Any, batch: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same for a batch to train on, `(x, y, sample_weight)`. `x` need not be what the model predicts from."""
+    x, *others = batch
+    specs = _specs(model)
+    known = specs is not None and optree.tree_structure(specs) == optree.tree_structure(x)
+    return (array_types(x, specs if known else None), *map(array_types, others))
+
+
+def array_types(x: Any, specs: Any = None) -> Any:
+    """The same for a batch of anything; `specs` has a model's own description for each array."""
 
     def described(array: Any, spec: Any = None) -> ShapedArray:
         array = np.asarray(array)
@@ -76,7 +94,7 @@ def input_types(model: Any, x: Any, remedy: str) -> Any:
         fixed = spec is not None and spec.shape[0] is not None
         return ShapedArray(array.shape if fixed else _sized((None, *array.shape[1:])), dtype)
 
-    return optree.tree_map(described, x, *([known] if known is not None else []))
+    return optree.tree_map(described, x, *([specs] if specs is not None else []))
 
 
 def _sized(shape: Sequence[int | None]) -> tuple[int, ...]:
@@ -94,19 +112,20 @@ def check_traceable(model: Any) -> None:
         raise ExportError(f"The model cannot be traced: {', '.join(names)} cannot be compiled.")
 
 
-def traced(what: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Traced:
+def traced(what: str, function: Callable[..., Any], args: tuple[Any, ...], changes: bool = False) -> Traced:
     """A function for every batch size.
 
     Args:
         what: how errors call it. args: its arguments, structures of `input_types`.
+        changes: whether it is to change state; otherwise what it changes stays as it is.
 
     Raises:
         ExportError: it cannot be traced, does something else for each batch size, or its results depend on state that
-            it changes.
+            it changes and is not to change.
     """
     problem: ExportError | None = None
     for sizes in SIZES:
-        traces = [_trace(what, function, args, size) for size in sizes]
+        traces = [_trace(what, function, args, size, changes) for size in sizes]
         try:
             graph = align([graph for graph, *_ in traces], sizes)
         except ExportError as error:
@@ -119,9 +138,9 @@ def traced(what: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Tr
 
 
 def _trace(
-    what: str, function: Callable[..., Any], args: tuple[Any, ...], size: int
+    what: str, function: Callable[..., Any], args: tuple[Any, ...], size: int, changes: bool
 ) -> tuple[Graph, list[Cell], Any, list[tuple[int, Any]]]:
-    """What `trace` gives for a batch of `size` samples, its graph without what changes state."""
+    """What `trace` gives for a batch of `size` samples, its graph optimized."""
     leaves, treedef = optree.tree_flatten((args, {}))
     avals = [ShapedArray(tuple(n or size for n in a.shape[:1]) + a.shape[1:], a.dtype) for a in leaves]
     try:
@@ -129,7 +148,8 @@ def _trace(
             graph, cells, out, outputs = trace(function, leaves, avals, treedef)
     except (TracingError, TypeError, ValueError) as error:
         raise ExportError(f"{what} cannot be traced for a batch of {size} samples: {error}") from error
-    return _stateless(what, graph), cells, out, outputs
+    graph = optimize(graph, check=settings.verify) if changes else _stateless(what, graph)
+    return graph, cells, out, outputs
 
 
 def _stateless(what: str, graph: Graph) -> Graph:
@@ -146,7 +166,7 @@ def _stateless(what: str, graph: Graph) -> Graph:
     again = [graph.state_names[i] for i in changed if graph.state_inputs[i] in read]
     if again:
         raise ExportError(
-            f"The predictions of {what[:1].lower()}{what[1:]} depend on state that they change, {', '.join(again)}; an "
+            f"The results of {what[:1].lower()}{what[1:]} depend on state that they change, {', '.join(again)}; an "
             "exported model has none that changes."
         )
     return graph

@@ -164,11 +164,14 @@ class _Alignment:
             if counted is not None:
                 return counted
         place = tuple(slice(0, 1) if g else slice(None) for g in grows)
-        core = first[place]
-        if not all(np.array_equal(a, np.broadcast_to(core, a.shape)) for a in arrays):
+        cores = [a[place] for a in arrays]
+        if not all(
+            np.array_equal(a, np.broadcast_to(c, a.shape)) for a, c in zip(arrays, cores, strict=True)
+        ):
             raise self._refused([a.shape for a in arrays])
-        if (core != core.flat[0]).any():
-            return Varying(first, f"np.broadcast_to({{}}, {shape!r})", Constant(core))
+        kept, core = self._constant(cores), cores[0]
+        if isinstance(kept, Varying) or (core != core.flat[0]).any():
+            return Varying(first, f"np.broadcast_to({{}}, {shape!r})", kept)
         if not core.flat[0]:
             return Varying(first, f"np.zeros({shape!r}, {dtype})")
         return Varying(first, f"np.full({shape!r}, {core.flat[0]}, {dtype})")
@@ -196,15 +199,31 @@ class _Alignment:
 
     def _scalar(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Varying:
         """A number that is computed from the batch size, such as the divisor of a mean."""
-        first = arrays[0]
-        if first.size == 1:
-            line = self._line([a.item() for a in arrays])
-            if line is not None and all(float(part).is_integer() for part in line):
-                text = repr(Size(0, int(line[0]), int(line[1])))
-                return Varying(first, f"np.full({first.shape}, {text}, {dtype_text(first.dtype)})")
-            if all(a == np.asarray(1 / n, a.dtype) for a, n in zip(arrays, self.sizes, strict=True)):
-                return Varying(first, f"np.full({first.shape}, 1 / n, {dtype_text(first.dtype)})")
-        raise self._refused([a.shape for a in arrays])
+        first, dtype = arrays[0], dtype_text(arrays[0].dtype)
+        if first.size != 1:
+            raise self._refused([a.shape for a in arrays])
+        numbers = [a.item() for a in arrays]
+        line = self._line(numbers)
+        share = self._share(numbers, first.dtype) if first.dtype.kind == "f" else None
+        if line is not None and all(float(part).is_integer() for part in line):
+            text = repr(Size(0, int(line[0]), int(line[1])))
+        elif share is not None:
+            text = f"{share:.9g} / n"
+        else:
+            raise self._refused(numbers)
+        return Varying(
+            first, f"np.full({first.shape}, {text}, {dtype})" if first.ndim else f"{dtype}({text})"
+        )
+
+    def _share(self, found: Sequence[float], dtype: np.dtype[Any]) -> float | None:
+        """The number of which they are an n-th, to rounding; None for others."""
+        close = 4 * float(np.finfo(dtype).eps)
+        whole = [x * n for x, n in zip(found, self.sizes, strict=True)]
+        for digits in range(1, 8):
+            share = float(f"{whole[0]:.{digits}g}")
+            if all(abs(x - share) <= close * abs(share) for x in whole):
+                return share
+        return None
 
     def _same(self, found: Sequence[Any]) -> None:
         if any(one != found[0] for one in found):

@@ -23,41 +23,67 @@ MAX_TEXT = 12
 
 
 class Names:
-    """Names that are new in the file."""
+    """Names that are new: in the whole file, or in the function that is being written."""
 
     def __init__(self, *reserved: str) -> None:
         self.used = {*reserved, *keyword.kwlist, *dir(builtins)}
+        self.begin_function()
+
+    def begin_function(self) -> None:
+        """Forget the names within the last function."""
+        self.within: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     def __call__(self, wish: str) -> str:
-        """An identifier like the wish."""
-        base = "".join(c if c.isalnum() and c.isascii() else "_" for c in wish) or "value"
-        name = base = f"_{base}" if base[0].isdigit() else base
-        while name in self.used:
-            self.counts[base] += 1
-            name = f"{base}_v{self.counts[base] + 1}"
+        """An identifier like the wish, for the whole file."""
+        name = self._new(wish)
         self.used.add(name)
         return name
 
+    def local(self, wish: str) -> str:
+        """The same within a function."""
+        name = self._new(wish)
+        self.within.add(name)
+        return name
 
-class Writer:
-    """Writes graphs, one function's body at a time.
+    def _new(self, wish: str) -> str:
+        base = "".join(c if c.isalnum() and c.isascii() else "_" for c in wish) or "value"
+        name = base = f"_{base}" if base[0].isdigit() else base
+        while name in self.used or name in self.within:
+            self.counts[base] += 1
+            name = f"{base}_v{self.counts[base] + 1}"
+        return name
 
-    Args:
-        weights: for each state input that the file loads, its expression.
+
+class Contents:
+    """What the functions of a file share.
 
     Attributes:
-        fixed: lines that depend on weights alone, computed when the file is imported.
+        include: this package's functions in the file.
+        fixed: lines that are computed when the file is imported.
         constants: arrays that are stored with the weights, by name.
     """
 
-    def __init__(self, names: Names, weights: Mapping[Value, Expression]) -> None:
+    def __init__(self, names: Names) -> None:
         self.names = names
         self.include = Inclusion(names)
-        self.env: dict[Value, Expression] = dict(weights)
-        self.known = set(weights)  # what is known when the file is imported
         self.fixed: list[str] = []
         self.constants: dict[str, np.ndarray[Any, Any]] = {}
+
+
+class Writer:
+    """Writes the body of a function.
+
+    Args:
+        weights: for each state input that the function reads, its expression.
+        known: whether they are known when the file is imported, and never change.
+    """
+
+    def __init__(self, contents: Contents, weights: Mapping[Value, Expression], known: bool) -> None:
+        self.contents = contents
+        self.names = contents.names
+        self.env: dict[Value, Expression] = dict(weights)
+        self.known = set(weights) if known else set()
 
     def function(self, graph: Graph) -> list[str]:
         """The lines of a function that computes the graph's outputs; `self.expression` reads them."""
@@ -67,7 +93,7 @@ class Writer:
         return lines
 
     def _find_fixed(self, graph: Graph) -> None:
-        """Note what depends on weights alone."""
+        """Note what depends on what is known alone."""
         for node in graph.nodes:
             known = all(v in self.known or type(v) is Constant for v in node.inputs)
             grows = any(isinstance(n, Size) for v in node.outputs for n in v.aval.shape)
@@ -77,11 +103,11 @@ class Writer:
     def _write(self, graph: Graph, lines: list[str], indent: str, outermost: bool = False) -> None:
         uses = Counter(v for node in graph.nodes for v in node.inputs)
         readers = {v: node for node in graph.nodes for v in node.inputs}
-        results = set(graph.outputs)
+        results = {*graph.outputs, *graph.state_outputs}
         scopes = {"fixed": "", "lines": ""}
         for node in graph.nodes:
             fixed = outermost and not self.known.isdisjoint(node.outputs)
-            key, target = ("fixed", self.fixed) if fixed else ("lines", lines)
+            key, target = ("fixed", self.contents.fixed) if fixed else ("lines", lines)
             block: list[str] = []
             reader = readers.get(node.outputs[0])
             alone = (
@@ -92,23 +118,23 @@ class Writer:
                 and (reader.scope == node.scope or not node.scope)
                 and fixed == (outermost and not self.known.isdisjoint(reader.outputs))
             )
-            self._node(node, block, alone)
+            self._node(node, block, alone, self.names if fixed else self.names.local)
             if block and node.scope and node.scope != scopes[key]:
                 target.append(f"{indent}# {' '.join(node.scope.split())}")
                 scopes[key] = node.scope
             target.extend(indent + line for line in block)
 
-    def _node(self, node: Node, lines: list[str], alone: bool) -> None:
+    def _node(self, node: Node, lines: list[str], alone: bool, new: Callable[[str], str]) -> None:
         statement = _STATEMENTS.get(node.primitive.name)
         if statement is not None:
             statement(self, node, lines)
             return
         args = [self._operand(node, v) for v in node.inputs]
-        written = TEMPLATES[node.primitive.name](Operation(node, args, self.include.function))
+        written = TEMPLATES[node.primitive.name](Operation(node, args, self.contents.include.function))
         if written in args or (alone and len(written.text) <= MAX_INLINE):
             self.env[node.outputs[0]] = written
             return
-        names = [self.names(_wish(node)) for _ in node.outputs]
+        names = [new(_wish(node)) for _ in node.outputs]
         lines.append(f"{', '.join(names)} = {written}")
         self.env.update({v: Expression(name) for v, name in zip(node.outputs, names, strict=True)})
 
@@ -141,9 +167,9 @@ class Writer:
         name = self.names("constant")
         if array.size <= MAX_TEXT:
             shape = f".reshape({array.shape})" if array.ndim > 1 else ""
-            self.fixed.append(f"{name} = np.array({_list(array)}, {dtype_text(array.dtype)}){shape}")
+            self.contents.fixed.append(f"{name} = np.array({_list(array)}, {dtype_text(array.dtype)}){shape}")
         else:
-            self.constants[name] = array
+            self.contents.constants[name] = array
         return Expression(name)
 
     # -- statements -----------------------------------------------------------------------------------------
@@ -152,7 +178,7 @@ class Writer:
         """A value under a name, which costs nothing to read again."""
         found = self.expression(value)
         if not found.text.isidentifier():
-            name = self.names(wish)
+            name = self.names.local(wish)
             lines.append(f"{name} = {found}")
             found = self.env[value] = Expression(name)
         return found
@@ -166,7 +192,7 @@ class Writer:
 
     def _carried(self, node: Node, values: Sequence[Value], lines: list[str]) -> list[Expression]:
         """Loop variables with their first values."""
-        names = [self.names(f"{_wish(node)}_state") for _ in values]
+        names = [self.names.local(f"{_wish(node)}_state") for _ in values]
         firsts = [self.expression(v) for v in values]
         lines.extend(f"{name} = {first}" for name, first in zip(names, firsts, strict=True))
         return [Expression(name) for name in names]
@@ -186,13 +212,13 @@ class Writer:
         fixed = [self._named(node, f"{wish}_operand", v, lines) for v in node.inputs[:constants]]
         carried = self._carried(node, node.inputs[constants : constants + carries], lines)
         stacked = [self._named(node, f"{wish}_inputs", v, lines) for v in node.inputs[constants + carries :]]
-        results = [Expression(self.names(f"{wish}_outputs")) for _ in node.outputs[carries:]]
+        results = [Expression(self.names.local(f"{wish}_outputs")) for _ in node.outputs[carries:]]
         for name, value in zip(results, node.outputs[carries:], strict=True):
             lines.append(f"{name} = np.empty({value.aval.shape}, {dtype_text(value.aval.dtype)})")
-        step = Expression(self.names("t"))
+        step = Expression(self.names.local("t"))
         steps = f"range({p['length']!r})"
         lines.append(f"for {step} in {f'reversed({steps})' if p['reverse'] else steps}:")
-        slices = [Expression(self.names(f"{wish}_input")) for _ in stacked]
+        slices = [Expression(self.names.local(f"{wish}_input")) for _ in stacked]
         lines.extend(f"    {x} = {xs}[{step}]" for x, xs in zip(slices, stacked, strict=True))
         lines.extend(self._body(body, [*fixed, *carried, *slices]))
         for name, value in zip(results, body.outputs[carries:], strict=True):
@@ -217,7 +243,7 @@ class Writer:
     def _switch(self, node: Node, lines: list[str]) -> None:
         index = self._named(node, f"{_wish(node)}_index", node.inputs[0], lines)
         operands = [self._named(node, f"{_wish(node)}_operand", v, lines) for v in node.inputs[1:]]
-        results = [Expression(self.names(_wish(node))) for _ in node.outputs]
+        results = [Expression(self.names.local(_wish(node))) for _ in node.outputs]
         branches = node.params["branches"]
         for i, branch in enumerate(branches):
             last = i == len(branches) - 1

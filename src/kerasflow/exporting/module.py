@@ -15,24 +15,61 @@ from typing import Any
 import numpy as np
 
 from kerasflow.exporting.batch import Size, dtype_text
-from kerasflow.exporting.block import Names, Writer
+from kerasflow.exporting.block import Contents, Names, Writer
 from kerasflow.exporting.expression import Expression
-from kerasflow.graph import Graph
+from kerasflow.graph import Graph, Value
 
 # What the file itself, and the functions that it may include, call by these names.
-RESERVED = "np x n predict weights WEIGHTS base64 io math itertools Path _".split()
+RESERVED = "np x y sample_weight n state weights WEIGHTS base64 io math itertools Path _".split()
 
 
 @dataclass(frozen=True)
 class Argument:
-    """An array among the arguments of `predict`.
+    """An array among the arguments of a function.
 
     Attributes:
-        name: a readable one. place: the expression that finds it in `x`.
+        name: a readable one. place: the expression that finds it in the function's parameters.
     """
 
     name: str
     place: str
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the file.
+
+    Attributes:
+        parameters: as in its `def`. description: what the docstring says; the arguments follow.
+        graph: what it computes (for all batch sizes: `align`).
+        state: for each state input of the graph the name by which the file loads it.
+        arguments: one for each input of the graph.
+        result: makes what the function returns from an expression for each output of the graph.
+    """
+
+    name: str
+    parameters: str
+    description: str
+    graph: Graph
+    state: Sequence[str]
+    arguments: Sequence[Argument]
+    result: Callable[[Sequence[str]], str]
+
+    @property
+    def changes(self) -> dict[str, Value]:
+        """What it gives a new value."""
+        graph = self.graph
+        found = zip(self.state, graph.state_inputs, graph.state_outputs, strict=True)
+        return {name: now for name, before, now in found if now is not before}
+
+    @property
+    def reads(self) -> dict[str, Value]:
+        """What it needs of the state."""
+        used = {v for node in self.graph.nodes for v in node.inputs} | {
+            *self.graph.outputs,
+            *self.changes.values(),
+        }
+        return {name: v for name, v in zip(self.state, self.graph.state_inputs, strict=True) if v in used}
 
 
 @dataclass(frozen=True)
@@ -48,65 +85,69 @@ class Module:
 
 
 def write_module(
-    graph: Graph,
-    state: Sequence[np.ndarray[Any, Any]],
-    arguments: Sequence[Argument],
-    result: Callable[[Sequence[str]], str],
+    functions: Sequence[Function],
+    state: Mapping[str, np.ndarray[Any, Any]],
     title: str,
     weights_file: str | None,
 ) -> Module:
-    """The file that computes a graph.
+    """The file that computes graphs.
+
+    Where no function changes the state, each array is a variable of the file, and what depends on such alone is
+    computed once. Otherwise they are in a dictionary, `state`.
 
     Args:
-        graph: aligned (`align`), its state unchanged. state: the contents of each state input: the weights.
-        arguments: one for each input of the graph.
-        result: makes what `predict` returns from an expression for each output of the graph.
-        title: what the docstring says of the model.
+        functions: at least one. state: the contents of each state input of theirs.
+        title: what the file's docstring says of the model.
         weights_file: the name of the `.npz` file beside it; None writes the arrays into the text.
     """
-    names = Names(*RESERVED)
-    used = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs)
-    loaded = [
-        (value, label, array)
-        for value, label, array in zip(graph.state_inputs, graph.state_names, state, strict=True)
-        if value in used
-    ]
-    wishes = _wishes([label for _, label, _ in loaded])
-    weights = {
-        value: (label, array, names(wish)) for (value, label, array), wish in zip(loaded, wishes, strict=True)
-    }
-    writer = Writer(names, {value: Expression(name) for value, (_, _, name) in weights.items()})
-    inputs, count = _inputs(graph, arguments, writer)
-    body = writer.function(graph)
-    outputs = result([str(writer.expression(v)) for v in graph.outputs])
-    if re.search(r"\bn\b", "\n".join([*body, outputs])):
-        inputs.append(count)
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
-    loads: list[str] = []
-    for label, array, name in weights.values():
-        key = label if label not in arrays else name
-        arrays[key] = array
-        loads.append(f"{name} = weights[{json.dumps(key)}]")
-    for name, array in writer.constants.items():
-        arrays[name] = array
-        loads.append(f"{name} = weights[{json.dumps(name)}]")
+    names = Names(*RESERVED, *(f.name for f in functions))
+    contents = Contents(names)
+    changing = any(f.changes for f in functions)
+    kept = {name for f in functions for name in (*f.reads, *f.changes)}
+    arrays = {name: array for name, array in state.items() if name in kept}
+    wishes = dict(zip(arrays, _wishes(list(arrays)), strict=True))
+    fixed = {} if changing else {name: names(wish) for name, wish in wishes.items()}
+    written = [_function(f, contents, fixed or wishes, changing) for f in functions]
+    for name in contents.constants:
+        fixed[name] = name
+    arrays.update(contents.constants)
+    loads = [f"{variable} = weights[{json.dumps(name)}]" for name, variable in fixed.items()]
+    if changing:
+        loads.insert(0, "state = dict(weights)")
     load = _load(loads, arrays, weights_file)
-    function = [
-        '@np.errstate(all="ignore")',
-        "def predict(x):",
-        f"    {_docstring(_described(graph, arguments))}",
-        *(f"    {line}" for line in (*inputs, *body)),
-        f"    return {outputs}",
-    ]
     loaders = ["import base64", "import io"] if weights_file is None else ["from pathlib import Path"]
-    standard = {*(loaders if load else []), *writer.include.imports} - {"import numpy as np"}
+    standard = {*(loaders if load else []), *contents.include.imports} - {"import numpy as np"}
     imports = sorted(standard, key=lambda line: (line.startswith("from"), line))
     head = [_docstring(title), "", *imports, "", "import numpy as np"]
-    loading = [*load, *([""] if load and writer.fixed else []), *writer.fixed]
+    loading = [*load, *([""] if load and contents.fixed else []), *contents.fixed]
     # The arrays as text come last: nobody wants to scroll past them.
-    parts = [loading, function] if weights_file is not None else [function, loading]
-    sections = [head, *(text.splitlines() for text in writer.include.definitions), *filter(None, parts)]
+    parts = [loading, *written] if weights_file is not None else [*written, loading]
+    sections = [head, *(text.splitlines() for text in contents.include.definitions), *filter(None, parts)]
     return Module("\n\n\n".join("\n".join(section) for section in sections) + "\n", arrays)
+
+
+def _function(f: Function, contents: Contents, variables: Mapping[str, str], changing: bool) -> list[str]:
+    """The lines of a function; `variables` has a name, or the wish for one, for each part of the state."""
+    names = contents.names
+    names.begin_function()
+    reads = {name: names.local(variables[name]) if changing else variables[name] for name in f.reads}
+    writer = Writer(contents, {v: Expression(reads[name]) for name, v in f.reads.items()}, known=not changing)
+    inputs, count = _inputs(f, writer)
+    body = writer.function(f.graph)
+    changes = [f"    {json.dumps(name)}: {writer.expression(v)}," for name, v in f.changes.items()]
+    if changes:
+        body += ["state.update({", *changes, "})"]
+    if f.graph.outputs:
+        body.append(f"return {f.result([str(writer.expression(v)) for v in f.graph.outputs])}")
+    if re.search(r"\bn\b", "\n".join(body)):
+        inputs.append(count)
+    loads = [f"{variable} = state[{json.dumps(name)}]" for name, variable in reads.items() if changing]
+    return [
+        '@np.errstate(all="ignore")',
+        f"def {f.name}({f.parameters}):",
+        f"    {_docstring(_described(f))}",
+        *(f"    {line}" for line in (*loads, *inputs, *body)),
+    ]
 
 
 def _wishes(labels: Sequence[str]) -> list[str]:
@@ -125,23 +166,25 @@ def _wishes(labels: Sequence[str]) -> list[str]:
     return wishes
 
 
-def _inputs(graph: Graph, arguments: Sequence[Argument], writer: Writer) -> tuple[list[str], str]:
+def _inputs(f: Function, writer: Writer) -> tuple[list[str], str]:
     """Lines that make the inputs arrays of the right dtype and refuse those of another shape; one that finds `n`."""
     lines: list[str] = []
-    count = ""
-    for value, argument in zip(graph.inputs, arguments, strict=True):
-        name = "x" if argument.place == "x" else writer.names(argument.name)
+    counted = ""
+    for value, argument in zip(f.graph.inputs, f.arguments, strict=True):
+        name = argument.place if argument.place.isidentifier() else writer.names.local(argument.name)
         writer.env[value] = Expression(name)
         shape, grows = value.aval.shape, any(isinstance(n, Size) for n in value.aval.shape)
         lines.append(f"{name} = np.asarray({argument.place}, {dtype_text(value.aval.dtype)})")
-        seen, wanted = (f"{name}.shape[1:]", shape[1:]) if grows else (f"{name}.shape", shape)
-        lines.append(f"if {seen} != {wanted}:")
+        wrong = f"{name}.shape[1:] != {shape[1:]}" if grows else f"{name}.shape != {shape}"
+        if grows and counted:
+            wrong += f" or len({name}) != len({counted})"
+        lines.append(f"if {wrong}:")
         message = json.dumps(f"{argument.place} has to be of shape {shape}, received ")[:-1]
         message = message.replace("{", "{{").replace("}", "}}")
         lines.append(f'    raise ValueError(f{message}{{{name}.shape}}")')
         if grows:
-            count = count or f"n = len({name})"
-    return lines, count
+            counted = counted or name
+    return lines, f"n = len({counted})"
 
 
 def _docstring(text: str) -> str:
@@ -149,12 +192,12 @@ def _docstring(text: str) -> str:
     return f'"""{escaped}"""'
 
 
-def _described(graph: Graph, arguments: Sequence[Argument]) -> str:
+def _described(f: Function) -> str:
     listed = ", ".join(
         f"{a.place}: {v.aval.dtype.name} of shape {v.aval.shape}"
-        for a, v in zip(arguments, graph.inputs, strict=True)
+        for a, v in zip(f.arguments, f.graph.inputs, strict=True)
     )
-    return f"What the model predicts for a batch of n samples ({listed})."
+    return f"{f.description} ({listed})." if listed else f"{f.description}."
 
 
 def _load(

@@ -12,6 +12,17 @@ import pytest
 
 from kerasflow.compiler import registry
 
+# Fixtures that take minutes: the tests that use one run in the same process.
+EXPENSIVE = ("installed", "reference", "results")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for fixture in EXPENSIVE:
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(fixture))
+
 
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:

@@ -1,0 +1,152 @@
+"""What every exported form of a model begins with: its prediction as one graph for every batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import optree
+
+from kerasflow.bridge.step import Step
+from kerasflow.compiler.function import trace
+from kerasflow.config import settings
+from kerasflow.errors import ExportError, KerasflowError, TracingError
+from kerasflow.exporting import align
+from kerasflow.graph import Graph, ShapedArray
+from kerasflow.passes import optimize
+from kerasflow.tracing import Cell, suspended
+
+# The batch sizes to trace for: primes, that no other size is likely to be a multiple of. Where one is, or an array is
+# small enough to be computed beforehand for one of them alone, there are others to try.
+SIZES = ((83, 89, 97), (23, 29, 31))
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A function of arrays, traced for every batch size.
+
+    Attributes:
+        graph: aligned (`exporting.align`), its state unchanged. cells: that state.
+        structure: of the function's result. outputs: for each leaf its place among the graph's outputs, or -1 and the
+            constant that it is.
+    """
+
+    graph: Graph
+    cells: list[Cell]
+    structure: Any
+    outputs: list[tuple[int, Any]]
+
+    def result(self, outputs: Sequence[Any], constant: Callable[[Any], Any]) -> Any:
+        """The function's result, from something for each output of the graph, and what `constant` makes of others."""
+        leaves = [constant(value) if i < 0 else outputs[i] for i, value in self.outputs]
+        return optree.tree_unflatten(self.structure, leaves)
+
+
+def input_types(model: Any, x: Any, remedy: str) -> Any:
+    """The inputs in their structure, each a `ShapedArray` whose first dimension is 0 where that is the batch's size.
+
+    Args:
+        x: a batch of samples; None where the model knows its inputs. remedy: what to do where it does not.
+
+    Raises:
+        KerasflowError: shapes are not known.
+    """
+    known = getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+    if x is None:
+        shapes = [t.shape for t in optree.tree_leaves(known)] if known is not None else [(None, None)]
+        if any(n is None for shape in shapes for n in shape[1:]):
+            raise KerasflowError(
+                f"The shapes of the inputs of {model.name!r} are not known in full. {remedy}"
+            )
+        return optree.tree_map(lambda t: ShapedArray(_sized(t.shape), np.dtype(t.dtype)), known)
+    if not model.built:
+        model(x)
+    if known is not None and optree.tree_structure(known) != optree.tree_structure(x):
+        raise KerasflowError(f"`x` has to be in the structure of the inputs of {model.name!r}, {known}")
+
+    def described(array: Any, spec: Any = None) -> ShapedArray:
+        array = np.asarray(array)
+        if spec is not None:
+            dtype = np.dtype(spec.dtype)
+        else:
+            dtype = np.dtype(keras.config.floatx()) if array.dtype.kind == "f" else array.dtype
+        fixed = spec is not None and spec.shape[0] is not None
+        return ShapedArray(array.shape if fixed else _sized((None, *array.shape[1:])), dtype)
+
+    return optree.tree_map(described, x, *([known] if known is not None else []))
+
+
+def _sized(shape: Sequence[int | None]) -> tuple[int, ...]:
+    return tuple(n or 0 for n in shape)
+
+
+def check_traceable(model: Any) -> None:
+    """Refuse a model with layers that say that they cannot be compiled.
+
+    Raises:
+        ExportError: naming them.
+    """
+    if Step(model, "predict_step").needs_values:
+        names = [layer.path for layer in model._flatten_layers() if not layer.supports_jit]
+        raise ExportError(f"The model cannot be traced: {', '.join(names)} cannot be compiled.")
+
+
+def traced(what: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Traced:
+    """A function for every batch size.
+
+    Args:
+        what: how errors call it. args: its arguments, structures of `input_types`.
+
+    Raises:
+        ExportError: it cannot be traced, does something else for each batch size, or its results depend on state that
+            it changes.
+    """
+    problem: ExportError | None = None
+    for sizes in SIZES:
+        traces = [_trace(what, function, args, size) for size in sizes]
+        try:
+            graph = align([graph for graph, *_ in traces], sizes)
+        except ExportError as error:
+            problem = problem or error
+            continue
+        _, cells, structure, outputs = traces[0]
+        return Traced(graph, cells, structure, outputs)
+    assert problem is not None
+    raise problem
+
+
+def _trace(
+    what: str, function: Callable[..., Any], args: tuple[Any, ...], size: int
+) -> tuple[Graph, list[Cell], Any, list[tuple[int, Any]]]:
+    """What `trace` gives for a batch of `size` samples, its graph without what changes state."""
+    leaves, treedef = optree.tree_flatten((args, {}))
+    avals = [ShapedArray(tuple(n or size for n in a.shape[:1]) + a.shape[1:], a.dtype) for a in leaves]
+    try:
+        with suspended():
+            graph, cells, out, outputs = trace(function, leaves, avals, treedef)
+    except (TracingError, TypeError, ValueError) as error:
+        raise ExportError(f"{what} cannot be traced for a batch of {size} samples: {error}") from error
+    return _stateless(what, graph), cells, out, outputs
+
+
+def _stateless(what: str, graph: Graph) -> Graph:
+    """The optimized graph of the outputs alone.
+
+    Raises:
+        ExportError: they depend on state that changes, so that no two calls need give the same.
+    """
+    pairs = zip(graph.state_inputs, graph.state_outputs, strict=True)
+    changed = [i for i, (before, now) in enumerate(pairs) if before is not now]
+    graph.state_outputs = list(graph.state_inputs)
+    graph = optimize(graph, check=settings.verify)
+    read = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs)
+    again = [graph.state_names[i] for i in changed if graph.state_inputs[i] in read]
+    if again:
+        raise ExportError(
+            f"The predictions of {what[:1].lower()}{what[1:]} depend on state that they change, {', '.join(again)}; an "
+            "exported model has none that changes."
+        )
+    return graph

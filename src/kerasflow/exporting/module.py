@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.exporting.batch import Size, dtype_text
+from kerasflow.exporting.batch import dtype_text
 from kerasflow.exporting.block import Names, Writer
 from kerasflow.exporting.expression import Expression
-from kerasflow.graph import Graph
+from kerasflow.graph import Graph, Size
 
 # What the file itself, and the functions that it may include, call by these names.
 RESERVED = "np x n predict weights WEIGHTS base64 io math itertools Path _".split()

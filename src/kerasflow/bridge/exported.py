@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import optree
+from keras.src.export.export_utils import get_input_signature
 
 from kerasflow.bridge.step import Step
 from kerasflow.compiler.function import trace
@@ -45,8 +46,8 @@ class Traced:
         return optree.tree_unflatten(self.structure, leaves)
 
 
-def _specs(model: Any) -> Any:
-    """The model's own description of its inputs, in their structure; None if it has none."""
+def known_inputs(model: Any) -> Any:
+    """The inputs of a functional or sequential model, in their structure; None for others."""
     return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
 
 
@@ -59,7 +60,7 @@ def input_types(model: Any, x: Any, remedy: str) -> Any:
     Raises:
         KerasflowError: shapes are not known.
     """
-    specs = _specs(model)
+    specs = known_inputs(model)
     if x is None:
         shapes = [t.shape for t in optree.tree_leaves(specs)] if specs is not None else [(None, None)]
         if any(n is None for shape in shapes for n in shape[1:]):
@@ -77,7 +78,7 @@ def input_types(model: Any, x: Any, remedy: str) -> Any:
 def training_types(model: Any, batch: tuple[Any, ...]) -> tuple[Any, ...]:
     """The same for a batch to train on, `(x, y, sample_weight)`. `x` need not be what the model predicts from."""
     x, *others = batch
-    specs = _specs(model)
+    specs = known_inputs(model)
     known = specs is not None and optree.tree_structure(specs) == optree.tree_structure(x)
     return (array_types(x, specs if known else None), *map(array_types, others))
 
@@ -95,6 +96,53 @@ def array_types(x: Any, specs: Any = None) -> Any:
         return ShapedArray(array.shape if fixed else _sized((None, *array.shape[1:])), dtype)
 
     return optree.tree_map(described, x, *([specs] if specs is not None else []))
+
+
+def signature_types(model: Any, signature: Any) -> tuple[Any, ...]:
+    """The arguments of a model's call, as `input_types` gives them, from what Keras calls an input signature.
+
+    Args:
+        signature: a list of an argument each, structures of what has a shape and a dtype (`keras.InputSpec`, say); None
+            where the model knows its inputs, or has been called.
+
+    Raises:
+        KerasflowError: shapes are not known, or the structure is not that of the model's inputs.
+        ValueError: the model has never been called.
+    """
+    known = known_inputs(model)
+    remedy = (
+        "Give them as `input_signature=[keras.InputSpec((None, 20), dtype='float32')]`, say; None is for the batch "
+        "size alone."
+    )
+    if signature is None and known is not None:
+        return (input_types(model, None, remedy),)
+    signature = get_input_signature(model) if signature is None else signature
+    if known is not None:
+        leaves, structure = optree.tree_leaves(signature), optree.tree_structure(known)
+        if len(leaves) != structure.num_leaves:
+            raise KerasflowError(
+                f"`input_signature` has to be in the structure of the inputs of {model.name!r}, {known}"
+            )
+        signature = [optree.tree_unflatten(structure, leaves)]
+    return signature_avals(signature, remedy)
+
+
+def signature_avals(signature: Sequence[Any], remedy: str) -> tuple[Any, ...]:
+    """The same for any function's arguments.
+
+    Raises:
+        KerasflowError: shapes are not known.
+    """
+
+    def described(spec: Any) -> ShapedArray:
+        shape = tuple(spec.shape)
+        if isinstance(spec, np.ndarray):
+            shape = (None, *shape[1:])
+        if None in shape[1:]:
+            raise KerasflowError(f"The shape {shape} of an input is not known in full. {remedy}")
+        return ShapedArray(_sized(shape), np.dtype(keras.backend.standardize_dtype(spec.dtype)))
+
+    return tuple(optree.tree_map(described, arg) for arg in signature)
 
 
 def _sized(shape: Sequence[int | None]) -> tuple[int, ...]:

@@ -196,6 +196,19 @@ def _equalize_as_for_jax(module: ModuleType) -> Iterator[None]:
     module.Equalization._apply_equalization = apply_equalization
 
 
+@contextmanager
+def _export_onnx(module: ModuleType) -> Iterator[None]:
+    """Keras writes ONNX with other frameworks' converters; here it is written from the graph."""
+    yield
+
+    def export_onnx(*args: Any, **kwargs: Any) -> None:
+        from kerasflow.bridge.export_onnx import export_onnx
+
+        export_onnx(*args, **kwargs)
+
+    module.export_onnx = export_onnx  # type: ignore[attr-defined]
+
+
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.config": _select_numpy,
@@ -203,6 +216,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.common.variables": _name_strings,
     "keras.src.backend.numpy.numpy": _override_numpy,
     "keras.src.callbacks.orbax_checkpoint": _leave_jax,
+    "keras.src.export.onnx": _export_onnx,
     "keras.src.layers.core.embedding": _embeddings_with_attributes,
     "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,

@@ -7,41 +7,32 @@ batch is a `Size`, which prints as `n`, `3 * n` or `n + 1`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kerasflow.errors import ExportError
 from kerasflow.exporting.expression import ATOM, SUM
-from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
+from kerasflow.graph import Constant, Graph, Node, ShapedArray, Size, Value
 
 
-class Size(int):
-    """A whole number that depends on the batch size n: `times * n + plus`; as an int, that of the first trace."""
+@dataclass(frozen=True)
+class Filled:
+    """A constant of this shape that is `core`, broadcast, plus `step` for each place along `axis`."""
 
-    times: int
-    plus: int
+    core: Constant
+    shape: tuple[int, ...]
+    step: Any = 0
+    axis: int = 0
 
-    def __new__(cls, number: int, times: int, plus: int) -> Size:
-        size = super().__new__(cls, number)
-        size.times, size.plus = times, plus
-        return size
 
-    def __repr__(self) -> str:
-        text = {1: "n", -1: "-n"}.get(self.times, f"{self.times} * n")
-        if self.plus:
-            text += f" {'+' if self.plus > 0 else '-'} {abs(self.plus)}"
-        return text
+@dataclass(frozen=True)
+class Counted:
+    """A number that is a size, or `share` divided by it."""
 
-    def __eq__(self, other: object) -> bool:
-        """A size equals only what grows as it does: never a number that it happens to be."""
-        return isinstance(other, Size) and (self.times, self.plus) == (other.times, other.plus)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash((self.times, self.plus))
+    size: Size
+    share: float | None = None
 
 
 class Varying(Constant):
@@ -50,14 +41,21 @@ class Varying(Constant):
     Attributes:
         text: the expression that makes it, with `{}` where it needs `core`. rank: its precedence.
         core: a part that is always the same.
+        made: what it is, for forms that write no expressions.
     """
 
-    __slots__ = ("core", "rank", "text")
+    __slots__ = ("core", "made", "rank", "text")
 
     def __init__(
-        self, array: np.ndarray[Any, Any], text: str, core: Constant | None = None, rank: int = ATOM
+        self,
+        array: np.ndarray[Any, Any],
+        made: Filled | Counted,
+        text: str,
+        core: Constant | None = None,
+        rank: int = ATOM,
     ) -> None:
         super().__init__(array)
+        self.made = made
         self.text = text
         self.core = core
         self.rank = rank
@@ -170,11 +168,12 @@ class _Alignment:
         ):
             raise self._refused([a.shape for a in arrays])
         kept, core = self._constant(cores), cores[0]
+        made = Filled(kept, shape)
         if isinstance(kept, Varying) or (core != core.flat[0]).any():
-            return Varying(first, f"np.broadcast_to({{}}, {shape!r})", kept)
+            return Varying(first, made, f"np.broadcast_to({{}}, {shape!r})", kept)
         if not core.flat[0]:
-            return Varying(first, f"np.zeros({shape!r}, {dtype})")
-        return Varying(first, f"np.full({shape!r}, {core.flat[0]}, {dtype})")
+            return Varying(first, made, f"np.zeros({shape!r}, {dtype})")
+        return Varying(first, made, f"np.full({shape!r}, {core.flat[0]}, {dtype})")
 
     def _counted(self, arrays: Sequence[np.ndarray[Any, Any]], shape: Any, axis: int) -> Varying | None:
         """What grows by the same step along an axis; None for anything else."""
@@ -193,9 +192,10 @@ class _Alignment:
             text += f".reshape({', '.join(map(repr, along))})"
         if step != 1:
             text += f" * {step}"
+        made = Filled(Constant(core), shape, step, axis)
         if core.size > 1:
-            return Varying(first, f"{text} + {{}}", Constant(core), SUM)
-        return Varying(first, f"{text} + {core.item()}" if core.item() else text, rank=SUM)
+            return Varying(first, made, f"{text} + {{}}", Constant(core), SUM)
+        return Varying(first, made, f"{text} + {core.item()}" if core.item() else text, rank=SUM)
 
     def _scalar(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Varying:
         """A number that is computed from the batch size, such as the divisor of a mean."""
@@ -206,14 +206,15 @@ class _Alignment:
         line = self._line(numbers)
         share = self._share(numbers, first.dtype) if first.dtype.kind == "f" else None
         if line is not None and all(float(part).is_integer() for part in line):
-            text = repr(Size(0, int(line[0]), int(line[1])))
+            made = Counted(Size(int(numbers[0]), int(line[0]), int(line[1])))
+            text = repr(made.size)
         elif share is not None:
+            made = Counted(Size(self.sizes[0], 1, 0), share)
             text = f"{share:.9g} / n"
         else:
             raise self._refused(numbers)
-        return Varying(
-            first, f"np.full({first.shape}, {text}, {dtype})" if first.ndim else f"{dtype}({text})"
-        )
+        text = f"np.full({first.shape}, {text}, {dtype})" if first.ndim else f"{dtype}({text})"
+        return Varying(first, made, text)
 
     def _share(self, found: Sequence[float], dtype: np.dtype[Any]) -> float | None:
         """The number of which they are an n-th, to rounding; None for others."""

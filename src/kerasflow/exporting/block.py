@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.exporting.batch import Size, Varying, dtype_text
+from kerasflow.exporting.batch import Varying, dtype_text
 from kerasflow.exporting.expression import ATOM, UNARY, Expression
 from kerasflow.exporting.inclusion import Inclusion
 from kerasflow.exporting.table import INCLUDED, TEMPLATES, Operation
-from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow.graph import Constant, Graph, Node, Size, Value
 
 # A longer expression gets a line of its own.
 MAX_INLINE = 60

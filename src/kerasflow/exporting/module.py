@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.exporting.batch import Size, dtype_text
+from kerasflow.exporting.batch import dtype_text
 from kerasflow.exporting.block import Contents, Names, Writer
 from kerasflow.exporting.expression import Expression
-from kerasflow.graph import Graph, Value
+from kerasflow.graph import Graph, Size, Value
 
 # What the file itself, and the functions that it may include, call by these names.
 RESERVED = "np x y sample_weight n state weights WEIGHTS base64 io math itertools Path _".split()

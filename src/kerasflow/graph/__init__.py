@@ -3,6 +3,7 @@
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
 from kerasflow.graph.printer import format_graph, format_origins, format_params
+from kerasflow.graph.size import Size
 from kerasflow.graph.types import ShapedArray, check_inputs, shaped
 from kerasflow.graph.verify import verify
 
@@ -12,6 +13,7 @@ __all__ = [
     "Node",
     "Primitive",
     "ShapedArray",
+    "Size",
     "Value",
     "all_nodes",
     "check_inputs",

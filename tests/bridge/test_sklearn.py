@@ -163,6 +163,8 @@ def test_other_processes_run_kerasflow(tmp_path):
 )
 def test_a_pickle_mentions_kerasflow_before_keras(make):
     """Unpickling imports what is mentioned in this order; kerasflow has to be imported first."""
-    names = [argument for _, argument, _ in pickletools.genops(pickle.dumps(make())) if isinstance(argument, str)]
+    names = [
+        argument for _, argument, _ in pickletools.genops(pickle.dumps(make())) if isinstance(argument, str)
+    ]
     packages = [name.partition(".")[0] for name in names]
     assert packages.index("kerasflow") < packages.index("keras")

@@ -154,6 +154,16 @@ def _build_once(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _pickles_with_kerasflow(module: ModuleType, name: str) -> Iterator[None]:
+    """Objects of a class are unpickled by processes that import kerasflow before Keras."""
+    yield
+    from kerasflow.bridge.pickling import brings_kerasflow
+
+    cls: Any = getattr(module, name)
+    cls.__reduce_ex__ = brings_kerasflow(cls.__reduce_ex__)
+
+
+@contextmanager
 def _embeddings_with_attributes(module: ModuleType) -> Iterator[None]:
     """`Embedding.enable_lora` sets an attribute of the weights: of an array, where int4 had to be unpacked."""
     yield
@@ -221,9 +231,11 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,
     "keras.src.optimizers.base_optimizer": _build_once,
+    "keras.src.saving.keras_saveable": functools.partial(_pickles_with_kerasflow, name="KerasSaveable"),
     "keras.src.saving.serialization_lib": _leave_tensorflow,
     "keras.src.utils.rng_utils": _leave_tensorflow,
     "keras.src.utils.traceback_utils": _hide_frames,
+    "keras.src.wrappers.sklearn_wrapper": functools.partial(_pickles_with_kerasflow, name="SKLBase"),
 }
 
 

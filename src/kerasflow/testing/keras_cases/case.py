@@ -30,6 +30,7 @@ class Case:
         apart: how many times further two backends may be apart: rounding that many steps multiply depends on the order
             in which an engine adds.
         checked: whether each compiled program is compared with the plain evaluation of its graph as well.
+        large: whether it takes many times as long as others, so that not every backend has to run it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     limits: dict[str, float] = field(default_factory=dict)
     apart: float = 1.0
     checked: bool = True
+    large: bool = False
 
     def __str__(self) -> str:
         return self.name

@@ -16,6 +16,7 @@ from . import (
     optimizers,
     preprocessing,
     recurrent,
+    transfer,
     zoo_steps,
 )
 from .case import Case
@@ -31,6 +32,7 @@ TABLES = (
     preprocessing,
     models,
     recurrent,
+    transfer,
     zoo_steps,
 )
 

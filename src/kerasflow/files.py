@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import tempfile
+import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -34,17 +37,70 @@ def check_writable(path: Path, suffixes: Collection[str]) -> None:
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yields a name beside `path` to write to, and moves that file to `path` if all went well.
+    """Yields a name to write to, and moves that file to `path` if all went well.
 
     Raises:
         KerasflowError: writing failed; `path` is as it was.
     """
-    target = path.resolve()  # a link stays a link
-    draft = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
-        yield draft
-        draft.replace(target)
+        with drafted(path) as draft:
+            yield draft
     except OSError as problem:
         raise KerasflowError(f"{path} could not be written: {problem}") from problem
+
+
+@contextlib.contextmanager
+def drafted(path: Path) -> Iterator[Path]:
+    """Yields the same name in a folder beside `path`, and moves all that was written there to where `path` is.
+
+    If the block fails, `path` is as it was, and the folder is gone. If the process is killed, the folder stays until a
+    process writes to `path` again. What cannot be replaced (a device, a pipe, a file that may not be written, anything
+    in a folder where nothing may be made) is yielded itself.
+    """
+    target = path.resolve()  # a link stays a link
+    may_be_replaced = not target.exists() or (target.is_file() and os.access(target, os.W_OK))
+    if not may_be_replaced or not os.access(target.parent, os.W_OK | os.X_OK):
+        yield path
+        return
+    _remove_drafts_of_the_dead(target)
+    folder = target.with_name(f".{os.getpid()}-{threading.get_native_id()}.{target.name}")
+    shutil.rmtree(folder, ignore_errors=True)  # In a container every process may have the same number.
+    folder.mkdir()
+    try:
+        yield folder / path.name
+        written = sorted(folder.iterdir(), key=lambda file: file.suffix == ".json")
+        for file in written:
+            _sync(file)
+        for file in written:  # The map of a file in several parts comes last: what it names is there then.
+            place = target if file.name == path.name else target.with_name(file.name)
+            if place.exists():
+                shutil.copymode(place, file)
+            file.replace(place)
     finally:
-        draft.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(file: Path) -> None:
+    """Bring a file onto the disk, so that no crash of the machine leaves its name with nothing behind it."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
+
+
+def _remove_drafts_of_the_dead(target: Path) -> None:
+    """Remove what killed processes have left beside `target`."""
+    if os.name != "posix":  # Elsewhere there is no harmless question whether a process lives.
+        return
+    for folder in target.parent.iterdir():
+        found = re.fullmatch(rf"\.(\d+)-\d+\.{re.escape(target.name)}", folder.name)
+        if found and not _lives(int(found[1])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

@@ -219,19 +219,43 @@ def _export_onnx(module: ModuleType) -> Iterator[None]:
     module.export_onnx = export_onnx  # type: ignore[attr-defined]
 
 
+@contextmanager
+def _save_whole(module: ModuleType) -> Iterator[None]:
+    """Keras empties a file and then fills it; a save that is interrupted would destroy the previous one."""
+    yield
+    from kerasflow.bridge.saving import saving_whole
+
+    for name in ("save_model", "save_weights_only", "save_model_to_hdf5"):
+        if hasattr(module, name):
+            setattr(module, name, saving_whole(getattr(module, name)))
+
+
+@contextmanager
+def _back_up_progress(module: ModuleType) -> Iterator[None]:
+    """Keras's backup of a training is not all of it, and a part of it is written in place."""
+    yield
+    from kerasflow.bridge.saving import backing_up_progress, opening_whole
+
+    module.file_utils = _Seen(module.file_utils, File=opening_whole(module.file_utils.File))  # type: ignore[attr-defined]
+    backing_up_progress(module.BackupAndRestore)
+
+
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.config": _select_numpy,
     "keras.src.backend.common.dtypes": _keep_float64,
     "keras.src.backend.common.variables": _name_strings,
     "keras.src.backend.numpy.numpy": _override_numpy,
+    "keras.src.callbacks.backup_and_restore": _back_up_progress,
     "keras.src.callbacks.orbax_checkpoint": _leave_jax,
     "keras.src.export.onnx": _export_onnx,
     "keras.src.layers.core.embedding": _embeddings_with_attributes,
     "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,
+    "keras.src.legacy.saving.legacy_h5_format": _save_whole,
     "keras.src.optimizers.base_optimizer": _build_once,
     "keras.src.saving.keras_saveable": functools.partial(_pickles_with_kerasflow, name="KerasSaveable"),
+    "keras.src.saving.saving_lib": _save_whole,
     "keras.src.saving.serialization_lib": _leave_tensorflow,
     "keras.src.utils.rng_utils": _leave_tensorflow,
     "keras.src.utils.traceback_utils": _hide_frames,

@@ -1,10 +1,12 @@
-"""One step of a model (train, test, predict) as a compiled program, or eagerly with values."""
+"""One step of a model (train, test, predict) as a compiled program, or eagerly with values; the batches for it."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-from typing import Any
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
 
 import numpy as np
 from keras.src import tree
@@ -85,7 +87,37 @@ class Step:
 
 
 class Batches(EpochIterator):
-    """Keras's iterator over an epoch: lists of `steps_per_execution` batches, the last list as long as the data are."""
+    """Keras's iterator over an epoch: lists of `steps_per_execution` batches, the last list as long as the data are.
+
+    It knows its place, and another one with the same data can go there: it draws the same batches, from the same states
+    of the random generators. (With `steps_per_epoch` a pass over the data may be shorter or longer than an epoch.)
+
+    Attributes:
+        done: how many lists of this epoch have been given out.
+        drawn: how many batches of this pass over the data, of them `before` in earlier epochs.
+        begun: the states of the random generators when the pass began; None if it has not begun.
+    """
+
+    done = drawn = before = 0
+    begun: Any = None
+    _is_there = False
+
+    def _get_iterator(self) -> Iterator[Any]:
+        self.drawn, self.begun = 0, None
+        return self._counted(super()._get_iterator())
+
+    def _counted(self, batches: Iterable[Any]) -> Iterator[Any]:
+        self.begun = random_state()
+        for batch in batches:
+            self.drawn += 1
+            yield batch
+
+    def __iter__(self) -> Self:
+        if self._is_there:
+            self._is_there = False
+            return self
+        self.end_epoch()
+        return super().__iter__()
 
     def __next__(self) -> tuple[int, int, list[Any]]:
         begin, end, iterator = next(self._epoch_iterator)
@@ -94,4 +126,41 @@ class Batches(EpochIterator):
             with self.catch_stop_iteration():  # warns that there should have been more
                 raise StopIteration
             raise StopIteration
+        self.done += 1
         return begin, end, batches
+
+    def end_epoch(self) -> None:
+        """The place is now that before the next epoch."""
+        self.done, self.before = 0, self.drawn if self.steps_per_epoch else 0
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What `go_to` needs to know."""
+        return {"done": self.done, "before": self.before, "begun": self.begun}
+
+    def go_to(self, place: Mapping[str, Any]) -> Any:
+        """Draw what was drawn up to a place; the last batch of its epoch so far, None between epochs."""
+        batches = [None]
+        if place["begun"] is not None:
+            set_random_state(place["begun"])
+        if place["before"]:
+            self._current_iterator = self._get_iterator()
+            for _ in itertools.islice(self._current_iterator, place["before"]):
+                self._steps_seen += 1
+        if place["done"]:
+            for _, _, batches in itertools.islice(self, place["done"]):
+                pass
+            self._is_there = True
+        return batches[-1]
+
+
+def random_state() -> Any:
+    """The states of Python's and NumPy's generators, from which Keras draws seeds and the order of samples."""
+    return random.getstate(), np.random.get_state(legacy=False)
+
+
+def set_random_state(state: Any) -> None:
+    """Bring both generators to the states that `random_state` gave, as it gave them or as JSON says them."""
+    (version, words, gauss), numpys = state
+    random.setstate((version, tuple(words), gauss))
+    np.random.set_state(numpys)

@@ -17,6 +17,7 @@ from keras.src.utils import traceback_utils
 from keras.src.utils.python_utils import pythonify_logs
 
 from kerasflow.autodiff import GradientTape
+from kerasflow.bridge.resume import Progress
 from kerasflow.bridge.step import Batches, Step
 
 
@@ -177,24 +178,28 @@ class NumpyTrainer(base_trainer.Trainer):
         callbacks = self._callback_list(callbacks, iterator, epochs, verbose, history=True)
         self.stop_training = False
         train_function = self.make_train_function()
-        logs: Any = {}
+        progress = Progress(self, iterator, callbacks)
         training_logs = None
         callbacks.on_train_begin()
+        progress.resume(within_epoch=False)
         try:
-            for epoch in range(self._initial_epoch or initial_epoch, epochs):
+            for progress.epoch in range(self._initial_epoch or initial_epoch, epochs):
+                epoch = progress.epoch
                 self.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
+                progress.resume(within_epoch=True)
                 for begin, end, batches in iterator:
                     callbacks.on_train_batch_begin(begin)
-                    logs = train_function(batches)
-                    callbacks.on_train_batch_end(end, logs)
+                    progress.logs = train_function(batches)
+                    callbacks.on_train_batch_end(end, progress.logs)
                     if self.stop_training:
                         break
-                epoch_logs = dict(self._get_metrics_result_or_logs(logs))
+                epoch_logs = dict(self._get_metrics_result_or_logs(progress.logs))
                 if validation is not None and self._should_eval(epoch, validation_freq):
                     epoch_logs |= self._validate(
                         validation, validation_batch_size or batch_size, validation_steps, callbacks
                     )
+                progress.end_epoch()
                 callbacks.on_epoch_end(epoch, epoch_logs)
                 training_logs = epoch_logs
                 if self.stop_training:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from kerasflow.graph import Node, Value
 from kerasflow_numpy.storage import FRESH, LOCAL, WORK, Plan, Storage
 
 
@@ -99,16 +100,27 @@ def indented(lines: Sequence[Line]) -> list[Line]:
     return [replace(line, text=f"    {line.text}") for line in lines]
 
 
-def memory(plan: Plan) -> list[tuple[int, int]]:
-    """For each position of the schedule, and for the end, the bytes that come into use there, and that are in use."""
+def memory(
+    plan: Plan, times: int = 1, around: int = 0, filled: Mapping[Value, int] | None = None
+) -> list[tuple[int, int]]:
+    """For each position of the schedule, and for the end, the bytes that come into use there, and that are in use.
+
+    Args:
+        times: how many workspaces there are. around: bytes that are in use outside.
+        filled: bytes outside that come into use with a value, and are in `around`.
+    """
     end = len(plan.items)
     allocated, freed = [0] * (end + 1), [0] * (end + 2)
     for storage in plan.storages:
         if storage.kind in (WORK, FRESH, LOCAL):
-            allocated[storage.first] += storage.aval.nbytes
-            freed[min(max(storage.first, storage.last), end) + 1] += storage.aval.nbytes
-    held, result = 0, []
+            allocated[storage.first] += times * storage.aval.nbytes
+            freed[min(max(storage.first, storage.last), end) + 1] += times * storage.aval.nbytes
+    outside = [0] * (end + 1)
+    for position, item in enumerate(plan.items):
+        if filled and isinstance(item, Node):
+            outside[position] = sum(filled.get(value, 0) for value in item.outputs)
+    held, result = around, []
     for position in range(end + 1):
         held += allocated[position] - freed[position]
-        result.append((allocated[position], held))
+        result.append((allocated[position] + outside[position], held))
     return result

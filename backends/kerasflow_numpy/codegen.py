@@ -377,16 +377,12 @@ class Generator:
                 storage.name = name
                 given.append((storage, name, axis))
         function = self.unique(f"block{len(self.code.blocks)}")
-        code = Generator(body, plan, self.poison, 1, function).run()
-        # Each thread has a workspace for its blocks.
-        code.lines = [
-            replace(
-                line,
-                allocated=self.threads * line.allocated,
-                held=self.here.held + self.threads * line.held,
-            )
-            for line in code.lines
-        ]
+        # Each thread has a workspace for its blocks, and fills its part of the results.
+        generator = Generator(body, plan, self.poison, 1, function)
+        sizes = {v: result.aval.nbytes for v, result in zip(body.outputs, node.outputs, strict=True)}
+        generator.memory = memory(plan, self.threads, self.here.held, sizes)
+        code = generator.run()
+        self.here = replace(self.here, allocated=0)
         runs, part, run, k = (self.unique(n) for n in (f"blocks{len(self.code.blocks)}", "part", "run", "k"))
         self.code.blocks.append(Blocks(runs, code, plan.workspace, given, count, self.threads))
         self._comment("")

@@ -27,7 +27,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._records: dict[int, list[Record]] = defaultdict(list)
         self._compiled: dict[int, Any] = {}
-        self._marked: dict[int, list[int]] = {}
+        self._marked: dict[int, set[int]] = {}
         self._shared: dict[int, dict[int, tuple[range, str]]] = {}
 
     def compiled(self, code: Code, text: str) -> Any:
@@ -70,17 +70,21 @@ class Stopwatch:
         Lines that several threads run share out the time of the call that waits for the threads, so that the
         lines' seconds add up to the program's.
         """
-        records, n = self._records[id(code)], len(code.lines)
+        records, marked, n = self._records[id(code)], self._marked[id(code)], len(code.lines)
         seconds = [sum(record[0][i] for record in records) for i in range(n)]
         calls = [sum(record[1][i] for record in records) for i in range(n)]
-        lines = {
-            i: Measurement(line.text.strip(), line.scope, seconds[i], calls[i], line.allocated, line.held)
-            for i, line in enumerate(code.lines)
-        }
+        lines: dict[int, Measurement] = {}
+        before = 0  # allocated for lines without a mark: the heads of loops and functions
+        for i, line in enumerate(code.lines):
+            before += line.allocated
+            if i in marked:
+                text = line.text.strip()
+                lines[i] = Measurement(text, line.scope, seconds[i], calls[i], before, line.held)
+                before = 0
         functions = {blocks.name: blocks.code for blocks in code.blocks}
-        groups: dict[int, list[Measurement]] = {i: [lines[i]] for i in self._marked[id(code)]}
+        groups = {i: [line] for i, line in lines.items()}
         for i, (body, name) in self._shared[id(code)].items():
-            inside = self.measured(functions[name]) if name else [lines[j] for j in body if j in groups]
+            inside = self.measured(functions[name]) if name else [lines[j] for j in body if j in lines]
             for j in body:
                 groups.pop(j, None)
             groups[i] = _parts(lines[i], inside)
@@ -103,7 +107,7 @@ class _Marker:
 
     def __init__(self, blocks: set[str]) -> None:
         self.blocks = blocks
-        self.marked: list[int] = []
+        self.marked: set[int] = set()
         self.shared: dict[int, tuple[range, str]] = {}
         self._inner: dict[str, range] = {}
 
@@ -139,7 +143,7 @@ class _Marker:
 
     def _mark(self, statement: ast.stmt) -> list[ast.stmt]:
         line = statement.lineno - _FIRST
-        self.marked.append(line)
+        self.marked.add(line)
         return _parse(_MARK.format(line))
 
 

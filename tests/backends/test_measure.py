@@ -54,6 +54,7 @@ def test_it_computes_the_same(network, threads, monkeypatch):
         # Whatever ran is there, each line once.
         text = [line.strip() for line in program.source.splitlines()]
         assert all(text.count(line.line) >= lines.count(line) for line in lines)
+        assert 0 < max(line.held for line in lines) <= sum(line.allocated for line in lines)
         assert {line.scope for line in lines} >= {
             f"grad {layer.path}" for layer in model.layers if layer.weights
         }

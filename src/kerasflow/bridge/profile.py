@@ -8,9 +8,6 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-from keras.src import tree
-
 from kerasflow.bridge.step import Step, step_name, traced
 from kerasflow.errors import ProfileError
 from kerasflow.graph import Measurement
@@ -20,6 +17,11 @@ from kerasflow.profiling import Profile
 _WARM_UP = 2
 # Of the runs that count, one of so many is used: the fastest, which the machine's other work disturbed least.
 _USED = 4
+
+_EAGER = (
+    "The model {!r} runs operation by operation, for {}: there is no program to measure. "
+    "{}, or use Python's own profiler (cProfile)."
+)
 
 
 def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats: int = 20) -> Profile:
@@ -46,15 +48,14 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
     name = step_name(step, y)
     if repeats < 1:
         raise ValueError(f"repeats is at least 1; received {repeats}")
-    if model.run_eagerly or Step(model, name).needs_values:
-        reason = (
-            "it is compiled with run_eagerly=True"
-            if model.run_eagerly
-            else "a layer of it cannot be compiled (it looks up strings, say)"
-        )
+    if model.run_eagerly:
         raise ProfileError(
-            f"The model {model.name!r} runs operation by operation, for {reason}: there is no program to measure. "
-            "Compile it without run_eagerly, or use Python's own profiler (cProfile)."
+            _EAGER.format(model.name, "it is compiled with run_eagerly=True", "Compile it without")
+        )
+    if Step(model, name).needs_values:
+        reason = "one of its layers cannot be compiled (it looks strings up, say)"
+        raise ProfileError(
+            _EAGER.format(model.name, reason, "Take that layer out, to work on the data before")
         )
     entry, inputs = traced(model, x, y, name)
     backend = entry.backend
@@ -65,15 +66,14 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
         )
     state = [[backend.from_host(cell.read()) for cell in entry.cells] for _ in range(2)]
     seconds, lines = _measure(entry.program, inputs, state, repeats)
-    batch = next(leaf for leaf in tree.flatten(x) if leaf is not None)
     kind = {"train": "training step", "test": "test step", "predict": "prediction"}[name]
     return Profile(
-        f"A {kind} of {model.name!r} on {backend.name}{_threads(backend)}, {len(batch):,} samples",
+        f"A {kind} of {model.name!r} on {backend.name}{_threads(backend)}, {inputs[0].shape[0]:,} samples",
         seconds,
         lines,
         getattr(getattr(model, "optimizer", None), "name", ""),
         sum(cell.aval.nbytes for cell in entry.cells),
-        sum(np.asarray(array).nbytes for array in inputs),
+        sum(array.nbytes for array in inputs),
     )
 
 

@@ -15,6 +15,7 @@ from kerasflow_numpy.code import Code
 # Seconds and number of calls of each line, of one call of a function.
 Record = tuple[list[float], list[int]]
 
+# Names that are generated have no underscore in front.
 _BEGIN = "_seconds, _calls = _record()\n_then = _clock()"
 _MARK = "_now = _clock()\n_seconds[{0}] += _now - _then\n_calls[{0}] += 1\n_then = _now"
 # A function's text begins in the second line of the text that is compiled.
@@ -127,6 +128,11 @@ class _Marker:
             case ast.For() | ast.While() | ast.If():
                 statement.body, statement.orelse = self._body(statement.body), self._body(statement.orelse)
                 yield statement
+            case ast.Expr(ast.Call(ast.Name("parallel_each"), [ast.Name(inner), ast.Name(parts)])):
+                here = statement.lineno - _FIRST
+                self.shared[here] = self._inner[inner], parts if parts in self.blocks else ""
+                yield statement
+                yield from self._mark(statement)
             case ast.Return():
                 yield from _parse(f"_result = {ast.unparse(statement.value or ast.Constant(None))}")
                 yield from self._mark(statement)
@@ -136,10 +142,6 @@ class _Marker:
             case _:
                 yield statement
                 yield from self._mark(statement)
-                match statement:
-                    case ast.Expr(ast.Call(ast.Name("parallel_each"), [ast.Name(inner), ast.Name(parts)])):
-                        here = statement.lineno - _FIRST
-                        self.shared[here] = self._inner[inner], parts if parts in self.blocks else ""
 
     def _mark(self, statement: ast.stmt) -> list[ast.stmt]:
         line = statement.lineno - _FIRST

@@ -11,7 +11,7 @@ import keyword
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, Value
 from kerasflow_numpy import control
 from kerasflow_numpy.blocks import cut
+from kerasflow_numpy.code import Blocks, Chunks, Code, Line, indented, memory
 from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
 from kerasflow_numpy.parallel import MIN_ELEMENTS
@@ -47,67 +48,6 @@ CHUNK = 1 << 20
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)
 
 
-@dataclass
-class Chunks:
-    """A loop of a fused update: for each name an arena (storages one behind the other) or a scratch array.
-
-    Attributes:
-        arenas: pairs of a loop variable and its storages. scratch: pairs of a loop variable and a dtype.
-        size: elements of each arena. parts: on how many threads the loop may run.
-    """
-
-    name: str
-    arenas: list[tuple[str, list[Storage]]]
-    scratch: list[tuple[str, np.dtype[Any]]]
-    size: int
-    parts: int
-
-
-@dataclass
-class Blocks:
-    """A function that is run for each of several blocks.
-
-    Attributes:
-        name: of the runs in the code that calls them. code: the function. workspace: bytes it needs.
-        given: for each array of another function that it works on: its storage, the array's name there, and the axis
-            along which blocks are cut (None: every block has all of it; -1: a place of its own in front).
-        count: how many blocks. parts: on how many threads they run.
-    """
-
-    name: str
-    code: Code
-    workspace: int
-    given: list[tuple[Storage, str, int | None]]
-    count: int
-    parts: int
-
-
-@dataclass
-class Code:
-    """A generated function, not yet bound to memory.
-
-    Attributes:
-        source: the text of `def name(...)`. What its names stand for, by kind:
-        storages: arrays at fixed places. views: `(name, source name, expression)` in order.
-        objects: anything else by name. chunks: the loops of fused updates. blocks: functions that it calls.
-        compiled: kept by who binds it.
-    """
-
-    name: str
-    source: str
-    storages: list[Storage]
-    views: list[tuple[str, str, str]] = field(default_factory=list)
-    objects: dict[str, Any] = field(default_factory=dict)
-    chunks: list[Chunks] = field(default_factory=list)
-    blocks: list[Blocks] = field(default_factory=list)
-    compiled: Any = None
-
-    @property
-    def text(self) -> str:
-        """The whole source: the functions that it calls, then its own."""
-        return "".join(f"{block.code.text}\n" for block in self.blocks) + self.source
-
-
 class Generator:
     """Generates the code of one planned graph."""
 
@@ -124,10 +64,13 @@ class Generator:
         self.threads = threads
         self.graph = graph
         self.plan = plan
-        self.lines: list[str] = []
+        self.lines: list[Line] = []
+        # What the next line has besides its text; a body's memory is a block of the function's around it.
+        self.here: Line = Line("") if around is None else around.here
+        self.memory = memory(plan) if around is None else None
         static = [s for s in plan.storages if s.kind in STATIC]
         if around is None:
-            self.code = Code(name, "", static)
+            self.code = Code(name, [], static)
             self.taken: set[str] = {*MODULES, name, "make"}
             self.derived: dict[tuple[str, str], str] = {}
             self.scope: str | None = None
@@ -207,7 +150,7 @@ class Generator:
             if static:
                 self.code.views.append((name, source, expression))
             else:
-                self.lines.append(f"{name} = {expression}")
+                self.emit(f"{name} = {expression}")
         return self.derived[key]
 
     def operand(self, value: Value, node: Node | None = None) -> str:
@@ -234,19 +177,29 @@ class Generator:
 
     # -- code -----------------------------------------------------------------------------------------------
 
+    def emit(self, *texts: str) -> None:
+        """Write lines that come from what is being written."""
+        self.lines.extend(self.line(text) for text in texts)
+
+    def line(self, text: str) -> Line:
+        """A line that comes from what is being written."""
+        line = replace(self.here, text=text)
+        if not text.startswith("#"):
+            self.here = replace(self.here, allocated=0)
+        return line
+
     def run(self) -> Code:
         results = self._statements()
         if not self.plan.fills:
-            self.lines.append(f"return [{', '.join(results)}]")
+            self.emit(f"return [{', '.join(results)}]")
         places = [self.plan.places[v] for v in self.graph.inputs]
         inputs = [self.name(p) for p in places if p.storage.kind == INPUT]
-        body = "\n".join(f"    {line}" for line in self.lines)
-        self.code.source = f"def {self.code.name}({', '.join(inputs)}):\n{body}\n"
+        self.code.lines = [Line(f"def {self.code.name}({', '.join(inputs)}):"), *indented(self.lines)]
         return self.code
 
     def inside(
         self, graph: Graph, plan: Plan, inputs: Sequence[str], outputs: Sequence[str], state: Sequence[str]
-    ) -> list[str]:
+    ) -> list[Line]:
         """The statements of a sub-graph; its memory that is given has these names."""
         for values, names in ((graph.inputs, inputs), (graph.state_inputs, state)):
             for value, name in zip(values, names, strict=True):
@@ -261,13 +214,18 @@ class Generator:
     def _statements(self) -> list[str]:
         """Write what computes the results and the new state; expressions for the results."""
         begins, ends = self._lifetimes() if self.poison else ({}, {})
+        around = self.here
         for position, item in enumerate(self.plan.items):
             self._poison(begins.get(position, ()))
+            allocated, held = (0, around.held) if self.memory is None else self.memory[position]
+            node = item.members[0].nodes[-1] if isinstance(item, Group) else item
+            self.here = Line("", node.scope, allocated, held)
             if isinstance(item, Group):
                 self._group(item)
             else:
                 self._node(item)
             self._poison(ends.get(position, ()))
+        self.here = replace(around, allocated=0) if self.memory is None else Line("", "", *self.memory[-1])
         results = [] if self.plan.fills else self._results()
         self._state_copies()
         return results
@@ -283,13 +241,13 @@ class Generator:
         return begins, ends
 
     def _poison(self, storages: Iterable[Storage]) -> None:
-        self.lines.extend(f"kernels.poison({storage.name})" for storage in storages)
+        self.emit(*(f"kernels.poison({storage.name})" for storage in storages))
 
     def _comment(self, scope: str) -> None:
         if scope != self.scope:
             self.scope = scope
             if scope:
-                self.lines.append(f"# {scope}")
+                self.emit(f"# {scope}")
 
     def _node(self, node: Node) -> None:
         places = [self.plan.places[v] for v in node.outputs]
@@ -311,14 +269,13 @@ class Generator:
         out = self.name(place)
         lines = LOWERINGS[node.primitive.name](self._call(node, args, out, place.storage.kind))
         if lines:
-            self.lines.extend(lines)
-            self.lines[-1] += f"  # {node.outputs[0].aval}"
+            self.emit(*lines[:-1], f"{lines[-1]}  # {node.outputs[0].aval}")
 
     def allocate(self, place: Place) -> None:
         """Make the array of a result that is handed out."""
         if place.storage.kind == FRESH:
             aval = place.storage.aval
-            self.lines.append(f"{place.storage.name} = np.empty({aval.shape}, {self._dtype(aval.dtype)})")
+            self.emit(f"{place.storage.name} = np.empty({aval.shape}, {self._dtype(aval.dtype)})")
             self._poison([place.storage] if self.poison else [])
 
     def _call(self, node: Node, args: list[str], out: str, kind: str) -> Call:
@@ -342,12 +299,12 @@ class Generator:
 
     def _several_results(self, node: Node, places: list[Place], args: list[str]) -> None:
         together = self.unique("results")
-        self.lines.extend(LOWERINGS[node.primitive.name](self._call(node, args, together, LOCAL)))
+        self.emit(*LOWERINGS[node.primitive.name](self._call(node, args, together, LOCAL)))
         for i, place in enumerate(places):
             if place.storage.kind == LOCAL:
-                self.lines.append(f"{self.name(place)} = {together}[{i}]")
+                self.emit(f"{self.name(place)} = {together}[{i}]")
             else:
-                self.lines.append(f"np.copyto({self.name(place)}, {together}[{i}])")
+                self.emit(f"np.copyto({self.name(place)}, {together}[{i}])")
 
     def _state_copies(self) -> None:
         """New state that could not be computed in place; first aside what is in the way."""
@@ -362,12 +319,14 @@ class Generator:
                 source = self.name(place)
                 if place.storage in state:
                     aside = self.unique("aside")
-                    self.lines.append(f"{aside} = {source}.copy()")
+                    self.emit(f"{aside} = {source}.copy()")
                     source = aside
             pending.append(f"np.copyto({target}, {source})")
         if pending:
             self._comment("new state")
-            self.lines.extend(pending)
+            end, self.here = self.here, replace(self.here, scope="new state")
+            self.emit(*pending)
+            self.here = end
 
     def _results(self) -> list[str]:
         """Expressions for the results, each an array that nobody else holds."""
@@ -385,7 +344,7 @@ class Generator:
             elif place.storage in copied:
                 # What the state is now, before it is changed at the end of the call.
                 results.append(self.unique("result"))
-                self.lines.append(f"{results[-1]} = {name}.copy()")
+                self.emit(f"{results[-1]} = {name}.copy()")
             else:
                 results.append(f"{name}.copy()")
         return results
@@ -418,14 +377,21 @@ class Generator:
                 storage.name = name
                 given.append((storage, name, axis))
         function = self.unique(f"block{len(self.code.blocks)}")
+        # Each thread has a workspace for its blocks, and fills its part of the results.
         generator = Generator(body, plan, self.poison, 1, function)
+        sizes = {v: result.aval.nbytes for v, result in zip(body.outputs, node.outputs, strict=True)}
+        generator.memory = memory(plan, self.threads, self.here.held, sizes)
+        code = generator.run()
+        self.here = replace(self.here, allocated=0)
         runs, part, run, k = (self.unique(n) for n in (f"blocks{len(self.code.blocks)}", "part", "run", "k"))
-        self.code.blocks.append(Blocks(runs, generator.run(), plan.workspace, given, count, self.threads))
+        self.code.blocks.append(Blocks(runs, code, plan.workspace, given, count, self.threads))
         self._comment("")
-        self.lines.append(f"def {function}_each({part}):  # each of {count} blocks")
-        self.lines.append(f"    for {run}, {k} in {part}:")
-        self.lines.append(f"        {run}({', '.join(passed)})".replace("@k", k))
-        self.lines.append(f"parallel.each({function}_each, {runs})")
+        self.emit(
+            f"def {function}_each({part}):  # each of {count} blocks",
+            f"    for {run}, {k} in {part}:",
+            f"        {run}({', '.join(passed)})".replace("@k", k),
+            f"parallel.each({function}_each, {runs})",
+        )
 
     # -- fused updates --------------------------------------------------------------------------------------
 
@@ -483,6 +449,9 @@ class Generator:
         self.code.chunks.append(
             Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size, parts)
         )
+        rounds = parts * min(CHUNK, -(-group.size // parts))
+        nbytes = rounds * sum(dtype.itemsize for _, dtype in scratch)
+        self.here = replace(self.here, allocated=self.here.allocated + nbytes, held=self.here.held + nbytes)
         self._comment(member.nodes[-1].scope)
         shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
         targets = ", ".join(variables) + "," * (len(variables) == 1)
@@ -491,12 +460,14 @@ class Generator:
             *(f"    {line}" for line in body + late),
         ]
         if parts == 1:
-            self.lines.extend([loop[0].format(name), *loop[1:]])
+            self.emit(loop[0].format(name), *loop[1:])
             return
         update, part = self.unique("update"), self.unique("part")
-        self.lines.append(f"def {update}({part}):")
-        self.lines.extend(f"    {line}" for line in [loop[0].format(part), *loop[1:]])
-        self.lines.append(f"parallel.each({update}, {name})")
+        self.emit(
+            f"def {update}({part}):",
+            *(f"    {line}" for line in [loop[0].format(part), *loop[1:]]),
+            f"parallel.each({update}, {name})",
+        )
 
     def _scalar(self, value: Value, node: Node) -> str:
         """An expression for a scalar beside flat arrays."""

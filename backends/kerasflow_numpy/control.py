@@ -17,6 +17,7 @@ import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
+from kerasflow_numpy.code import Line, indented
 from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.storage import (
     FRESH,
@@ -221,12 +222,14 @@ def _begin(generator: Generator, node: Node, args: list[str]) -> list[str]:
         place, begin = places[v], places.get(x)
         names.append(generator.name(place))
         if begin is None or begin.storage is not place.storage:
-            generator.lines.append(f"np.copyto({names[-1]}, {arg})")
+            generator.emit(f"np.copyto({names[-1]}, {arg})")
     return names
 
 
-def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"    {line}" for line in lines or ["pass"]]
+def _block(generator: Generator, head: str, lines: Sequence[Line]) -> None:
+    """Write a compound statement."""
+    generator.emit(head)
+    generator.lines.extend(indented(lines or [generator.line("pass")]))
 
 
 def _slice(name: str, number: str, ndim: int) -> str:
@@ -244,11 +247,10 @@ def _scan(generator: Generator, node: Node, args: list[str]) -> None:
     stacks = [*args[c + n :], *(generator.name(generator.plan.places[v]) for v in node.outputs[n:])]
     for name, v in zip(stacks, [*node.inputs[c + n :], *node.outputs[n:]], strict=True):
         slices.append(generator.unique(f"{name}_i"))
-        lines.append(f"{slices[-1]} = {_slice(name, number, v.aval.ndim)}")
+        lines.append(generator.line(f"{slices[-1]} = {_slice(name, number, v.aval.ndim)}"))
     inputs = len(args) - c - n
     body = generator.inside(*plan, [*args[:c], *slices[:inputs]], slices[inputs:], carries)
-    generator.lines.append(f"for {number} in {steps}:")
-    generator.lines.extend(_indented([*lines, *body]))
+    _block(generator, f"for {number} in {steps}:", [*lines, *body])
 
 
 def _while_loop(generator: Generator, node: Node, args: list[str]) -> None:
@@ -256,11 +258,10 @@ def _while_loop(generator: Generator, node: Node, args: list[str]) -> None:
     carries = _begin(generator, node, args)
     flag = generator.plan.flags[node].name
     lines = generator.inside(*test, [*args[:c], *carries], [flag], [])
-    lines += [f"if not {flag}:", "    break", *generator.inside(*body, args[:c], [], carries)]
-    generator.lines.append(
-        "while True:" if maximum is None else f"for {generator.unique('_')} in range({maximum}):"
-    )
-    generator.lines.extend(_indented(lines))
+    lines += map(generator.line, (f"if not {flag}:", "    break"))
+    lines += generator.inside(*body, args[:c], [], carries)
+    head = "while True:" if maximum is None else f"for {generator.unique('_')} in range({maximum}):"
+    _block(generator, head, lines)
 
 
 def _switch(generator: Generator, node: Node, args: list[str]) -> None:
@@ -278,8 +279,7 @@ def _switch(generator: Generator, node: Node, args: list[str]) -> None:
         heads = [f"{'el' * (i > 0)}if {index} == {i}:" for i in range(len(bodies) - 1)]
         heads.append("else:" if heads else "if True:")
     for head, body in zip(heads, bodies, strict=True):
-        generator.lines.append(head)
-        generator.lines.extend(_indented(body))
+        _block(generator, head, body)
 
 
 _EMITTERS: dict[str, Callable[[Generator, Node, list[str]], None]] = {

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import ShapedArray, check_inputs
+from kerasflow.graph import Measurement, ShapedArray, check_inputs
 from kerasflow_numpy import blas, convolution, kernels, parallel, pooling
 from kerasflow_numpy.blocks import cut
-from kerasflow_numpy.codegen import CHUNK, MODULES, Blocks, Chunks, Code
+from kerasflow_numpy.code import Blocks, Chunks, Code
+from kerasflow_numpy.codegen import CHUNK, MODULES
+from kerasflow_numpy.measure import Stopwatch
 from kerasflow_numpy.storage import ALIGNMENT, CONSTANT, GIVEN, STATE, WORK, Storage
 
 Array = np.ndarray[Any, Any]
@@ -37,10 +39,15 @@ def _memory(nbytes: int) -> Array:
 
 
 class Context:
-    """A function bound to a workspace of its own and to one set of state arrays."""
+    """A function bound to a workspace of its own and to one set of state arrays.
 
-    def __init__(self, code: Code, workspace: int) -> None:
+    Args:
+        watch: measures the function's lines.
+    """
+
+    def __init__(self, code: Code, workspace: int, watch: Stopwatch | None = None) -> None:
         self.code = code
+        self.watch = watch
         self.workspace = _memory(workspace)
         self.state: list[Array] = []
         self.step: Callable[..., Any] | None = None
@@ -57,7 +64,8 @@ class Context:
             for _, storages in chunks.arenas:
                 self._gather_arena(storages)
         arrays = {s.name: self._array(s) for s in self.code.storages}
-        self.step = _bind(self.code, arrays, {c.name: self._chunks(c) for c in self.code.chunks})
+        rounds = {chunks.name: self._chunks(chunks) for chunks in self.code.chunks}
+        self.step = _bind(self.code, arrays, rounds, self.watch)
 
     def _array(self, storage: Storage) -> Array:
         return self.state[storage.index] if storage.kind == STATE else _place(storage, self.workspace)
@@ -122,11 +130,13 @@ def _place(storage: Storage, workspace: Array) -> Array:
     return block.view(aval.dtype).reshape(aval.shape)
 
 
-def _bind(code: Code, arrays: dict[str, Array], things: dict[str, Any]) -> Callable[..., Any]:
+def _bind(
+    code: Code, arrays: dict[str, Array], things: dict[str, Any], watch: Stopwatch | None
+) -> Callable[..., Any]:
     """The function, with what its names stand for.
 
     Args:
-        arrays: at fixed places. things: anything else.
+        arrays: at fixed places. things: anything else. watch: measures its lines.
     """
     names: dict[str, Any] = {
         **dict(zip(MODULES, _MODULES, strict=True)),
@@ -137,14 +147,21 @@ def _bind(code: Code, arrays: dict[str, Array], things: dict[str, Any]) -> Calla
     for name, _, expression in code.views:
         names[name] = eval(expression, names)
     for blocks in code.blocks:
-        names[blocks.name] = _runs(blocks, names)
-    compiled, used = _compiled(code)
+        names[blocks.name] = _runs(blocks, names, watch)
+    text, used = _text(code)
+    if watch is not None:
+        names |= watch.names(code)
+        compiled = watch.compiled(code, text)
+    else:
+        compiled = code.compiled = code.compiled or compile(text, "<kerasflow program>", "exec")
     exec(compiled, names)
     function: Callable[..., Any] = names["make"](**{name: _resolve(name, names) for name in used})
     return function
 
 
-def _runs(blocks: Blocks, names: dict[str, Any]) -> list[tuple[list[tuple[Callable[..., Any], int]]]]:
+def _runs(
+    blocks: Blocks, names: dict[str, Any], watch: Stopwatch | None
+) -> list[tuple[list[tuple[Callable[..., Any], int]]]]:
     """For each thread the blocks that it runs, each a function bound to its own memory, and their numbers."""
     parts = []
     for begin, end in itertools.pairwise(blocks.count * p // blocks.parts for p in range(blocks.parts + 1)):
@@ -153,14 +170,14 @@ def _runs(blocks: Blocks, names: dict[str, Any]) -> list[tuple[list[tuple[Callab
         runs = []
         for k in range(begin, end):
             given = {s.name: cut(names[name], axis, k, blocks.count) for s, name, axis in blocks.given}
-            runs.append((_bind(blocks.code, {**own, **given}, {}), k))
+            runs.append((_bind(blocks.code, {**own, **given}, {}, watch), k))
         parts.append((runs,))
     return parts
 
 
-def _compiled(code: Code) -> tuple[Any, list[str]]:
-    """Python's byte code of `make(...)`, which makes the function, and the names that it takes."""
-    if code.compiled is None:
+def _text(code: Code) -> tuple[str, list[str]]:
+    """The text of `make(...)`, which makes the function, and the names that it takes."""
+    if code.made is None:
         # `np.add` becomes the local name `np_add`: found faster, and the text stays readable.
         text = _FUNCTION.sub(r"\1_\2", code.source)
         functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.source)})
@@ -169,9 +186,8 @@ def _compiled(code: Code) -> tuple[Any, list[str]]:
         words = set(re.findall(r"\w+", text))
         used = [n for n in dict.fromkeys(names) if n in words]
         body = "".join(f"    {line}\n" for line in text.splitlines())
-        whole = f"def make({', '.join(used)}):\n{body}    return {code.name}\n"
-        code.compiled = compile(whole, "<kerasflow program>", "exec"), used
-    return code.compiled
+        code.made = f"def make({', '.join(used)}):\n{body}    return {code.name}\n", used
+    return code.made
 
 
 def _resolve(name: str, names: dict[str, Any]) -> Any:
@@ -212,11 +228,31 @@ class NumpyProgram:
         except IndexError:
             context = Context(self.code, self.workspace)
         try:
-            if not context.holds(state):
-                context.bind(state)
-            alone = parallel.single_threaded_blas() if self.uses_blas else nullcontext()
-            with alone, np.errstate(all="ignore"):
-                outputs = context.step(*inputs)  # type: ignore[misc]
-            return outputs, context.state
+            return self._run(context, state, inputs)
         finally:
             self.contexts.append(context)
+
+    def _run(
+        self, context: Context, state: Sequence[Array], inputs: Sequence[Array]
+    ) -> tuple[list[Any], Sequence[Array]]:
+        if not context.holds(state):
+            context.bind(state)
+        alone = parallel.single_threaded_blas() if self.uses_blas else nullcontext()
+        with alone, np.errstate(all="ignore"):
+            outputs = context.step(*inputs)  # type: ignore[misc]
+        return outputs, context.state
+
+    def measured(self) -> Callable[..., tuple[list[Any], Sequence[Array], list[Measurement]]]:
+        """The program with a clock: what it returns has as its third part what each line took. For one thread."""
+        watch = Stopwatch()
+        context = Context(self.code, self.workspace, watch)
+
+        def run(
+            state: Sequence[Array], inputs: Sequence[Array]
+        ) -> tuple[list[Any], Sequence[Array], list[Measurement]]:
+            check_inputs(self.inputs, inputs)
+            watch.start()
+            outputs, now = self._run(context, state, inputs)
+            return outputs, now, watch.measured(self.code)
+
+        return run

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from kerasflow.bridge.explain import explain
     from kerasflow.bridge.export_numpy import export_numpy
     from kerasflow.bridge.facade import Sequential
+    from kerasflow.bridge.plot_graph import plot_graph
+    from kerasflow.bridge.profile import profile
     from kerasflow.debug import debug_backends
 
 __version__ = "0.1.0"
@@ -35,6 +37,8 @@ _LAZY = {
     "debug_backends": "kerasflow.debug",
     "explain": "kerasflow.bridge.explain",
     "export_numpy": "kerasflow.bridge.export_numpy",
+    "plot_graph": "kerasflow.bridge.plot_graph",
+    "profile": "kerasflow.bridge.profile",
 }
 
 __all__ = [
@@ -48,6 +52,8 @@ __all__ = [
     "grad",
     "jit",
     "load_ipython_extension",
+    "plot_graph",
+    "profile",
     "set_backend",
     "use_backend",
     "value_and_grad",

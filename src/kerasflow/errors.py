@@ -60,3 +60,7 @@ class GraphError(KerasflowError, AssertionError):
 
 class ExportError(KerasflowError, NotImplementedError):
     """A model that cannot be written as a file of NumPy code."""
+
+
+class ProfileError(KerasflowError, NotImplementedError):
+    """A step that cannot be measured: it has no program, or its backend does not measure programs."""

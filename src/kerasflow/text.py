@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1, gap: str = "   ") -> str:
@@ -27,3 +28,22 @@ def table(rows: Sequence[Sequence[str]], left: int = 1, gap: str = "   ") -> str
 def shortened(text: str, width: int) -> str:
     """The text, cut to so many characters."""
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def html_table(rows: Sequence[Sequence[str]], left: int = 1, code: int = 0) -> str:
+    """Cells as an HTML table.
+
+    Args:
+        rows: of equal length, the first are the headings.
+        left: how many columns are flush left; those behind them are flush right.
+        code: how many columns, from the left, are code.
+    """
+
+    def row(cells: Sequence[str], tag: str) -> str:
+        written = []
+        for i, cell in enumerate(map(escape, cells)):
+            shown = f"<code>{cell}</code>" if i < code and tag == "td" else cell
+            written.append(f'<{tag} style="text-align: {"left" if i < left else "right"}">{shown}</{tag}>')
+        return f"<tr>{''.join(written)}</tr>"
+
+    return f"<table>{row(rows[0], 'th')}{''.join(row(cells, 'td') for cells in rows[1:])}</table>"

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from keras.src import tree
-
-from kerasflow.bridge.step import Step
+from kerasflow.bridge.step import step_name, traced
 from kerasflow.compiler import Entry, current_backend
 from kerasflow.compiler.compile import compile_graph
-from kerasflow.errors import KerasflowError
-
-STEPS = {"train": "train_step", "test": "test_step", "predict": "predict_step"}
 
 
 def explain(model: Any, x: Any = None, y: Any = None, step: str | None = None) -> str:
@@ -36,9 +30,8 @@ def explain(model: Any, x: Any = None, y: Any = None, step: str | None = None) -
     Raises:
         KerasflowError: if there is no batch to trace the step for.
     """
-    if step is not None and step not in STEPS:
-        raise ValueError(f"step is one of {', '.join(STEPS)}; received {step!r}")
-    entry = _last_entry(model, x, step) or _trace(model, x, y, step)
+    name = step_name(step, y)
+    entry = _last_entry(model, x, step) or traced(model, x, y, name)[0]
     program = entry.program
     if not hasattr(program, "source"):
         _, program = compile_graph(entry.graph, current_backend("numpy"))
@@ -56,22 +49,3 @@ def _last_entry(model: Any, x: Any, step: str | None) -> Entry | None:
             # A short last batch is traced after the full ones.
             return entries[0]
     return None
-
-
-def _trace(model: Any, x: Any, y: Any, step: str | None) -> Entry:
-    """Trace a step for a batch."""
-    name = step or ("predict" if y is None else "train")
-    if x is None:
-        if name != "predict" or not getattr(model, "inputs", None):
-            raise KerasflowError(
-                f"There is no {name} step to show yet: the model has not run it. Give a batch, "
-                "`kerasflow.explain(model, x[:32], y[:32])`, or call `fit` first."
-            )
-        samples = [np.zeros(tuple(n or 1 for n in t.shape), t.dtype) for t in model.inputs]
-        x = samples[0] if len(samples) == 1 else samples
-    x, y = tree.map_structure(lambda a: a if a is None else np.asarray(a), (x, y))
-    batch = (x,) if name == "predict" else (x, y)
-    if name != "predict":
-        model._symbolic_build(data_batch=(x, y, None))
-    entry, _ = Step(model, STEPS[name]).compiled.entry((batch,))
-    return entry

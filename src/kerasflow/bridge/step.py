@@ -10,12 +10,15 @@ from typing import Any, Self
 
 import numpy as np
 from keras.src import tree
+from keras.src.backend import config
 from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
     BaseImagePreprocessingLayer,
 )
+from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
 
-from kerasflow.compiler import CompiledFunction
+from kerasflow.compiler import CompiledFunction, Entry
+from kerasflow.errors import KerasflowError
 from kerasflow.tracing import Trace, Tracer, recording, suspended
 
 
@@ -64,16 +67,21 @@ class Step:
         with suspended():  # Also where a tape records, a step is a program of its own.
             if self.model.run_eagerly or self.needs_values:
                 return self._run_with_values(batch)
-            self.compiled.backend = self.model.kerasflow_backend
-            jit_compile = self.model.jit_compile
-            self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
             optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
             begins = optimizer is not None and not optimizer.built
-            result = self.compiled(batch)
+            entry, inputs = self.entry(batch)
+            result = entry(inputs)
             if begins and optimizer.built:
                 # What was traced is how an optimizer begins (say with a constant scale of the loss), not goes on.
                 self.compiled.entries.clear()
             return result
+
+    def entry(self, batch: Any) -> tuple[Entry, list[Any]]:
+        """The program for a batch, on the model's backend, and its inputs."""
+        self.compiled.backend = self.model.kerasflow_backend
+        jit_compile = self.model.jit_compile
+        self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
+        return self.compiled.entry((batch,))
 
     def _run_with_values(self, batch: Any) -> Any:
         trace = Trace(concrete=True)
@@ -84,6 +92,67 @@ class Step:
         with recording(trace):
             result = self._run(tree.map_structure(lift, batch))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+# What users call the steps, and the methods.
+STEPS = {"train": "train_step", "test": "test_step", "predict": "predict_step"}
+
+
+def step_name(step: str | None, y: Any) -> str:
+    """Which step is meant: of those in `STEPS`, by default the training step if there are labels.
+
+    Raises:
+        ValueError: if there is no such step.
+    """
+    if step is not None and step not in STEPS:
+        raise ValueError(f"step is one of {', '.join(STEPS)}; received {step!r}")
+    return step or ("predict" if y is None else "train")
+
+
+def traced(model: Any, x: Any, y: Any, step: str) -> tuple[Entry, list[Any]]:
+    """A step's program for one batch, and its inputs. What is not built yet is built; nothing else changes.
+
+    Args:
+        x: a batch; None takes one sample of zeros, for a model that knows its inputs. y: its labels, or None.
+        step: a name in `STEPS`.
+
+    Raises:
+        KerasflowError: if there is no batch.
+        ValueError: by Keras, if the model is not compiled, or if shapes do not fit.
+    """
+    if x is None:
+        if step != "predict" or not getattr(model, "inputs", None):
+            raise KerasflowError(
+                f"There is no {step} step to show yet: the model has not run it. Give a batch, "
+                "`kerasflow.explain(model, x[:32], y[:32])`, or call `fit` first."
+            )
+        samples = [np.zeros(tuple(n or 1 for n in t.shape), t.dtype) for t in model.inputs]
+        x = samples[0] if len(samples) == 1 else samples
+    x, y = tree.map_structure(_as_fit_gives_it, as_arrays((x, y)))
+    data_adapter_utils.check_data_cardinality((x,) if y is None else (x, y))
+    batch = (x,) if step == "predict" else (x, y)
+    if step != "predict":
+        model._assert_compile_called(STEPS[step])
+        model._symbolic_build(data_batch=(x, y, None))
+    with suspended():
+        return Step(model, STEPS[step]).entry(batch)
+
+
+def as_arrays(data: Any) -> Any:
+    """Lists of numbers and foreign arrays as NumPy arrays, floats in the default dtype."""
+
+    def convert(x: Any) -> Any:
+        if x is None or isinstance(x, np.ndarray):
+            return x
+        array = np.asarray(x)
+        return array.astype(config.floatx()) if array.dtype == np.float64 else array
+
+    return tree.map_structure(convert, data)
+
+
+def _as_fit_gives_it(x: Any) -> Any:
+    """Floats in the default dtype."""
+    return x if x is None or x.dtype.kind != "f" else x.astype(config.floatx(), copy=False)
 
 
 class Batches(EpochIterator):

@@ -18,7 +18,8 @@ from keras.src.utils.python_utils import pythonify_logs
 
 from kerasflow.autodiff import GradientTape
 from kerasflow.bridge.resume import Progress
-from kerasflow.bridge.step import Batches, Step
+from kerasflow.bridge.step import Batches, Step, as_arrays
+from kerasflow.tracing import scope
 
 
 class NumpyTrainer(base_trainer.Trainer):
@@ -52,8 +53,15 @@ class NumpyTrainer(base_trainer.Trainer):
     def _loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
         loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
         batch_size = next(i for i in tree.flatten(x) if i is not None).shape[0]
-        self._loss_tracker.update_state(loss, sample_weight=batch_size)
+        with scope("metrics"):
+            self._loss_tracker.update_state(loss, sample_weight=batch_size)
         return loss
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Keras's, under a name of its own in the program."""
+        with scope("metrics"):
+            results: dict[str, Any] = super().compute_metrics(x, y, y_pred, sample_weight)
+        return results
 
     def build_optimizer(self) -> None:
         """Build the optimizer, if it is not yet.
@@ -337,7 +345,7 @@ class NumpyTrainer(base_trainer.Trainer):
                     f"Received: sample_weight={sample_weight}, class_weight={class_weight}"
                 )
             sample_weight = data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
-        batch = _as_arrays((x, y, sample_weight))
+        batch = as_arrays((x, y, sample_weight))
         self.reset_metrics()
         logs = self.make_train_function()([batch])
         return self._batch_result(logs, return_dict)
@@ -347,7 +355,7 @@ class NumpyTrainer(base_trainer.Trainer):
     ) -> Any:
         """The loss and the metrics on one batch; see `keras.Model.test_on_batch`."""
         self._assert_compile_called("test_on_batch")
-        batch = _as_arrays((x, y, sample_weight))
+        batch = as_arrays((x, y, sample_weight))
         self.reset_metrics()
         logs = self.make_test_function()([batch])
         return self._batch_result(logs, return_dict)
@@ -358,7 +366,7 @@ class NumpyTrainer(base_trainer.Trainer):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The model's outputs for one batch, as NumPy arrays; see `keras.Model.predict_on_batch`."""
-        return self.make_predict_function()([(_as_arrays(x),)])
+        return self.make_predict_function()([(as_arrays(x),)])
 
 
 class StepFunction:
@@ -386,18 +394,6 @@ def _concatenated(results: list[Any]) -> Any:
     if len(results) == 1:
         return results[0]
     return tree.map_structure(lambda *parts: np.concatenate(parts), *results)
-
-
-def _as_arrays(data: Any) -> Any:
-    """Lists of numbers and foreign arrays as NumPy arrays, floats in the default dtype."""
-
-    def convert(x: Any) -> Any:
-        if x is None or isinstance(x, np.ndarray):
-            return x
-        array = np.asarray(x)
-        return array.astype(config.floatx()) if array.dtype == np.float64 else array
-
-    return tree.map_structure(convert, data)
 
 
 __all__ = ["NumpyTrainer"]

@@ -18,6 +18,12 @@ class Program(Protocol):
     one buffer for each state input. It owns the state's buffers during the call
     and may write in place into those whose state output differs from the input;
     the others, and the inputs, it leaves as they are. Several threads may call it.
+
+    What a program may have besides:
+        source: its text, for people.
+        measured(): a program that computes the same and returns a third part: a list of `Measurement`s, one for each
+            of its lines (or what it has for lines), the same lines each time, whose seconds add up to its time.
+            `kerasflow.profile` shows them.
     """
 
     def __call__(

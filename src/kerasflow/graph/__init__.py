@@ -2,7 +2,8 @@
 
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
-from kerasflow.graph.printer import format_graph, format_origins, format_params
+from kerasflow.graph.measurement import Measurement
+from kerasflow.graph.printer import format_graph, format_origins, format_params, split_scope
 from kerasflow.graph.size import Size
 from kerasflow.graph.types import ShapedArray, check_inputs, shaped
 from kerasflow.graph.verify import verify
@@ -10,6 +11,7 @@ from kerasflow.graph.verify import verify
 __all__ = [
     "Constant",
     "Graph",
+    "Measurement",
     "Node",
     "Primitive",
     "ShapedArray",
@@ -26,6 +28,7 @@ __all__ = [
     "last_uses",
     "needed",
     "shaped",
+    "split_scope",
     "users",
     "verify",
 ]

@@ -34,6 +34,12 @@ def format_origins(nodes: Iterable[Node]) -> str:
     )
 
 
+def split_scope(scope: str) -> tuple[str, bool]:
+    """A node's scope as the layer that it comes from ("" if unknown), and whether it is a part of its derivative."""
+    gradient = scope == "grad" or scope.startswith("grad ")
+    return scope.removeprefix("grad").lstrip() if gradient else scope, gradient
+
+
 def format_graph(graph: Graph, indent: str = "") -> str:
     """A readable listing: arguments, one line for each node, results."""
     names: dict[Value, str] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure  # not pyplot: it would look for a screen
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+
+from kerasflow.plotting.figure import Picture
 
 COLUMNS = 10
 
@@ -23,7 +25,7 @@ def draw_run(
         labels: uint8 (n,), what the images show.
         predictions: float32 (n, 10), the probabilities that the network gave.
     """
-    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure = Picture(figsize=(11, 7), layout="constrained")
     halves = figure.add_gridspec(2, 1, height_ratios=(3, 2))
     curves, digits = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
     for axes, name in zip(curves.subplots(1, 2), ("loss", "accuracy"), strict=True):

@@ -1,0 +1,126 @@
+"""What is generated: functions, their lines, and what they need to be bound to memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from kerasflow.graph import Node, Value
+from kerasflow_numpy.storage import FRESH, LOCAL, WORK, Plan, Storage
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a generated function.
+
+    Attributes:
+        text: with its indentation. scope: the scope of the node that it was written for, "" if that has none.
+        allocated: bytes that come into use with it. held: bytes that are in use while it runs, these included.
+            Both are of results and what leads to them, not of state, inputs and constants.
+    """
+
+    text: str
+    scope: str = ""
+    allocated: int = 0
+    held: int = 0
+
+
+@dataclass
+class Chunks:
+    """A loop of a fused update: for each name an arena (storages one behind the other) or a scratch array.
+
+    Attributes:
+        arenas: pairs of a loop variable and its storages. scratch: pairs of a loop variable and a dtype.
+        size: elements of each arena. parts: on how many threads the loop may run.
+    """
+
+    name: str
+    arenas: list[tuple[str, list[Storage]]]
+    scratch: list[tuple[str, np.dtype[Any]]]
+    size: int
+    parts: int
+
+
+@dataclass
+class Blocks:
+    """A function that is run for each of several blocks.
+
+    Attributes:
+        name: of the runs in the code that calls them. code: the function. workspace: bytes it needs.
+        given: for each array of another function that it works on: its storage, the array's name there, and the axis
+            along which blocks are cut (None: every block has all of it; -1: a place of its own in front).
+        count: how many blocks. parts: on how many threads they run.
+    """
+
+    name: str
+    code: Code
+    workspace: int
+    given: list[tuple[Storage, str, int | None]]
+    count: int
+    parts: int
+
+
+@dataclass
+class Code:
+    """A generated function, not yet bound to memory.
+
+    Attributes:
+        lines: of `def name(...)`. What its names stand for, by kind:
+        storages: arrays at fixed places. views: `(name, source name, expression)` in order.
+        objects: anything else by name. chunks: the loops of fused updates. blocks: functions that it calls.
+        made, compiled: kept by who binds it.
+    """
+
+    name: str
+    lines: list[Line]
+    storages: list[Storage]
+    views: list[tuple[str, str, str]] = field(default_factory=list)
+    objects: dict[str, Any] = field(default_factory=dict)
+    chunks: list[Chunks] = field(default_factory=list)
+    blocks: list[Blocks] = field(default_factory=list)
+    made: tuple[str, list[str]] | None = None
+    compiled: Any = None
+
+    @property
+    def source(self) -> str:
+        """The text of the function."""
+        return "".join(f"{line.text}\n" for line in self.lines)
+
+    @property
+    def text(self) -> str:
+        """The whole source: the functions that it calls, then its own."""
+        return "".join(f"{block.code.text}\n" for block in self.blocks) + self.source
+
+
+def indented(lines: Sequence[Line]) -> list[Line]:
+    """The lines one level deeper."""
+    return [replace(line, text=f"    {line.text}") for line in lines]
+
+
+def memory(
+    plan: Plan, times: int = 1, around: int = 0, filled: Mapping[Value, int] | None = None
+) -> list[tuple[int, int]]:
+    """For each position of the schedule, and for the end, the bytes that come into use there, and that are in use.
+
+    Args:
+        times: how many workspaces there are. around: bytes that are in use outside.
+        filled: bytes outside that come into use with a value, and are in `around`.
+    """
+    end = len(plan.items)
+    allocated, freed = [0] * (end + 1), [0] * (end + 2)
+    for storage in plan.storages:
+        if storage.kind in (WORK, FRESH, LOCAL):
+            allocated[storage.first] += times * storage.aval.nbytes
+            freed[min(max(storage.first, storage.last), end) + 1] += times * storage.aval.nbytes
+    outside = [0] * (end + 1)
+    for position, item in enumerate(plan.items):
+        if filled and isinstance(item, Node):
+            outside[position] = sum(filled.get(value, 0) for value in item.outputs)
+    held, result = around, []
+    for position in range(end + 1):
+        held += allocated[position] - freed[position]
+        result.append((allocated[position] + outside[position], held))
+    return result

@@ -22,14 +22,14 @@ def network(X, y, width=32, rate=1e-3):
 
 
 keras.utils.set_random_seed(0)
+keras.utils.disable_interactive_logging()  # `predict` would show its progress
 x, y = load_digits(return_X_y=True)
 x_train, x_test, y_train, y_test = train_test_split(x, y, random_state=0, stratify=y)
 
-classifier = keras.wrappers.SKLearnClassifier(
-    network, model_kwargs={"width": 32}, fit_kwargs={"epochs": 20, "batch_size": 32, "verbose": 0}
-)
+classifier = keras.wrappers.SKLearnClassifier(network, model_kwargs={"width": 32})
 pipeline = make_pipeline(StandardScaler(), classifier)
-scores = cross_val_score(pipeline, x_train, y_train, cv=3)
+fit = {"sklearnclassifier__epochs": 20, "sklearnclassifier__batch_size": 32}
+scores = cross_val_score(pipeline, x_train, y_train, cv=3, params=fit)
 print(f"cross-validation: {scores.mean():.3f} ± {scores.std():.3f}")
 
 search = GridSearchCV(
@@ -37,6 +37,6 @@ search = GridSearchCV(
     {"sklearnclassifier__model_kwargs": [{"width": w, "rate": r} for w in (16, 64) for r in (1e-3, 1e-2)]},
     cv=3,
 )
-search.fit(x_train, y_train)
+search.fit(x_train, y_train, **fit)
 print("best:", search.best_params_["sklearnclassifier__model_kwargs"])
 print(f"test accuracy: {search.score(x_test, y_test):.3f}")

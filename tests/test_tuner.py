@@ -1,4 +1,4 @@
-"""KerasTuner on kerasflow: each of its searches, the same by seed, taken up again from its folder; without TensorFlow."""
+"""KerasTuner on kerasflow: its searches, the same by seed, taken up again from their folder; without TensorFlow."""
 
 from __future__ import annotations
 

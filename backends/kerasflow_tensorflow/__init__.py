@@ -2,11 +2,13 @@
 
 `lowering` has the table from primitives to TensorFlow's operations, and control flow; `elementwise`, `arrays`,
 `algebra`, `convolution`, `pooling` and `philox` have the functions that it names, family by family; `dtypes` and
-`places` what these share. `program` makes a graph a `tf.function`.
+`places` what these share. `program` makes a graph a `tf.function`; `saved_model` writes files, of functions for every
+batch size (`sizes`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from kerasflow.graph import Graph, all_nodes, format_origins
 from kerasflow_tensorflow.dtypes import host_array
 from kerasflow_tensorflow.lowering import SUPPORTED, WITHOUT_XLA
 from kerasflow_tensorflow.program import TensorflowProgram
+from kerasflow_tensorflow.saved_model import write_saved_model
 
 
 class TensorflowBackend:
@@ -29,6 +32,7 @@ class TensorflowBackend:
     framework = "tensorflow"
     primitives = SUPPORTED
     options = frozenset({"device", "jit_compile"})
+    formats = frozenset({"tf_saved_model"})
 
     def __init__(self) -> None:
         for device in tf.config.list_physical_devices("GPU"):
@@ -73,6 +77,26 @@ class TensorflowBackend:
                 f'TensorFlow\'s XLA cannot compile {format_origins(missing)}. Use jit_compile=False, or "auto".'
             )
         return asked
+
+    def export(
+        self,
+        format: str,
+        path: str,
+        endpoints: Mapping[str, Any],
+        variables: Mapping[str, Sequence[Any]],
+        **options: Any,
+    ) -> None:
+        """Write functions for every batch size as a SavedModel.
+
+        Args:
+            format: "tf_saved_model". path: a new folder. endpoints: functions by name.
+            variables: collections of variables, by the names that they have in the loaded object.
+            options: `options`, TensorFlow's own (`tf.saved_model.SaveOptions`).
+
+        Raises:
+            ExportError: TensorFlow cannot compute something for every batch size.
+        """
+        write_saved_model(path, endpoints, variables, **options)
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
         """A tensor with the array's contents."""

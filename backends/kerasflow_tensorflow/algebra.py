@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from kerasflow_tensorflow.dtypes import HALF, INTEGERS, Lowering, Tensor, via
+from kerasflow_tensorflow.sizes import broadcast_shape, shape
 
 # -- products -----------------------------------------------------------------------------------------------
 
@@ -27,8 +27,8 @@ def _batched(function: Lowering) -> Lowering:
     """A solver whose operands have the same batch axes."""
 
     def lowered(a: Tensor, b: Tensor, **params: Any) -> Tensor:
-        batch = np.broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
-        a, b = tf.broadcast_to(a, [*batch, *a.shape[-2:]]), tf.broadcast_to(b, [*batch, *b.shape[-2:]])
+        batch = broadcast_shape(shape(a)[:-2], shape(b)[:-2])
+        a, b = (tf.broadcast_to(x, [*batch, *shape(x)[-2:]]) for x in (a, b))
         return function(a, b, **params)
 
     return lowered
@@ -64,7 +64,7 @@ def _slogdet(x: Tensor) -> tuple[Tensor, ...]:
 
 def _lu(x: Tensor) -> tuple[Tensor, ...]:
     """Gaussian elimination with partial pivoting; TensorFlow's own wants square matrices that are invertible."""
-    *batch, m, n = x.shape
+    *batch, m, n = shape(x)
     k = min(m, n)
     rows, columns, steps = tf.range(m), tf.range(n), tf.range(k)
     order = tf.broadcast_to(rows, [*batch, m])

@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasflow.primitives.shape import slices
 from kerasflow_tensorflow.dtypes import HALF, INTEGERS, SMALL, Lowering, Tensor, numpy_dtype, via
 from kerasflow_tensorflow.places import placed
+from kerasflow_tensorflow.sizes import broadcast_shape, shape
 
 # -- reductions ---------------------------------------------------------------------------------------------
 
@@ -34,11 +35,11 @@ def _extreme(function: Lowering, arg: Lowering) -> Lowering:
 
 def _complex_extreme(x: Tensor, axis: tuple[int, ...], keepdims: bool, arg: Lowering) -> Tensor:
     kept = [i for i in range(x.ndim) if i not in axis]
-    flat = tf.reshape(tf.transpose(x, [*kept, *axis]), [*(x.shape[i] for i in kept), -1])
+    flat = tf.reshape(tf.transpose(x, [*kept, *axis]), [*(shape(x)[i] for i in kept), -1])
     order = _argsort(flat, len(kept))
     place = order[..., -1] if arg is tf.argmax else order[..., 0]
     found = tf.gather(flat, place, axis=-1, batch_dims=len(kept))
-    return tf.reshape(found, [1 if i in axis else n for i, n in enumerate(x.shape)]) if keepdims else found
+    return tf.reshape(found, [1 if i in axis else n for i, n in enumerate(shape(x))]) if keepdims else found
 
 
 def _arg(function: Lowering) -> Lowering:
@@ -63,17 +64,19 @@ def _cumulative(function: Lowering) -> Lowering:
 def _setitem(x: Tensor, value: Tensor, index: tuple[tuple[int, int | None, int], ...]) -> Tensor:
     if not index:
         return tf.reshape(value, x.shape)
-    where = slices(index)
-    value = tf.broadcast_to(value, [len(range(n)[s]) for n, s in zip(x.shape, where, strict=True)])
+    # An axis that is taken whole may be of any size.
+    where = [slice(None) if triple == (0, None, 1) else slice(*triple) for triple in index]
+    parts = list(zip(shape(x), where, strict=True))
+    value = tf.broadcast_to(value, [n if s == slice(None) else len(range(n)[s]) for n, s in parts])
     if 0 in value.shape:
         return tf.identity(x)
-    backwards = [axis for axis, s in enumerate(where) if s.step < 0]
+    backwards = [axis for axis, s in enumerate(where) if s.step is not None and s.step < 0]
     if backwards:
         value = tf.reverse(value, backwards)
-    forwards = tuple(_forwards(range(n)[s]) for n, s in zip(x.shape, where, strict=True))
-    mask = np.zeros(x.shape, bool)
+    forwards = tuple(s if s == slice(None) else _forwards(range(n)[s]) for n, s in parts)
+    mask = np.zeros([1 if s == slice(None) else n for n, s in parts], bool)
     mask[forwards] = True
-    return tf.where(mask, placed(x.shape, forwards, value), x)
+    return tf.where(mask, placed(shape(x), forwards, value), x)
 
 
 def _forwards(places: range) -> slice:
@@ -93,8 +96,8 @@ def _view(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     if before == after:
         return tf.bitcast(x, dtype)
     if before > after:
-        return tf.reshape(tf.bitcast(x, dtype), [*x.shape[:-1], x.shape[-1] * before // after])
-    return tf.bitcast(tf.reshape(x, [*x.shape[:-1], x.shape[-1] * before // after, after // before]), dtype)
+        return tf.reshape(tf.bitcast(x, dtype), [*shape(x)[:-1], x.shape[-1] * before // after])
+    return tf.bitcast(tf.reshape(x, [*shape(x)[:-1], x.shape[-1] * before // after, after // before]), dtype)
 
 
 # -- places -------------------------------------------------------------------------------------------------
@@ -102,11 +105,11 @@ def _view(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 
 def _places(x: Tensor, indices: tuple[Tensor, ...]) -> Tensor:
     """Indices of the first axes as `gather_nd` and `scatter_nd` want them; negative ones count from the end."""
-    shape = np.broadcast_shapes(*(tuple(i.shape) for i in indices))
+    together = broadcast_shape(*map(shape, indices))
     columns = []
-    for i, n in zip(indices, x.shape, strict=False):
-        i = tf.broadcast_to(tf.cast(i, tf.int64), shape)
-        columns.append(tf.where(i < 0, i + n, i))
+    for i, n in zip(indices, shape(x), strict=False):
+        i = tf.broadcast_to(tf.cast(i, tf.int64), together)
+        columns.append(tf.where(i < 0, i + tf.cast(n, tf.int64), i))
     return tf.stack(columns, axis=-1)
 
 
@@ -125,7 +128,7 @@ _SCATTERS = {
 
 def _scatter(x: Tensor, updates: Tensor, *indices: Tensor, mode: str) -> Tensor:
     places = _places(x, indices)
-    updates = tf.broadcast_to(updates, [*places.shape[:-1], *x.shape[len(indices) :]])
+    updates = tf.broadcast_to(updates, [*shape(places)[:-1], *shape(x)[len(indices) :]])
     if places.ndim == 1:
         places, updates = places[None], updates[None]
     if mode != "multiply":
@@ -156,7 +159,7 @@ def _sort(x: Tensor, axis: int) -> Tensor:
 
 def _searchsorted(a: Tensor, v: Tensor, side: str) -> Tensor:
     found = tf.searchsorted(a, tf.reshape(v, [-1]), side=side, out_type=tf.int64)
-    return tf.reshape(found, v.shape)
+    return tf.reshape(found, shape(v))
 
 
 _WIDE = {**HALF, **SMALL}
@@ -172,9 +175,9 @@ LOWERINGS: dict[str, Lowering] = {
     "argmin": _arg(tf.argmin),
     "cumsum": _cumulative(tf.cumsum),
     "cumprod": _cumulative(tf.math.cumprod),
-    "reshape": lambda x, shape: tf.reshape(x, shape),
+    "reshape": tf.reshape,
     "transpose": lambda x, axes: tf.transpose(x, axes),
-    "broadcast_to": lambda x, shape: tf.broadcast_to(x, shape),
+    "broadcast_to": tf.broadcast_to,
     "getitem": lambda x, index: x[slices(index)] if index else tf.identity(x),
     "setitem": _setitem,
     "concatenate": lambda *xs, axis: tf.concat(xs, axis),

@@ -15,6 +15,7 @@ import tensorflow as tf
 from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes, windows
 from kerasflow_tensorflow.dtypes import HALF, INTEGERS, Lowering, Tensor, via
 from kerasflow_tensorflow.places import pad, padding_name, spread, unpad
+from kerasflow_tensorflow.sizes import shape
 
 # -- TensorFlow's kernels -----------------------------------------------------------------------------------
 
@@ -39,7 +40,7 @@ class Kernels:
         return self._two_axes(pad(x, self.padding))
 
     def _two_axes(self, x: Tensor) -> Tensor:
-        return tf.reshape(x, [x.shape[0], *self.ones, *x.shape[1:]])
+        return tf.reshape(x, [shape(x)[0], *self.ones, *x.shape[1:]])
 
     def _kernel(self, window: Sizes, channels: int, filters: int) -> list[int]:
         """The shape of a kernel; depthwise ones have the filters of each channel last."""
@@ -48,8 +49,8 @@ class Kernels:
 
     def convolve(self, x: Tensor, kernel: Tensor) -> Tensor:
         function = tf.raw_ops.Conv2D if self.groups == 1 else tf.raw_ops.DepthwiseConv2dNative
-        shape = self._kernel(kernel.shape[:-2], *kernel.shape[-2:])
-        return function(input=self._input(x), filter=tf.reshape(kernel, shape), **self.options)
+        wanted = self._kernel(kernel.shape[:-2], *kernel.shape[-2:])
+        return function(input=self._input(x), filter=tf.reshape(kernel, wanted), **self.options)
 
     def transpose(self, y: Tensor, kernel: Tensor) -> Tensor:
         function = (
@@ -58,14 +59,14 @@ class Kernels:
             else tf.raw_ops.DepthwiseConv2dNativeBackpropInput
         )
         channels = kernel.shape[-2] * self.groups
-        shape = self._kernel(kernel.shape[:-2], *kernel.shape[-2:])
+        wanted = self._kernel(kernel.shape[:-2], *kernel.shape[-2:])
         x = function(
-            input_sizes=[y.shape[0], *self.ones, *self.sizes, channels],
-            filter=tf.reshape(kernel, shape),
+            input_sizes=[shape(y)[0], *self.ones, *self.sizes, channels],
+            filter=tf.reshape(kernel, wanted),
             out_backprop=self._two_axes(y),
             **self.options,
         )
-        return unpad(tf.reshape(x, [y.shape[0], *self.sizes, channels]), self.padding)
+        return unpad(tf.reshape(x, [shape(y)[0], *self.sizes, channels]), self.padding)
 
     def correlate(self, x: Tensor, y: Tensor, window: Sizes) -> Tensor:
         function = (
@@ -121,26 +122,26 @@ def _kernels(
 
 
 def _grouped(x: Tensor, groups: int) -> Tensor:
-    return tf.reshape(x, [*x.shape[:-1], groups, x.shape[-1] // groups])
+    return tf.reshape(x, [*shape(x)[:-1], groups, x.shape[-1] // groups])
 
 
 def _products(subscripts: str, x: Tensor, kernel: Tensor) -> Tensor:
     """An einsum of x, its batch and spatial axes as one, with one place of a kernel."""
-    shape = x.shape[:-2]
-    found = tf.einsum(subscripts, tf.reshape(x, [math.prod(shape), *x.shape[-2:]]), kernel)
-    return tf.reshape(found, [*shape, found.shape[-2] * found.shape[-1]])
+    kept = shape(x)[:-2]
+    found = tf.einsum(subscripts, tf.reshape(x, [math.prod(kept), *x.shape[-2:]]), kernel)
+    return tf.reshape(found, [*kept, found.shape[-2] * found.shape[-1]])
 
 
 def _convolution(x: Tensor, kernel: Tensor, **params: Any) -> Tensor:
     sizes, window = tuple(x.shape[1:-1]), tuple(kernel.shape[:-2])
     strides, padding, dilation = params["strides"], params["padding"], params["dilation"]
     outputs = output_sizes(sizes, window, strides, padding, dilation)
-    shape = [x.shape[0], *outputs, kernel.shape[-1]]
+    wanted = [shape(x)[0], *outputs, kernel.shape[-1]]
     kernels = _kernels((x, kernel), sizes, x.shape[-1], window, params, backward=False)
-    if kernels and 0 not in shape:
-        return tf.reshape(kernels.convolve(x, kernel), shape)
+    if kernels and x.shape[0] != 0 and 0 not in wanted[1:]:
+        return tf.reshape(kernels.convolve(x, kernel), wanted)
     x, groups = pad(x, padding), params["groups"]
-    total = tf.zeros(shape, x.dtype)
+    total = tf.zeros(wanted, x.dtype)
     for place, seen in windows(window, strides, dilation, outputs):
         part = _grouped(x[(slice(None), *seen)], groups)
         total += _products("agc,cgf->agf", part, _grouped(kernel[place], groups))
@@ -154,28 +155,28 @@ def _convolution_transpose(y: Tensor, kernel: Tensor, sizes: Sizes, **params: An
     if kernels:
         return kernels.transpose(y, kernel)
     padded = [max(n + before + behind, 0) for n, (before, behind) in zip(sizes, padding, strict=True)]
-    shape = [y.shape[0], *padded, channels]
-    total, grouped = tf.zeros(shape, y.dtype), _grouped(y, groups)
+    wanted = [shape(y)[0], *padded, channels]
+    total, grouped = tf.zeros(wanted, y.dtype), _grouped(y, groups)
     for place, seen in windows(window, params["strides"], params["dilation"], tuple(y.shape[1:-1])):
-        total += spread(shape, seen, _products("agf,cgf->agc", grouped, _grouped(kernel[place], groups)))
+        total += spread(wanted, seen, _products("agf,cgf->agc", grouped, _grouped(kernel[place], groups)))
     return unpad(total, padding)
 
 
 def _convolution_kernel(x: Tensor, y: Tensor, sizes: Sizes, **params: Any) -> Tensor:
     groups = params["groups"]
-    shape = [*sizes, x.shape[-1] // groups, y.shape[-1]]
+    wanted = [*sizes, x.shape[-1] // groups, y.shape[-1]]
     kernels = _kernels((x, y), tuple(x.shape[1:-1]), x.shape[-1], sizes, params, backward=True)
     if kernels:
-        return tf.reshape(kernels.correlate(x, y, sizes), shape)
-    if 0 in shape or 0 in x.shape or 0 in y.shape:
-        return tf.zeros(shape, x.dtype)
+        return tf.reshape(kernels.correlate(x, y, sizes), wanted)
+    if 0 in wanted or 0 in x.shape or 0 in y.shape:
+        return tf.zeros(wanted, x.dtype)
     x, right = pad(x, params["padding"]), _grouped(y, groups)
     found = []
     for _, seen in windows(sizes, params["strides"], params["dilation"], tuple(y.shape[1:-1])):
         part = _grouped(x[(slice(None), *seen)], groups)
         left, behind = (tf.reshape(z, [-1, *z.shape[-2:]]) for z in (part, right))
         found.append(tf.einsum("ngc,ngf->cgf", left, behind))
-    return tf.reshape(tf.stack(found), shape)
+    return tf.reshape(tf.stack(found), wanted)
 
 
 _WIDE = {**HALF, **INTEGERS}

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasflow.graph import Graph, Node, evaluate
 from kerasflow.primitives import PRIMITIVES
-from kerasflow_tensorflow import algebra, arrays, convolution, elementwise, philox, pooling
+from kerasflow_tensorflow import algebra, arrays, convolution, elementwise, philox, pooling, sizes
 from kerasflow_tensorflow.dtypes import Lowering, Tensor
 
 # -- control flow: sub-graphs -------------------------------------------------------------------------------
@@ -62,10 +62,10 @@ def _scan(
     readers = [_reader(x) for x in operands[constants + carries :]]
     results = [v.aval for v in body.outputs[carries:]]
     stacks = tuple(
-        tf.TensorArray(aval.dtype, length, element_shape=aval.shape, clear_after_read=False)
+        tf.TensorArray(aval.dtype, length, element_shape=sizes.known(aval.shape), clear_after_read=False)
         for aval in results
     )
-    if not length:
+    if isinstance(length, int) and not length:
         return (*carried, *(tf.zeros((0, *aval.shape), aval.dtype) for aval in results))
 
     def step(i: Tensor, carried: tuple[Tensor, ...], found: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -107,9 +107,16 @@ SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)
 
 
 def _apply(node: Node, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    lowering, several = LOWERINGS[node.primitive.name], node.primitive.multiple_results
     with tf.name_scope(node.primitive.name):
-        found = LOWERINGS[node.primitive.name](*tensors, **node.params)
-    return found if node.primitive.multiple_results else (found,)
+        if not sizes.for_every_batch():
+            found = lowering(*tensors, **node.params)
+            return found if several else (found,)
+        found = lowering(*tensors, **sizes.params(node))
+        found = found if several else (found,)
+        for x, v in zip(found, node.outputs, strict=True):
+            x.set_shape(sizes.known(v.aval.shape))  # TensorFlow finds out less than the graph knows.
+        return found
 
 
 def run(graph: Graph, state: Sequence[Tensor], inputs: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

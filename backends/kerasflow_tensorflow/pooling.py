@@ -16,6 +16,7 @@ from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes, windows
 from kerasflow.primitives.pooling import lowest
 from kerasflow_tensorflow.dtypes import Lowering, Tensor, numpy_dtype
 from kerasflow_tensorflow.places import pad, padding_name, spread, unpad
+from kerasflow_tensorflow.sizes import shape
 
 Seen = tuple[slice, ...]
 
@@ -29,7 +30,7 @@ def _parts(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> list[tup
 
 
 def _isnan(x: Tensor) -> Tensor:
-    return tf.math.is_nan(x) if x.dtype.is_floating else tf.zeros(x.shape, tf.bool)
+    return tf.math.is_nan(x) if x.dtype.is_floating else tf.zeros(tf.shape(x), tf.bool)
 
 
 def _kernel(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> tuple[Tensor, dict[str, Any]] | None:
@@ -48,7 +49,7 @@ def _kernel(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> tuple[T
         "strides": [1, *more, *strides, 1],
         "padding": name or "VALID",
     }
-    return tf.reshape(x, [x.shape[0], *more, *x.shape[1:]]), options
+    return tf.reshape(x, [shape(x)[0], *more, *x.shape[1:]]), options
 
 
 def _if_nan(x: Tensor, then: Callable[[], Tensor], otherwise: Callable[[], Tensor]) -> Tensor:
@@ -63,8 +64,8 @@ def _max_pool(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tenso
     prepared, options = kernel
     y = tf.raw_ops.MaxPool(input=prepared, **options)
     sizes = output_sizes(tuple(x.shape[1:-1]), window, strides, padding, (1,) * len(window))
-    shape = [x.shape[0], *sizes, x.shape[-1]]
-    return _if_nan(x, lambda: _max_by_place(x, window, strides, padding), lambda: tf.reshape(y, shape))
+    wanted = [shape(x)[0], *sizes, x.shape[-1]]
+    return _if_nan(x, lambda: _max_by_place(x, window, strides, padding), lambda: tf.reshape(y, wanted))
 
 
 def _max_pool_vjp(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
@@ -77,11 +78,11 @@ def _max_pool_vjp(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: 
 
     def by_kernel() -> Tensor:
         found = tf.raw_ops.MaxPoolGrad(
-            orig_input=prepared, orig_output=y, grad=tf.reshape(g, y.shape), **options
+            orig_input=prepared, orig_output=y, grad=tf.reshape(g, shape(y)), **options
         )
         named = options["padding"] == "SAME"
         sizes = [n if named else n + sum(pair) for n, pair in zip(x.shape[1:-1], padding, strict=True)]
-        found = tf.reshape(found, [x.shape[0], *sizes, x.shape[-1]])
+        found = tf.reshape(found, [shape(x)[0], *sizes, x.shape[-1]])
         return found if named else unpad(found, padding)
 
     return _if_nan(x, lambda: _vjp_by_place(x, g, window, strides, padding), by_kernel)
@@ -102,7 +103,7 @@ def _max_by_place(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> T
 def _firsts(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Iterator[tuple[Seen, Tensor]]:
     """For each place in a window its slices, and where it holds the first of the largest."""
     y = _max_by_place(x, window, strides, padding)
-    waiting = tf.ones(y.shape, tf.bool)
+    waiting = tf.ones(tf.shape(y), tf.bool)
     for seen, part in _parts(x, window, strides, padding):
         here = waiting & ((part == y) | _isnan(part))
         waiting &= ~here
@@ -111,10 +112,10 @@ def _firsts(x: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Iterato
 
 def _vjp_by_place(x: Tensor, g: Tensor, window: Sizes, strides: Sizes, padding: Pairs) -> Tensor:
     spatial = [n + sum(pair) for n, pair in zip(x.shape[1:-1], padding, strict=True)]
-    shape = [x.shape[0], *spatial, x.shape[-1]]
-    total = tf.zeros(shape, g.dtype)
+    wanted = [shape(x)[0], *spatial, x.shape[-1]]
+    total = tf.zeros(wanted, g.dtype)
     for seen, here in _firsts(x, window, strides, padding):
-        total += spread(shape, seen, tf.where(here, g, tf.zeros_like(g)))
+        total += spread(wanted, seen, tf.where(here, g, tf.zeros_like(g)))
     return unpad(total, padding)
 
 

@@ -59,7 +59,7 @@ class GraphError(KerasflowError, AssertionError):
 
 
 class ExportError(KerasflowError, NotImplementedError):
-    """A model that cannot be written as a file of NumPy code."""
+    """A model that cannot be written as a file of the format in question."""
 
 
 class ProfileError(KerasflowError, NotImplementedError):

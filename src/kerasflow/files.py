@@ -104,3 +104,39 @@ def _lives(process: int) -> bool:
     except OSError:  # somebody else's
         return True
     return True
+
+
+@contextlib.contextmanager
+def folder_written_whole(path: Path, mark: str) -> Iterator[Path]:
+    """Yields the name of a new folder beside `path` to write, and puts that in its place if all went well.
+
+    Args:
+        mark: a file that such folders have. One that is there is replaced, but for files of others.
+
+    Raises:
+        KerasflowError: `path` is a file, or a folder of something else, or writing failed; `path` is as it was.
+    """
+    target = path.resolve()
+    if target.exists() and not target.is_dir():
+        raise KerasflowError(f"{path} is a file; give the name of a folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / mark).exists():
+        raise KerasflowError(
+            f"the folder {path} holds something else (it has no {mark}); give the name of another one"
+        )
+    draft, before = (target.with_name(f".{target.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        if target.exists():
+            target.replace(before)
+        draft.replace(target)
+        for kept in before.iterdir() if before.exists() else ():
+            if not (target / kept.name).exists():
+                kept.replace(target / kept.name)
+    except OSError as problem:
+        if before.exists() and not target.exists():
+            before.replace(target)
+        raise KerasflowError(f"{path} could not be written: {problem}") from problem
+    finally:
+        for folder in (draft, before):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -35,7 +35,7 @@ def mlp() -> Any:
 NAN_LOSES = ("max", "min", "argmax", "argmin")
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
 def test_primitives(dtype: str) -> None:
     """Each primitive means what it means in NumPy: all specifications of a dtype as one program."""
     inputs, nodes, outputs, arrays, expected = [], [], [], [], []
@@ -62,7 +62,7 @@ def test_primitives(dtype: str) -> None:
     found = session.run(None, dict(zip(names, arrays, strict=True)))
     assert len(tried) > (20 if dtype == "bool" else 40)
     for node_output, ours, theirs in zip(outputs, found, expected, strict=True):
-        tolerance = {"float16": 3e-3, "float32": 1e-5, "float64": 1e-12}.get(ours.dtype.name, 0)
+        tolerance = {"float32": 1e-5, "float64": 1e-12}.get(ours.dtype.name, 0)
         np.testing.assert_allclose(
             ours, theirs, tolerance, tolerance, err_msg=str(node_output.node.primitive), strict=True
         )

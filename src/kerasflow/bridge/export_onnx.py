@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import optree
 from keras.src.utils import io_utils
 
-from kerasflow.bridge.exported import Traced, check_traceable, signature_types, traced
+from kerasflow.bridge.exported import (
+    Traced,
+    by_place,
+    check_traceable,
+    input_names,
+    signature_types,
+    traced,
+)
 from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting.onnx import OPSET, onnx_model
 from kerasflow.files import check_writable, written_whole
@@ -60,7 +65,7 @@ def export_onnx(
     proto = onnx_model(
         found.graph,
         [cell.read() for cell in found.cells],
-        _input_names(model, args),
+        input_names(getattr(model, "inputs", None) or [], args),
         _output_names(model, found),
         model.name,
         __version__,
@@ -74,27 +79,12 @@ def export_onnx(
         io_utils.print_msg("\n".join([f"Saved artifact at '{path}'. Its inputs and outputs:\n", *lines]))
 
 
-def _input_names(model: Any, args: Any) -> list[str]:
-    """Keras's names of the inputs, or else where they are among the arguments."""
-    known = getattr(model, "inputs", None) or []
-    places = optree.tree_paths(args)
-    if len(known) == len(places):
-        return [x.name for x in known]
-    return _by_place("input", [place[1:] if len(args) == 1 else place for place in places])
-
-
 def _output_names(model: Any, found: Traced) -> list[str]:
     """The names of the layers that give the outputs, or else where those are in the result."""
     layers = getattr(getattr(model, "_functional", None) or model, "output_names", [])
     places = found.structure.paths()
     keyed = any(isinstance(part, str) for place in places for part in place)
-    return list(layers) if len(layers) == len(places) and not keyed else _by_place("output", places)
-
-
-def _by_place(kind: str, places: Sequence[tuple[Any, ...]]) -> list[str]:
-    if any(isinstance(part, str) for place in places for part in place):
-        return ["/".join(map(str, place)) or kind for place in places]
-    return [f"{kind}_{i}" for i in range(len(places))]
+    return list(layers) if len(layers) == len(places) and not keyed else by_place("output", places)
 
 
 def _described(tensor: Any) -> str:

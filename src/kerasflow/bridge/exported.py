@@ -111,8 +111,8 @@ def signature_types(model: Any, signature: Any) -> tuple[Any, ...]:
     """
     known = known_inputs(model)
     remedy = (
-        "Give them as `input_signature=[keras.InputSpec((None, 20), dtype='float32')]`, say; None is for the batch "
-        "size alone."
+        "Give them as `input_signature=[keras.InputSpec(shape=(None, 20), dtype='float32')]`, say; None is for the "
+        "batch size alone."
     )
     if signature is None and known is not None:
         return (input_types(model, None, remedy),)
@@ -143,6 +143,26 @@ def signature_avals(signature: Sequence[Any], remedy: str) -> tuple[Any, ...]:
         return ShapedArray(_sized(shape), np.dtype(keras.backend.standardize_dtype(spec.dtype)))
 
     return tuple(optree.tree_map(described, arg) for arg in signature)
+
+
+def input_names(specs: Sequence[Any], args: tuple[Any, ...]) -> list[str]:
+    """A name for each array of the arguments: Keras's, if all have one, or else from where it is.
+
+    Args:
+        specs: what has the names, in the order of the arrays.
+    """
+    names = [getattr(spec, "name", None) for spec in specs]
+    places = optree.tree_paths(args)
+    if len(names) == len(places) and all(names):
+        return [str(name) for name in names]
+    return by_place("input", [place[1:] if len(args) == 1 else place for place in places])
+
+
+def by_place(kind: str, places: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Names for the leaves of a structure: their keys, if it has any, or else numbers."""
+    if any(isinstance(part, str) for place in places for part in place):
+        return ["/".join(map(str, place)) or kind for place in places]
+    return [f"{kind}_{i}" for i in range(len(places))]
 
 
 def _sized(shape: Sequence[int | None]) -> tuple[int, ...]:

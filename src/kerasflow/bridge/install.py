@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from kerasflow.errors import ImportOrderError
 
@@ -220,6 +220,22 @@ def _export_onnx(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _export_openvino(module: ModuleType) -> Iterator[None]:
+    """Keras converts what other frameworks have traced; OpenVINO reads ONNX files too."""
+    yield
+
+    def export_openvino(*args: Any, **kwargs: Any) -> NoReturn:
+        from kerasflow.errors import ExportError
+
+        raise ExportError(
+            "`format='openvino'` is not available on kerasflow. OpenVINO reads ONNX files: "
+            "`model.export('model.onnx', format='onnx')`, and then `openvino.convert_model('model.onnx')`."
+        )
+
+    module.export_openvino = export_openvino  # type: ignore[attr-defined]
+
+
+@contextmanager
 def _save_whole(module: ModuleType) -> Iterator[None]:
     """Keras empties a file and then fills it; a save that is interrupted would destroy the previous one."""
     yield
@@ -249,6 +265,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.callbacks.backup_and_restore": _back_up_progress,
     "keras.src.callbacks.orbax_checkpoint": _leave_jax,
     "keras.src.export.onnx": _export_onnx,
+    "keras.src.export.openvino": _export_openvino,
     "keras.src.layers.core.embedding": _embeddings_with_attributes,
     "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,

@@ -44,6 +44,10 @@ class Backend(Protocol):
         refused: why it lacks primitives, reasons by name.
         framework: the name of the module that does the work; its `__version__` is shown to users.
         devices(): what its programs can run on: "cpu:0", "gpu:0" and so on, each with a short description or "".
+        formats: the names, Keras's, of file formats that `export` writes.
+        export(format, path, endpoints, variables, **options): writes functions for every batch size (each has `graph`,
+            `variables`, `arguments`, `names` and `result`: `bridge/export.py`) and named collections of variables (each
+            has `name`, `array`, `trainable`) into a new folder.
         options: the names of keyword arguments that `compile` takes, of these: `device`, one of its devices, where the
             user has chosen one; `jit_compile`, whether the user wants that, not given where Keras's argument is "auto".
     """

@@ -14,7 +14,7 @@ import numpy as np
 from kerasflow.compiler.backend import Backend
 from kerasflow.compiler.threads import threads
 from kerasflow.config import settings
-from kerasflow.errors import UnknownBackendError
+from kerasflow.errors import ExportError, UnknownBackendError
 
 GROUP = "kerasflow.backends"
 
@@ -107,6 +107,26 @@ def current_backend(name: str | None = None) -> Backend:
     if name is None and chosen is not None:
         return chosen
     return _load(check_name(settings.backend if name is None else name))
+
+
+def backend_for(format: str) -> Backend:
+    """The backend that writes files of a format: the current one if it does, else the first that can be loaded.
+
+    Raises:
+        ExportError: there is none; with what those lack that cannot be loaded.
+    """
+    current, problems = current_backend(), []
+    if format in getattr(current, "formats", ()):
+        return current
+    for name in backends():
+        try:
+            candidate = _load(name)
+        except UnknownBackendError as error:
+            problems.append(str(error))
+            continue
+        if format in getattr(candidate, "formats", ()):
+            return candidate
+    raise ExportError(" ".join([f"There is no backend here that writes the format {format!r}.", *problems]))
 
 
 def set_backend(name: str) -> None:

@@ -1,7 +1,8 @@
-"""Graphs as Python files that need NumPy alone."""
+"""Graphs as files: as Python that needs NumPy alone, and (`onnx`) as ONNX models."""
 
 from kerasflow.exporting.batch import align
 from kerasflow.exporting.module import Argument, Function, Module, write_module
+from kerasflow.exporting.spelled import spell_out
 from kerasflow.exporting.table import check_exportable
 
-__all__ = ["Argument", "Function", "Module", "align", "check_exportable", "write_module"]
+__all__ = ["Argument", "Function", "Module", "align", "check_exportable", "spell_out", "write_module"]

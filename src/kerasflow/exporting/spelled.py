@@ -54,7 +54,7 @@ class _Spelling:
             ends = self._node("cumsum", [ones], axis=made.axis)
             places = self._node("subtract", [ends, Constant(np.array(1, np.int64))])
             steps = self._node("multiply", [self._cast(places, dtype), Constant(np.array(made.step, dtype))])
-            return self._node("add", [steps, core])
+            return self._node("add", [steps, core], ShapedArray(made.shape, dtype))
         size = made.size
         n = Size((int(size) - size.plus) // size.times, 1, 0)
         total = self._node(

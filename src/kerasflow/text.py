@@ -43,7 +43,8 @@ def html_table(rows: Sequence[Sequence[str]], left: int = 1, code: int = 0) -> s
         written = []
         for i, cell in enumerate(map(escape, cells)):
             shown = f"<code>{cell}</code>" if i < code and tag == "td" else cell
-            written.append(f'<{tag} style="text-align: {"left" if i < left else "right"}">{shown}</{tag}>')
+            style = "text-align: left" if i < left else "text-align: right; white-space: nowrap"
+            written.append(f'<{tag} style="{style}">{shown}</{tag}>')
         return f"<tr>{''.join(written)}</tr>"
 
     return f"<table>{row(rows[0], 'th')}{''.join(row(cells, 'td') for cells in rows[1:])}</table>"

@@ -154,7 +154,7 @@ def _compare(ours: Any, theirs: Any, tolerance: float, what: str) -> None:
         place = tuple(int(i) for i in index)
         raise AssertionError(
             f"{what}: {wrong.sum()} of {wrong.size} elements are wrong. The worst is at {place}: "
-            f"automatic differentiation gives {ours[place]!r}, a numerical derivative {theirs[place]!r}"
+            f"automatic differentiation gives {ours[place]}, a numerical derivative {theirs[place]}"
         )
 
 

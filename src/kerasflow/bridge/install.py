@@ -208,6 +208,25 @@ def _save_whole(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _keep_optimizer(module: ModuleType) -> Iterator[None]:
+    """Saving a legacy file takes the optimizer out of the model's own configuration: later files would be without."""
+    yield
+    describe = module.model_metadata
+
+    @functools.wraps(describe)
+    def model_metadata(model: Any, *args: Any, **kwargs: Any) -> Any:
+        compiled = getattr(model, "_compile_config", None)
+        kept = dict(compiled.config) if compiled else {}
+        try:
+            return describe(model, *args, **kwargs)
+        finally:
+            if compiled:
+                compiled.config = kept
+
+    module.model_metadata = model_metadata  # type: ignore[attr-defined]
+
+
+@contextmanager
 def _back_up_progress(module: ModuleType) -> Iterator[None]:
     """Keras's backup of a training is not all of it, and a part of it is written in place."""
     yield
@@ -229,6 +248,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,
     "keras.src.legacy.saving.legacy_h5_format": _save_whole,
+    "keras.src.legacy.saving.saving_utils": _keep_optimizer,
     "keras.src.optimizers.base_optimizer": _build_once,
     "keras.src.saving.saving_lib": _save_whole,
     "keras.src.saving.serialization_lib": _leave_tensorflow,

@@ -121,6 +121,9 @@ class WassersteinGAN(Pair):
     def compile(self, generator_optimizer: Any, critic_optimizer: Any) -> None:
         super().compile(generator_optimizer, jit_compile=False)
         self.critic_optimizer = critic_optimizer
+        # A file brings back the state of an optimizer that has been built, and for the variables that it was built for.
+        generator_optimizer.build(self.generator.trainable_variables)
+        critic_optimizer.build(self.critic.trainable_variables)
 
     def get_compile_config(self) -> dict[str, Any]:
         optimizers = (self.optimizer, self.critic_optimizer)
@@ -128,8 +131,6 @@ class WassersteinGAN(Pair):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(*(keras.saving.deserialize_keras_object(c) for c in config["optimizers"]))
-        self.optimizer.build(self.generator.trainable_variables)  # A file gives only built ones their state.
-        self.critic_optimizer.build(self.critic.trainable_variables)
 
     def call(self, codes: Any) -> Any:
         return self.generator(codes)

@@ -208,6 +208,16 @@ def _save_whole(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _explain_damage(module: ModuleType) -> Iterator[None]:
+    """Of a damaged file Keras says that there is no such file."""
+    yield
+    from kerasflow.bridge.saving import explaining_damage
+
+    for name in ("load_model", "load_weights"):
+        setattr(module, name, explaining_damage(getattr(module, name)))
+
+
+@contextmanager
 def _keep_optimizer(module: ModuleType) -> Iterator[None]:
     """Saving a legacy file takes the optimizer out of the model's own configuration: later files would be without."""
     yield
@@ -250,6 +260,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.legacy.saving.legacy_h5_format": _save_whole,
     "keras.src.legacy.saving.saving_utils": _keep_optimizer,
     "keras.src.optimizers.base_optimizer": _build_once,
+    "keras.src.saving.saving_api": _explain_damage,
     "keras.src.saving.saving_lib": _save_whole,
     "keras.src.saving.serialization_lib": _leave_tensorflow,
     "keras.src.utils.rng_utils": _leave_tensorflow,

@@ -1,4 +1,4 @@
-"""Saved files are written whole: beside the previous one, then moved to its place.
+"""Saved files are written whole: beside the previous one, then moved to its place. Damaged ones are called so.
 
 Keras opens a file for writing and fills it; whatever interrupts that leaves neither the previous model nor the new one.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,29 @@ def saving_whole(save: Callable[..., Any]) -> Callable[..., Any]:
                 raise
 
     return saved
+
+
+def explaining_damage(load: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of Keras that loads a file: of a damaged one Keras says that it is not found, or HDF5 what it missed."""
+
+    @functools.wraps(load)
+    def loaded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return load(*args, **kwargs)
+        except (OSError, ValueError) as problem:
+            for name in [*args, kwargs.get("filepath")]:
+                if not isinstance(name, (str, os.PathLike)) or not os.path.isfile(name):
+                    continue
+                if isinstance(problem, OSError) or (
+                    os.fspath(name).endswith(".keras") and not zipfile.is_zipfile(name)
+                ):
+                    problem.add_note(
+                        f"The file {os.fspath(name)} is there, {os.path.getsize(name)} bytes, but it is damaged or of "
+                        "another kind: its writing or its download was cut off, perhaps. Take another copy."
+                    )
+            raise
+
+    return loaded
 
 
 def opening_whole(open_file: Callable[..., Any]) -> Callable[..., Any]:

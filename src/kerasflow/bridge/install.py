@@ -246,6 +246,29 @@ def _back_up_progress(module: ModuleType) -> Iterator[None]:
     backing_up_progress(module.BackupAndRestore)
 
 
+@contextmanager
+def _name_the_remedy(module: ModuleType) -> Iterator[None]:
+    """TensorBoard's files are written by TensorFlow and TensorBoard: where they are missing, it says so at once."""
+    yield
+    set_model = module.TensorBoard.set_model
+
+    @functools.wraps(set_model)
+    def with_its_modules(self: Any, model: Any) -> None:
+        for name in ("tensorflow", "tensorboard"):
+            try:
+                importlib.import_module(name)
+            except ImportError as problem:
+                raise ModuleNotFoundError(
+                    f"keras.callbacks.TensorBoard needs the module {name!r}, which is not installed. "
+                    'Install it with: pip install "kerasflow[tensorflow]" tensorboard. '
+                    "Without it `keras.callbacks.CSVLogger` keeps the losses and metrics.",
+                    name=name,
+                ) from problem
+        set_model(self, model)
+
+    module.TensorBoard.set_model = with_its_modules
+
+
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.config": _select_numpy,
@@ -254,6 +277,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.numpy.numpy": _override_numpy,
     "keras.src.callbacks.backup_and_restore": _back_up_progress,
     "keras.src.callbacks.orbax_checkpoint": _leave_jax,
+    "keras.src.callbacks.tensorboard": _name_the_remedy,
     "keras.src.layers.core.embedding": _embeddings_with_attributes,
     "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,

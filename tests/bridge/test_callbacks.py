@@ -202,5 +202,7 @@ def test_tensorboard_without_its_modules(missing, monkeypatch, tmp_path):
     model = make()
     monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ModuleNotFoundError, match=rf'{missing}.*pip install "kerasflow\[tensorflow\]" tensorboard'):
+    with pytest.raises(
+        ModuleNotFoundError, match=rf'{missing}.*pip install "kerasflow\[tensorflow\]" tensorboard'
+    ):
         fit(model, callbacks.TensorBoard(tmp_path))

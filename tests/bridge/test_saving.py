@@ -180,8 +180,15 @@ def test_keras_protects_from_hostile_files(tmp_path):
     plain = keras.Sequential([layers.Input((3,)), layers.Dense(2)])
     for module, name in (("os", "system"), ("subprocess", "Popen"), ("builtins", "eval")):
         plain.save(path)
-        call = {"module": module, "class_name": name, "config": {"args": f"touch {evil}"}, "registered_name": None}
-        altered(path, lambda config, c=call: config["config"]["layers"][1]["config"].update(kernel_initializer=c))
+        call = {
+            "module": module,
+            "class_name": name,
+            "config": {"args": f"touch {evil}"},
+            "registered_name": None,
+        }
+        altered(
+            path, lambda config, c=call: config["config"]["layers"][1]["config"].update(kernel_initializer=c)
+        )
         with pytest.raises((TypeError, ValueError)):
             keras.models.load_model(path)
     plain.save(path)

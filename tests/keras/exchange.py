@@ -23,9 +23,9 @@ SAMPLES: dict[str, Callable[[Any], Any]] = {
     "variational_autoencoder": lambda x: x[0],
     "wasserstein_gan": lambda x: x[1][:, 0],
 }
-# Legacy files whose training configuration stock Keras cannot use, and what it says; without it they load. (Of the others
-# too it restores the weights alone: it builds the optimizer for no variables, warns that the optimizer begins anew, and
-# cannot train the model before it is compiled again.)
+# Legacy files whose training configuration stock Keras cannot use, and what it says; without it they load. (Of the
+# others too it restores the weights alone: it builds the optimizer for no variables, warns that the optimizer begins
+# anew, and cannot train the model before it is compiled again.)
 REFUSED = {"wasserstein_gan": "WassersteinGAN.compile() got an unexpected keyword argument 'optimizer'"}
 
 
@@ -62,7 +62,8 @@ def save(model: Any, stem: Path) -> None:
     model.save(f"{stem}.keras")
     model.save_weights(f"{stem}.weights.h5")
     Path(f"{stem}.json").write_text(model.to_json())
-    model.save(f"{stem}.h5")  # Comes last: in stock Keras a model that was saved so has no optimizer in later files.
+    # Comes last: in stock Keras a model that was saved so has no optimizer in later files.
+    model.save(f"{stem}.h5")
 
 
 def load(stem: Path, cls: Any) -> dict[str, Any]:

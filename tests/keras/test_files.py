@@ -13,7 +13,6 @@ from typing import Any
 
 import kerasflow  # isort: skip  (before Keras)
 import exchange
-import keras
 import numpy as np
 from exchange import REFUSED, STEPS
 
@@ -23,9 +22,9 @@ from kerasflow.testing.keras_cases.zoo.pace import SLOWER, slow_down
 from kerasflow.testing.keras_cases.zoo_steps import set_kernels
 
 NAMES = [architecture.__name__ for architecture in ARCHITECTURES]
-# The networks whose files stock Keras gets, and those of them that it trains on. (On JAX every shape of a kernel and every
-# step takes a second to compile, so it gets two kinds of networks; the zoo's own training steps need a tape, which is
-# not there.)
+# The networks whose files stock Keras gets, and those of them that it trains on. (On JAX every shape of a kernel and
+# every step takes a second to compile, so it gets two kinds of networks; the zoo's own training steps need a tape,
+# which is not there.)
 STOCK = {
     "tensorflow": (NAMES, NAMES),
     "jax": (["variational_autoencoder", "siamese"], ["siamese"]),
@@ -119,7 +118,9 @@ def test_both_ways(tmp_path: Path) -> None:
                 assert_loaded(found, states[name], predictions[name], name)
                 x = exchange.samples(name, task)
                 model, ours = exchange.describe(stock.folder / name, type(task.model), x)
-                after = {key.removeprefix("after: "): found[key] for key in found if key.startswith("after: ")}
+                after = {
+                    key.removeprefix("after: "): found[key] for key in found if key.startswith("after: ")
+                }
                 assert_loaded(ours, after, found["after predicts"], name)
                 if name in STOCK[backend][1]:
                     with kerasflow.use_backend(THEN.get((backend, name), "numpy")):

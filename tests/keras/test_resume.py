@@ -140,9 +140,7 @@ class Watch(keras.callbacks.Callback):
 
 
 def fit(model: Any, kind: str, watch: Watch, *callbacks: Any) -> None:
-    model.fit(
-        **DATA[kind](), validation_data=(X, Y), epochs=4, verbose=0, callbacks=[*callbacks, watch]
-    )
+    model.fit(**DATA[kind](), validation_data=(X, Y), epochs=4, verbose=0, callbacks=[*callbacks, watch])
 
 
 @pytest.mark.parametrize(
@@ -176,7 +174,7 @@ def test_interrupted(kind: str, save_freq: Any, compile: dict[str, Any], tmp_pat
 def test_a_backup_of_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Interruption):
         fit(make(), "shuffled", Watch(9), keras.callbacks.BackupAndRestore(tmp_path, 4))
-    with pytest.raises(KerasflowError, match="other metrics.*metric 4"):
+    with pytest.raises(KerasflowError, match=r"other metrics.*metric 4"):
         fit(make(metrics=["mae", "mse"]), "shuffled", Watch(), keras.callbacks.BackupAndRestore(tmp_path, 4))
 
 

@@ -44,7 +44,7 @@ def saving_whole(save: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def explaining_damage(load: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of Keras that loads a file: of a damaged one Keras says that it is not found, or HDF5 what it missed."""
+    """A function of Keras that loads a file, but it says that a file is damaged. (Keras says that it is not found.)"""
 
     @functools.wraps(load)
     def loaded(*args: Any, **kwargs: Any) -> Any:
@@ -84,7 +84,7 @@ def backing_up_progress(callback: Any) -> None:
     """Make a class, Keras's `BackupAndRestore`, keep and restore what else decides how a training goes on.
 
     All of it is in the one file with the weights, which is replaced at once. Keras's second file says the epoch only;
-    a process may be killed before it is written, and so it counts only where the first one has been left by stock Keras.
+    a process may be killed before it is written, and so it counts only where stock Keras has written the first one.
     """
     save, load = callback._save_model, callback._load_model
 
@@ -98,7 +98,8 @@ def backing_up_progress(callback: Any) -> None:
             load(self)
         if self.kerasflow_progress.found is not None:
             self.model._initial_epoch = self.kerasflow_progress.epoch
-        elif not os.path.exists(self._weights_path):  # The process was killed while the backup was being removed.
+        elif not os.path.exists(self._weights_path):
+            # The process was killed while the backup was being removed.
             self.model._initial_epoch = None
         self._current_epoch = self.model._initial_epoch or 0
 

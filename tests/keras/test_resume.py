@@ -196,3 +196,17 @@ def test_a_model_that_was_resumed_is_trained_again(tmp_path: Path) -> None:
     for watch in watches:
         fit(model, "shuffled", watch, keras.callbacks.BackupAndRestore(tmp_path))
     assert [list(watch.logs) for watch in watches] == [[2, 3], [0, 1, 2, 3]]
+
+
+def test_a_loop_of_ones_own_has_keras_s_backup(tmp_path: Path) -> None:
+    """Outside of `fit` nobody knows the place in the data: weights and the epoch are restored, as in stock Keras."""
+    model, other = make(), make()
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    keras.callbacks.CallbackList([backup], model=model)
+    model.fit(X, Y, verbose=0)
+    backup.on_epoch_end(0)
+    again = keras.callbacks.BackupAndRestore(tmp_path)
+    keras.callbacks.CallbackList([again], model=other).on_train_begin()
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert other._initial_epoch == 1

@@ -14,6 +14,7 @@ from typing import Any
 import kerasflow  # isort: skip  (before Keras)
 import exchange
 import numpy as np
+import pytest
 from exchange import REFUSED, STEPS
 
 from kerasflow.testing.keras_cases.case import Losses
@@ -96,6 +97,7 @@ class Stock:
             return dict(stored)
 
 
+@pytest.mark.slow
 def test_both_ways(tmp_path: Path) -> None:
     """Each network trains here, then on stock Keras, then here again: one curve, one state in all files."""
     for backend in STOCK:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import math
+import sys
+import types
 
 import kerasflow  # noqa: F401  # isort: skip  (before Keras)
 import keras
@@ -190,8 +191,18 @@ def test_stop_training():
     assert "val_loss" in history.history
 
 
-def test_tensorboard_without_tensorflow(tmp_path):
-    if importlib.util.find_spec("tensorflow"):
-        pytest.skip("TensorFlow is installed")
-    with pytest.raises(ModuleNotFoundError, match="tensorflow"):
-        fit(make(), callbacks.TensorBoard(tmp_path))
+def test_tensorboard(tmp_path):
+    fit(make(), callbacks.TensorBoard(tmp_path, histogram_freq=1))
+    for part in ("train", "validation"):
+        assert [path.stat().st_size > 0 for path in (tmp_path / part).glob("events.out.tfevents.*")] == [True]
+
+
+@pytest.mark.parametrize("missing", ["tensorflow", "tensorboard"])
+def test_tensorboard_without_its_modules(missing, monkeypatch, tmp_path):
+    model = make()
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(
+        ModuleNotFoundError, match=rf'{missing}.*pip install "kerasflow\[tensorflow\]" tensorboard'
+    ):
+        fit(model, callbacks.TensorBoard(tmp_path))

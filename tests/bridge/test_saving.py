@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
 import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import kerasflow  # noqa: F401  # isort: skip  (before Keras)
 import keras
@@ -83,3 +89,110 @@ def test_variables_are_copied_with_their_contents():
     other.assign([3.0, 4.0])
     np.testing.assert_array_equal(variable.numpy(), [1.0, 2.0])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(other)).numpy(), [3.0, 4.0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot copy a process")
+def test_an_interrupted_save_leaves_the_previous_file(tmp_path):
+    """Killed at several moments, on a full disk, without the right to write: each kind of file."""
+    program = Path(__file__).with_name("interrupted_saves.py")
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    for what, found in json.loads(done.stdout).items():
+        assert found["whole"], what
+        assert found["drafts later"] == 0, what
+        if "killed" in what:
+            assert found["signal"] == 9, what
+            continue
+        assert (found["signal"], found["drafts"]) == (0, 0), what
+        if "no right" in what:
+            assert "Permission denied" in found["error"], what
+        else:
+            name = what.partition(",")[0]
+            assert f"{name} could not be written, and is as it was." in found["error"], what
+
+
+def test_what_is_no_plain_file_is_not_replaced(model, tmp_path):
+    """A link stays a link, to a file with the rights that it had; a folder is refused, and nothing is left behind."""
+    target, link = tmp_path / "there" / "model.weights.h5", tmp_path / "link.weights.h5"
+    target.parent.mkdir()
+    model.save_weights(target)
+    target.chmod(0o640)
+    link.symlink_to(target)
+    model.save_weights(link)
+    assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o640
+    (tmp_path / "folder.keras").mkdir()
+    with pytest.raises(IsADirectoryError):
+        model.save(tmp_path / "folder.keras")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == [
+        "folder.keras", "link.weights.h5", "model.weights.h5", "there"
+    ]  # fmt: skip
+
+
+def test_a_legacy_file_leaves_the_optimizer_in_later_ones(model, tmp_path):
+    model.save(tmp_path / "model.h5")
+    assert isinstance(through_file(model, tmp_path).optimizer, keras.optimizers.Adam)
+
+
+DAMAGED = {"cut off": lambda data: data[: len(data) // 2], "garbage": lambda data: b"no model" * 99}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model.weights.h5"])
+def test_a_damaged_file_is_called_so(model, name, damage, tmp_path):
+    path = tmp_path / name
+    (model.save_weights if "weights" in name else model.save)(path)
+    path.write_bytes(DAMAGED[damage](path.read_bytes()))
+    before = model.get_weights()
+    with pytest.raises((OSError, ValueError)) as caught:
+        model.load_weights(path) if "weights" in name else keras.models.load_model(path)
+    assert f"{path} is there, {path.stat().st_size} bytes, but it is damaged" in caught.value.__notes__[0]
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_missing_file_is_not_called_damaged(tmp_path):
+    with pytest.raises(ValueError, match="File not found") as caught:
+        keras.models.load_model(tmp_path / "model.keras")
+    assert not hasattr(caught.value, "__notes__")
+
+
+def altered(path, change, **more):
+    """A `.keras` file with another configuration, and more members."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    change(config)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {**members, "config.json": json.dumps(config), **more}.items():
+            archive.writestr(name, data)
+
+
+def test_keras_protects_from_hostile_files(tmp_path):
+    """As in stock Keras: no code of a file runs, and no member of an archive leaves its folder."""
+    path, evil = tmp_path / "model.keras", tmp_path / "evil"
+    model = keras.Sequential([layers.Input((3,)), layers.Dense(2), layers.Lambda(lambda x: 2 * x)])
+    for name in ("model.keras", "model.h5"):
+        model.save(tmp_path / name)
+        with pytest.raises(ValueError, match="arbitrary code execution"):
+            keras.models.load_model(tmp_path / name)
+    plain = keras.Sequential([layers.Input((3,)), layers.Dense(2)])
+    for module, name in (("os", "system"), ("subprocess", "Popen"), ("builtins", "eval")):
+        plain.save(path)
+        call = {
+            "module": module,
+            "class_name": name,
+            "config": {"args": f"touch {evil}"},
+            "registered_name": None,
+        }
+        altered(
+            path, lambda config, c=call: config["config"]["layers"][1]["config"].update(kernel_initializer=c)
+        )
+        with pytest.raises((TypeError, ValueError)):
+            keras.models.load_model(path)
+    plain.save(path)
+    altered(path, lambda config: None, **{"../evil": "x", "assets/../../evil": "x", str(evil): "x"})
+    with pytest.warns(UserWarning, match="Skipping invalid path"):
+        keras.models.load_model(path)
+    assert not evil.exists() and not (tmp_path.parent / "evil").exists()

@@ -4,8 +4,8 @@
 
 A life of the training is a forked process. It counts moments: the ends of batches, and whatever it asks of the file
 system while it trains. At a moment drawn by chance it kills itself (SIGKILL), so that also a backup that is half
-written is met. TRAININGS says for each `save_freq` how many are killed again and again, as JSON; one more is left alone.
-FOLDER gets the results of each training, and `lives.json` the moments at which its lives ended.
+written is met. TRAININGS says for each `save_freq` how many are killed again and again, as JSON; one more is left
+alone. FOLDER gets the results of each training, and `lives.json` the moments at which its lives ended.
 """
 
 import json

@@ -37,6 +37,7 @@ def rows(folder: Path) -> dict[str, dict[str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot copy a process")
 @pytest.mark.parametrize("backend", KILLED)
 def test_killed_and_started_again(backend: str, tmp_path: Path) -> None:
@@ -140,9 +141,7 @@ class Watch(keras.callbacks.Callback):
 
 
 def fit(model: Any, kind: str, watch: Watch, *callbacks: Any) -> None:
-    model.fit(
-        **DATA[kind](), validation_data=(X, Y), epochs=4, verbose=0, callbacks=[*callbacks, watch]
-    )
+    model.fit(**DATA[kind](), validation_data=(X, Y), epochs=4, verbose=0, callbacks=[*callbacks, watch])
 
 
 @pytest.mark.parametrize(
@@ -176,7 +175,7 @@ def test_interrupted(kind: str, save_freq: Any, compile: dict[str, Any], tmp_pat
 def test_a_backup_of_another_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Interruption):
         fit(make(), "shuffled", Watch(9), keras.callbacks.BackupAndRestore(tmp_path, 4))
-    with pytest.raises(KerasflowError, match="other metrics.*metric 4"):
+    with pytest.raises(KerasflowError, match=r"other metrics.*metric 4"):
         fit(make(metrics=["mae", "mse"]), "shuffled", Watch(), keras.callbacks.BackupAndRestore(tmp_path, 4))
 
 
@@ -198,3 +197,17 @@ def test_a_model_that_was_resumed_is_trained_again(tmp_path: Path) -> None:
     for watch in watches:
         fit(model, "shuffled", watch, keras.callbacks.BackupAndRestore(tmp_path))
     assert [list(watch.logs) for watch in watches] == [[2, 3], [0, 1, 2, 3]]
+
+
+def test_a_loop_of_ones_own_has_keras_s_backup(tmp_path: Path) -> None:
+    """Outside of `fit` nobody knows the place in the data: weights and the epoch are restored, as in stock Keras."""
+    model, other = make(), make()
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    keras.callbacks.CallbackList([backup], model=model)
+    model.fit(X, Y, verbose=0)
+    backup.on_epoch_end(0)
+    again = keras.callbacks.BackupAndRestore(tmp_path)
+    keras.callbacks.CallbackList([again], model=other).on_train_begin()
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert other._initial_epoch == 1

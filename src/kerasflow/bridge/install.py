@@ -247,6 +247,35 @@ def _save_whole(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _explain_damage(module: ModuleType) -> Iterator[None]:
+    """Of a damaged file Keras says that there is no such file."""
+    yield
+    from kerasflow.bridge.saving import explaining_damage
+
+    for name in ("load_model", "load_weights"):
+        setattr(module, name, explaining_damage(getattr(module, name)))
+
+
+@contextmanager
+def _keep_optimizer(module: ModuleType) -> Iterator[None]:
+    """Saving a legacy file takes the optimizer out of the model's own configuration: later files would be without."""
+    yield
+    describe = module.model_metadata
+
+    @functools.wraps(describe)
+    def model_metadata(model: Any, *args: Any, **kwargs: Any) -> Any:
+        compiled = getattr(model, "_compile_config", None)
+        kept = dict(compiled.config) if compiled else {}
+        try:
+            return describe(model, *args, **kwargs)
+        finally:
+            if compiled:
+                compiled.config = kept
+
+    module.model_metadata = model_metadata  # type: ignore[attr-defined]
+
+
+@contextmanager
 def _back_up_progress(module: ModuleType) -> Iterator[None]:
     """Keras's backup of a training is not all of it, and a part of it is written in place."""
     yield
@@ -254,6 +283,29 @@ def _back_up_progress(module: ModuleType) -> Iterator[None]:
 
     module.file_utils = _Seen(module.file_utils, File=opening_whole(module.file_utils.File))  # type: ignore[attr-defined]
     backing_up_progress(module.BackupAndRestore)
+
+
+@contextmanager
+def _name_the_remedy(module: ModuleType) -> Iterator[None]:
+    """TensorBoard's files are written by TensorFlow and TensorBoard: where they are missing, it says so at once."""
+    yield
+    set_model = module.TensorBoard.set_model
+
+    @functools.wraps(set_model)
+    def with_its_modules(self: Any, model: Any) -> None:
+        for name in ("tensorflow", "tensorboard"):
+            try:
+                importlib.import_module(name)
+            except ImportError as problem:
+                raise ModuleNotFoundError(
+                    f"keras.callbacks.TensorBoard needs the module {name!r}, which is not installed. "
+                    'Install it with: pip install "kerasflow[tensorflow]" tensorboard. '
+                    "Without it `keras.callbacks.CSVLogger` keeps the losses and metrics.",
+                    name=name,
+                ) from problem
+        set_model(self, model)
+
+    module.TensorBoard.set_model = with_its_modules
 
 
 # Keras's modules that are loaded as installed, and what is done around their execution.
@@ -264,13 +316,16 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend.numpy.numpy": _override_numpy,
     "keras.src.callbacks.backup_and_restore": _back_up_progress,
     "keras.src.callbacks.orbax_checkpoint": _leave_jax,
+    "keras.src.callbacks.tensorboard": _name_the_remedy,
     "keras.src.export.onnx": _export_onnx,
     "keras.src.export.openvino": _export_openvino,
     "keras.src.layers.core.embedding": _embeddings_with_attributes,
     "keras.src.layers.preprocessing.image_preprocessing.equalization": _equalize_as_for_jax,
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,
     "keras.src.legacy.saving.legacy_h5_format": _save_whole,
+    "keras.src.legacy.saving.saving_utils": _keep_optimizer,
     "keras.src.optimizers.base_optimizer": _build_once,
+    "keras.src.saving.saving_api": _explain_damage,
     "keras.src.saving.keras_saveable": functools.partial(_pickles_with_kerasflow, name="KerasSaveable"),
     "keras.src.saving.saving_lib": _save_whole,
     "keras.src.saving.serialization_lib": _leave_tensorflow,

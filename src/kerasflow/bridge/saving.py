@@ -1,4 +1,4 @@
-"""Saved files are written whole: beside the previous one, then moved to its place.
+"""Saved files are written whole: beside the previous one, then moved to its place. Damaged ones are called so.
 
 Keras opens a file for writing and fills it; whatever interrupts that leaves neither the previous model nor the new one.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,28 @@ def saving_whole(save: Callable[..., Any]) -> Callable[..., Any]:
     return saved
 
 
+def explaining_damage(load: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of Keras that loads a file, but it says that a file is damaged. (Keras says that it is not found.)"""
+
+    @functools.wraps(load)
+    def loaded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return load(*args, **kwargs)
+        except (OSError, ValueError) as problem:
+            for name in [*args, kwargs.get("filepath")]:
+                if not isinstance(name, (str, os.PathLike)) or not os.path.isfile(name):
+                    continue
+                cut_off = os.fspath(name).endswith(".keras") and not zipfile.is_zipfile(name)
+                if cut_off or (isinstance(problem, OSError) and not isinstance(problem, PermissionError)):
+                    problem.add_note(
+                        f"The file {os.fspath(name)} is there, {os.path.getsize(name)} bytes, but it is damaged or of "
+                        "another kind: its writing or its download was cut off, perhaps. Take another copy."
+                    )
+            raise
+
+    return loaded
+
+
 def opening_whole(open_file: Callable[..., Any]) -> Callable[..., Any]:
     """Keras's `file_utils.File`, but what is opened for writing is written whole."""
 
@@ -51,7 +74,9 @@ def opening_whole(open_file: Callable[..., Any]) -> Callable[..., Any]:
             yield file
 
     def opened(path: Any, mode: str = "r") -> Any:
-        return writing(path) if mode == "w" else open_file(path, mode)
+        from keras.src.utils.file_utils import is_remote_path
+
+        return writing(path) if mode == "w" and not is_remote_path(path) else open_file(path, mode)
 
     return opened
 
@@ -60,24 +85,30 @@ def backing_up_progress(callback: Any) -> None:
     """Make a class, Keras's `BackupAndRestore`, keep and restore what else decides how a training goes on.
 
     All of it is in the one file with the weights, which is replaced at once. Keras's second file says the epoch only;
-    a process may be killed before it is written, and so it counts only where the first one has been left by stock Keras.
+    a process may be killed before it is written, and so it counts only where stock Keras has written the first one.
     """
     save, load = callback._save_model, callback._load_model
 
+    def attached(progress: Any) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if progress is None else progress.attached()
+
     def _save_model(self: Any) -> None:
-        with self.kerasflow_progress.attached():
+        with attached(self.kerasflow_progress):
             save(self)
 
     def _load_model(self: Any) -> None:
+        from keras.src.utils import file_utils
+
+        progress = self.kerasflow_progress
         self.model._initial_epoch = None
-        with self.kerasflow_progress.attached():
+        with attached(progress):
             load(self)
-        if self.kerasflow_progress.found is not None:
-            self.model._initial_epoch = self.kerasflow_progress.epoch
-        elif not os.path.exists(
-            self._weights_path
-        ):  # The process was killed while the backup was being removed.
+        if progress is not None and progress.found is not None:
+            self.model._initial_epoch = progress.epoch
+        elif not file_utils.exists(self._weights_path):
+            # The process was killed while the backup was being removed.
             self.model._initial_epoch = None
         self._current_epoch = self.model._initial_epoch or 0
 
+    callback.kerasflow_progress = None  # `fit` gives it; a training loop of one's own has none.
     callback._save_model, callback._load_model = _save_model, _load_model

@@ -30,14 +30,20 @@ def set_kernels(task: Task) -> None:
 def comparable(optimizer: Any) -> Any:
     """The same optimizer, without two things in which Keras on TensorFlow differs from Keras on JAX.
 
-    Its constants are made numbers that float32 has: `tf.cast(0.999, "float64")` is 0.99900001. The gradient of an
-    embedding is made a whole array: there it is a list of rows, in which a row may occur several times, and Adam
-    squares them one by one.
+    Its constants are made numbers that float32 has: `tf.cast(0.999, "float64")` is 0.99900001. For the other see
+    `with_whole_gradients`.
     """
     config = keras.tree.map_structure(
         lambda x: float(np.float32(x)) if isinstance(x, float) else x, optimizer.get_config()
     )
-    optimizer = type(optimizer).from_config(config)
+    return with_whole_gradients(type(optimizer).from_config(config))
+
+
+def with_whole_gradients(optimizer: Any) -> Any:
+    """The optimizer; on TensorFlow it is made to get the gradient of an embedding as a whole array.
+
+    There it is a list of rows, in which a row may occur several times, and Adam squares them one by one.
+    """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

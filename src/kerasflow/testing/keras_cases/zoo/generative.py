@@ -16,11 +16,31 @@ from .task import Task, gradient_tape
 L = keras.layers
 
 
-class VariationalAutoencoder(keras.Model):
+class Pair(keras.Model):
+    """A model of two networks, which a file has to be told of: the names of the arguments that they are."""
+
+    networks: tuple[str, str]
+
+    def get_config(self) -> dict[str, Any]:
+        networks = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.networks}
+        return {**super().get_config(), **networks}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        networks = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in cls.networks
+        }
+        return cls(**{**config, **networks})
+
+
+@keras.saving.register_keras_serializable("zoo")
+class VariationalAutoencoder(Pair):
     """Learns codes of images, and to draw an image from a code (Kingma and Welling 2013)."""
 
-    def __init__(self, encoder: Any, decoder: Any, seed: int = 0) -> None:
-        super().__init__()
+    networks = ("encoder", "decoder")
+
+    def __init__(self, encoder: Any, decoder: Any, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.encoder, self.decoder = encoder, decoder
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.trackers = {name: keras.metrics.Mean(name) for name in ("loss", "likelihood", "divergence")}
@@ -77,7 +97,8 @@ def variational_autoencoder(exact: bool = False) -> Task:
     return Task(model, train, score, pass_mark=0.4, blind=0.0, epochs=10)
 
 
-class WassersteinGAN(keras.Model):
+@keras.saving.register_keras_serializable("zoo")
+class WassersteinGAN(Pair):
     """A generator against a critic whose slope is held to one (Gulrajani et al. 2017).
 
     The critic's loss contains the gradient of its output with respect to its input, so that training it takes second
@@ -87,14 +108,29 @@ class WassersteinGAN(keras.Model):
     critic_steps = 3
     penalty = 1.0
 
-    def __init__(self, generator: Any, critic: Any, size: int, seed: int = 0) -> None:
-        super().__init__()
+    networks = ("generator", "critic")
+
+    def __init__(self, generator: Any, critic: Any, size: int, seed: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.generator, self.critic, self.size = generator, critic, size
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
 
     def compile(self, generator_optimizer: Any, critic_optimizer: Any) -> None:
         super().compile(generator_optimizer, jit_compile=False)
         self.critic_optimizer = critic_optimizer
+        # A file brings back the state of an optimizer that has been built, and for the variables that it was built for.
+        generator_optimizer.build(self.generator.trainable_variables)
+        critic_optimizer.build(self.critic.trainable_variables)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        optimizers = (self.optimizer, self.critic_optimizer)
+        return {"optimizers": [keras.saving.serialize_keras_object(optimizer) for optimizer in optimizers]}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(*(keras.saving.deserialize_keras_object(c) for c in config["optimizers"]))
 
     def call(self, codes: Any) -> Any:
         return self.generator(codes)

@@ -1,0 +1,135 @@
+"""Files both ways: what kerasflow saves stock Keras loads and trains on, on TensorFlow and on JAX, and the reverse."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import kerasflow  # isort: skip  (before Keras)
+import exchange
+import numpy as np
+import pytest
+from exchange import REFUSED, STEPS
+
+from kerasflow.testing.keras_cases.case import Losses
+from kerasflow.testing.keras_cases.zoo import ARCHITECTURES, Task
+from kerasflow.testing.keras_cases.zoo.pace import SLOWER, slow_down
+from kerasflow.testing.keras_cases.zoo_steps import set_kernels
+
+NAMES = [architecture.__name__ for architecture in ARCHITECTURES]
+# The networks whose files stock Keras gets, and those of them that it trains on. (On JAX every shape of a kernel and
+# every step takes a second to compile, so it gets two kinds of networks; the zoo's own training steps need a tape,
+# which is not there.)
+STOCK = {
+    "tensorflow": (NAMES, NAMES),
+    "jax": (["variational_autoencoder", "siamese"], ["siamese"]),
+}
+# The backends of kerasflow on which what comes back from there goes on; "numpy" otherwise.
+THEN = {("tensorflow", "siamese"): "tensorflow", ("jax", "siamese"): "pytensor"}
+# Of each kind of file, what it brings back (see `exchange.REFUSED`).
+KINDS = {"keras": ("weight", "optimizer"), "weights": ("weight", "optimizer"), "h5": ("weight",)}
+# Predictions relative to their largest, and losses.
+CLOSE = 1e-5
+CURVE = 1e-4
+
+
+def make(architecture: Callable[..., Task]) -> Task:
+    """A network of the zoo with the weights that it has in all comparisons of losses."""
+    task = architecture(exact=True)
+    task.model(exchange.samples(architecture.__name__, task))
+    set_kernels(task)
+    slow_down(task, SLOWER.get(architecture.__name__, 1.0))
+    if len(both := exchange.optimizers(task.model)) == 2:
+        task.model.compile(*both)  # the slower ones
+    return task
+
+
+def train(model: Any, task: Task, begin: int, steps: int = STEPS) -> np.ndarray:
+    return exchange.train(model, task, begin, steps, Losses())
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray, what: str) -> None:
+    np.testing.assert_allclose(found, expected, CLOSE, CLOSE * np.abs(expected).max(), err_msg=what)
+
+
+def assert_loaded(found: Mapping[str, np.ndarray], state: exchange.Results, x: Any, name: str) -> None:
+    """Every kind of file has given the state, to the bit, and predicts `x`."""
+    assert str(found["refused"]) == REFUSED.get(name, ""), name
+    for kind, parts in KINDS.items():
+        expected = {f"{kind}: {key}": value for key, value in state.items() if key.startswith(parts)}
+        loaded = {key for key in found if key.startswith(tuple(f"{kind}: {part}" for part in parts))}
+        assert loaded == set(expected), (name, kind)
+        for key, value in expected.items():
+            np.testing.assert_array_equal(found[key], value, f"{name}, {key}")
+        assert_close(found[f"{kind} predicts"], x, f"{name}, {kind}")
+
+
+class Stock:
+    """Stock Keras in a process of its own, at work on the files of a folder."""
+
+    def __init__(self, backend: str, folder: Path) -> None:
+        self.folder, self.log = folder / backend, folder / f"{backend}.log"
+        program = str(Path(__file__).with_name("exchange.py"))
+        names, trained = STOCK[backend]
+        # XLA need not compile well what runs once.
+        flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        stock = {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1", "XLA_FLAGS": flags}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, program, str(folder), ",".join(names), ",".join(trained)],
+                env={**os.environ, **stock},
+                stdout=log,
+                stderr=log,
+            )
+
+    def found(self, name: str) -> dict[str, np.ndarray]:
+        path = self.folder / f"{name}.npz"
+        while not path.exists() and self.process.poll() is None:
+            time.sleep(0.02)
+        assert path.exists(), f"the program failed at {name}:\n{self.log.read_text()[-5000:]}"
+        with np.load(path) as stored:
+            return dict(stored)
+
+
+@pytest.mark.slow
+def test_both_ways(tmp_path: Path) -> None:
+    """Each network trains here, then on stock Keras, then here again: one curve, one state in all files."""
+    for backend in STOCK:
+        assert importlib.util.find_spec(backend), f"the tests need {backend}"
+    tasks, states, predictions = {}, {}, {}
+    for architecture in ARCHITECTURES:
+        name = architecture.__name__
+        task = tasks[name] = make(architecture)
+        train(task.model, task, 0)
+        exchange.save(task.model, tmp_path / name)
+        states[name] = exchange.state(task.model)
+        predictions[name] = np.asarray(task.model(exchange.samples(name, task), training=False))
+    running = {backend: Stock(backend, tmp_path) for backend in STOCK}
+    try:
+        for name, task in tasks.items():
+            undisturbed = train(task.model, task, STEPS, 2 * STEPS)
+            for backend in [b for b in STOCK if name in STOCK[b][0]]:
+                stock = running[backend]
+                found = stock.found(name)
+                assert_loaded(found, states[name], predictions[name], name)
+                x = exchange.samples(name, task)
+                model, ours = exchange.describe(stock.folder / name, type(task.model), x)
+                after = {
+                    key.removeprefix("after: "): found[key] for key in found if key.startswith("after: ")
+                }
+                assert_loaded(ours, after, found["after predicts"], name)
+                if name in STOCK[backend][1]:
+                    with kerasflow.use_backend(THEN.get((backend, name), "numpy")):
+                        then = train(model, task, 2 * STEPS)
+                    curve = np.concatenate([found["losses"], then])
+                    np.testing.assert_allclose(curve, undisturbed, CURVE, err_msg=f"{name}, {backend}")
+    finally:
+        for stock in running.values():
+            stock.process.kill()
+            stock.process.wait()

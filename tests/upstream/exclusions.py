@@ -16,10 +16,6 @@ EXCLUSIONS: dict[str, list[str]] = {
     "the test expects `jit_compile=False` to give a layer values, as JAX does; here that is `run_eagerly=True`": [
         "callbacks/tensorboard_test.py::TestTensorBoardV2::test_custom_summary",
     ],
-    "the test looks into the file that a failed save leaves; here it leaves what was there before, nothing": [
-        "saving/saving_lib_test.py::SavingTest::test_save_model_exception_raised_high_memory_config",
-        "saving/saving_lib_test.py::SavingTest::test_save_model_exception_raised_low_memory_config",
-    ],
     "the test counts batches that are trained on again after an interruption within an epoch; here none is": [
         "callbacks/backup_and_restore_test.py::BackupAndRestoreCallbackTest::test_best_case_step",
     ],

@@ -39,6 +39,11 @@ def saving_whole(save: Callable[..., Any]) -> Callable[..., Any]:
                     before = "is as it was" if os.path.exists(name) else "was not made"
                     problem.add_note(f"The file {name} could not be written, and {before}.")
                 raise
+            except Exception:
+                # A layer's own mistake. Keras leaves the model without its weights, and so it is where nothing was.
+                if draft.exists() and not os.path.exists(name):
+                    draft.replace(name)
+                raise
 
     return saved
 

@@ -133,10 +133,10 @@ def folder_written_whole(path: Path, mark: str) -> Iterator[Path]:
         for kept in before.iterdir() if before.exists() else ():
             if not (target / kept.name).exists():
                 kept.replace(target / kept.name)
+        shutil.rmtree(before, ignore_errors=True)
     except OSError as problem:
         if before.exists() and not target.exists():
             before.replace(target)
         raise KerasflowError(f"{path} could not be written: {problem}") from problem
     finally:
-        for folder in (draft, before):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)

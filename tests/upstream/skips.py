@@ -54,7 +54,7 @@ KEPT = {
     r"Flash attention (is not|only) supported": "kerasflow has no flash attention, and says so",
     r"Backend does not support dynamic shapes": "sizes are static",
     r"Requires multiple devices": "there is one device",
-    r"(Export|`export_\w+`) .*only": "it is for another framework's `model.export`; `tests/keras` has kerasflow's",
+    r"(Export|`export_\w+`) .*only": "the test is for another framework's `model.export`",
     r"(`ai_edge_litert` is not available|Requires litert-torch)": "the test is for another framework's converter",
     r"`output_padding` (must be less|greater) than `strides`": _COMBINATION,
     r"(Unsupported configuration|Masking not supported|Starting processes is slow)": _COMBINATION,

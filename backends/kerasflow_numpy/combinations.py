@@ -27,8 +27,8 @@ axpby = Primitive("axpby", lambda x, y, a, b: a * x + b * y, _rule, elementwise=
 def updates(graph: Graph) -> set[Node]:
     """The nodes that lead to new state element by element: where combinations are looked for."""
     found: set[Node] = set()
-    for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True):
-        pending = [now] if now is not before and now.aval.size > 1 else []
+    for now in graph.changes.values():
+        pending = [now] if now.aval.size > 1 else []
         while pending:
             value = pending.pop()
             node = value.node

@@ -65,9 +65,8 @@ def find_groups(graph: Graph) -> list[Group]:
     index = {node: i for i, node in enumerate(graph.nodes)}
     results = set(graph.outputs)
     state_of: dict[Value, list[int]] = defaultdict(list)
-    for i, (before, now) in enumerate(zip(graph.state_inputs, graph.state_outputs, strict=True)):
-        if before is not now:
-            state_of[now].append(i)
+    for i, now in graph.changes.items():
+        state_of[now].append(i)
     components = _components(graph, used_by, results, state_of)
     by_formula: dict[Hashable, list[tuple[Member, list[Operation]]]] = defaultdict(list)
     for nodes in components:

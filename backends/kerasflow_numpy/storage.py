@@ -220,19 +220,15 @@ class Planner:
 
     def run(self) -> Plan:
         graph = self.graph
-        changed = [
-            (i, now)
-            for i, (before, now) in enumerate(zip(graph.state_inputs, graph.state_outputs, strict=True))
-            if before is not now
-        ]
-        for i, now in changed:
+        changes = graph.changes.items()
+        for i, now in changes:
             self.state_target.setdefault(now, i)
         for position, item in enumerate(self.plan.items):
             if isinstance(item, Group):
                 self._place_group(item, position)
             else:
                 self._place_node(item, position)
-        for i, now in changed:
+        for i, now in changes:
             place = self.place(now)
             own = self.plan.places[graph.state_inputs[i]].storage
             if place.storage is not own or place.source is not None:

@@ -25,11 +25,7 @@ class TensorflowProgram:
     def __init__(self, graph: Graph, device: str | None, jit_compile: bool) -> None:
         self.inputs = [v.aval for v in graph.inputs]
         self.outputs = len(graph.outputs)
-        self.written = [
-            i
-            for i, (before, after) in enumerate(zip(graph.state_inputs, graph.state_outputs, strict=True))
-            if before is not after
-        ]
+        self.written = list(graph.changes)
 
         def step(*arguments: Any) -> list[Any]:
             count = len(graph.state_inputs)

@@ -226,8 +226,7 @@ def _stateless(what: str, graph: Graph) -> Graph:
     Raises:
         ExportError: they depend on state that changes, so that no two calls need give the same.
     """
-    pairs = zip(graph.state_inputs, graph.state_outputs, strict=True)
-    changed = [i for i, (before, now) in enumerate(pairs) if before is not now]
+    changed = list(graph.changes)
     graph.state_outputs = list(graph.state_inputs)
     graph = optimize(graph, check=settings.verify)
     read = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs)

@@ -147,9 +147,8 @@ class CompiledFunction:
         avals = [shaped(np.asarray(leaf)) if _is_array(leaf) else None for leaf in leaves]
         graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure)
         graph, program = compile_graph(graph, backend, **asked)
-        writes = [
-            before is not now for before, now in zip(graph.state_inputs, graph.state_outputs, strict=True)
-        ]
+        changes = graph.changes
+        writes = [i in changes for i in range(len(cells))]
         return Entry(graph, program, backend, cells, writes, out_structure, outputs)
 
 

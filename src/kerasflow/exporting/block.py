@@ -103,7 +103,7 @@ class Writer:
     def _write(self, graph: Graph, lines: list[str], indent: str, outermost: bool = False) -> None:
         uses = Counter(v for node in graph.nodes for v in node.inputs)
         readers = {v: node for node in graph.nodes for v in node.inputs}
-        results = {*graph.outputs, *graph.state_outputs}
+        results = set(graph.results)
         scopes = {"fixed": "", "lines": ""}
         for node in graph.nodes:
             fixed = outermost and not self.known.isdisjoint(node.outputs)

@@ -58,9 +58,7 @@ class Function:
     @property
     def changes(self) -> dict[str, Value]:
         """What it gives a new value."""
-        graph = self.graph
-        found = zip(self.state, graph.state_inputs, graph.state_outputs, strict=True)
-        return {name: now for name, before, now in found if now is not before}
+        return {self.state[i]: now for i, now in self.graph.changes.items()}
 
     @property
     def reads(self) -> dict[str, Value]:

@@ -131,6 +131,12 @@ class Graph:
         return self.outputs + self.state_outputs
 
     @property
+    def changes(self) -> dict[int, Value]:
+        """The new value of each part of the state that the call changes, by its place."""
+        pairs = enumerate(zip(self.state_inputs, self.state_outputs, strict=True))
+        return {i: now for i, (before, now) in pairs if now is not before}
+
+    @property
     def arguments(self) -> list[Value]:
         """Everything that is given: state and inputs."""
         return self.state_inputs + self.inputs

@@ -74,10 +74,10 @@ def boxes_of(graph: Graph, layers: bool = False) -> Boxes:
         found.boxes[RESULT, title] = Box(RESULT, title, _typed(value.aval))
         lead(value, (RESULT, title))
     if not layers:
-        for before, now, name in zip(graph.state_inputs, graph.state_outputs, names, strict=True):
-            if now is not before:
-                found.boxes[STATE, before] = Box(STATE, f"new {name}", _typed(now.aval))
-                lead(now, (STATE, before))
+        for i, now in graph.changes.items():
+            key = STATE, graph.state_inputs[i]
+            found.boxes[key] = Box(STATE, f"new {names[i]}", _typed(now.aval))
+            lead(now, key)
     found.arrows = list(dict.fromkeys(found.arrows))
     return found
 

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kerasflow.compiler import registry
 
-# Fixtures that take minutes: the tests that use one run in the same process.
-EXPENSIVE = ("installed", "reference", "results")
+# Files whose tests share what takes minutes to make: they run in the same process.
+TOGETHER = (
+    "tests/keras/test_parity.py",
+    "tests/test_write_a_backend.py",
+    "tests/upstream/test_keras_suite.py",
+)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        for fixture in EXPENSIVE:
-            if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(fixture))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Single tests for whichever process is free, but together those that share something expensive."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            # What the backends' trainings of a network are compared with is computed once in a process.
+            network = re.search(r"-(zoo/.*)\]$", nodeid)
+            return network[1] if network else file if file in TOGETHER else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture

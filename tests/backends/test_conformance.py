@@ -12,15 +12,10 @@ FAMILIES = {"numpy": ("interface", "specs", "state")}
 
 
 def listed(name: str) -> list[Any]:
-    found = []
-    for check in testing.checks(name, FAMILIES.get(name)):
-        marks = [pytest.mark.slow] if check.family == "parity" else []
-        if (
-            check.family == "zoo"
-        ):  # One process, so that it computes once what all backends are compared with.
-            marks.append(pytest.mark.xdist_group(str(check)))
-        found.append(pytest.param(name, check, marks=marks))
-    return found
+    return [
+        pytest.param(name, check, marks=pytest.mark.slow if check.family == "parity" else ())
+        for check in testing.checks(name, FAMILIES.get(name))
+    ]
 
 
 @pytest.mark.parametrize(

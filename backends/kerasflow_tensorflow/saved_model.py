@@ -73,7 +73,7 @@ def _run(graph: Graph, state: Sequence[Any], inputs: Sequence[Any]) -> Any:
     weights = [tf.convert_to_tensor(x) for x in state]
     for tensor, value in zip(inputs, graph.inputs, strict=True):
         for axis, n in enumerate(value.aval.shape):
-            if isinstance(n, Size) and (n.times, n.plus) == (1, 0):
+            if isinstance(n, Size) and n.is_batch:
                 with sizes.batch_of(tf.shape(tensor)[axis]):
                     return run(graph, weights, inputs)
     return run(graph, weights, inputs)

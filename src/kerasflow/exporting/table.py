@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kerasflow.errors import ExportError
 from kerasflow.exporting import helpers
 from kerasflow.exporting.batch import dtype_text
 from kerasflow.exporting.expression import (
@@ -24,7 +23,8 @@ from kerasflow.exporting.expression import (
     Expression,
     binary,
 )
-from kerasflow.graph import Graph, Node, all_nodes
+from kerasflow.exporting.refusal import refuse
+from kerasflow.graph import Graph, Node
 from kerasflow.primitives import complex, convolution, decompositions, elementwise, indexing, pooling, shape
 from kerasflow.primitives.linalg import split_subscripts
 
@@ -303,16 +303,16 @@ def check_exportable(graph: Graph) -> None:
     Raises:
         ExportError: naming the primitives or dtypes, and the layers that they come from.
     """
-    problems: dict[str, None] = {}
-    for node in all_nodes(graph):
-        place = f" (in {node.scope})" if node.scope else ""
-        if node.primitive.name not in TEMPLATES and node.primitive.name not in STATEMENTS:
-            problems[f"`{node.primitive.name}`{place}"] = None
-        for value in (*node.inputs, *node.outputs):
-            if value.aval.dtype.kind == "V":
-                problems[f"the dtype {value.aval.dtype.name}{place}"] = None
-    if problems:
-        raise ExportError(f"The model cannot be written with NumPy alone: it needs {', '.join(problems)}.")
+    refuse(graph, "with NumPy alone", _lacks)
+
+
+def _lacks(node: Node) -> Iterator[str]:
+    name = node.primitive.name
+    if name not in TEMPLATES and name not in STATEMENTS:
+        yield f"`{name}`"
+    for value in (*node.inputs, *node.outputs):
+        if value.aval.dtype.kind == "V":
+            yield f"the dtype {value.aval.dtype.name}"
 
 
 __all__ = ["INCLUDED", "TEMPLATES", "Operation", "check_exportable"]

@@ -14,6 +14,11 @@ class Size(int):
         size.times, size.plus = times, plus
         return size
 
+    @property
+    def is_batch(self) -> bool:
+        """Whether it is the batch size itself."""
+        return (self.times, self.plus) == (1, 0)
+
     def __repr__(self) -> str:
         text = {1: "n", -1: "-n"}.get(self.times, f"{self.times} * n")
         if self.plus:

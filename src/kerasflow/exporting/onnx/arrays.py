@@ -10,15 +10,14 @@ import numpy as np
 
 from kerasflow.errors import ExportError
 from kerasflow.exporting.onnx.builder import Builder, Tensor
-from kerasflow.exporting.onnx.elementwise import HALF, INTEGERS, via, widened
+from kerasflow.exporting.onnx.elementwise import INTEGERS, WIDE, via, widened
 from kerasflow.graph import Node, ShapedArray, Size
 from kerasflow.primitives.linalg import split_subscripts
 
 Lowering = Callable[..., Tensor]
 
 _LAST = np.iinfo(np.int64)
-_WIDE = {**INTEGERS, **HALF}
-_COMPARED = {**_WIDE, "int64": "float64"}
+_COMPARED = {**WIDE, "int64": "float64"}
 
 # -- reductions ---------------------------------------------------------------------------------------------
 
@@ -27,7 +26,7 @@ def _reduction(kind: str) -> Lowering:
     def lowered(b: Builder, x: Tensor, *, axis: tuple[int, ...], keepdims: bool) -> Tensor:
         return b.op(kind, x, b.dims(axis), keepdims=int(keepdims), noop_with_empty_axes=1)
 
-    return via(lowered, {**INTEGERS, **HALF})
+    return via(lowered, WIDE)
 
 
 def _truth(kind: str) -> Lowering:
@@ -101,11 +100,17 @@ def _broadcast_to(b: Builder, x: Tensor, node: Node, *, shape: tuple[int, ...]) 
     return broadcast(b, x, node.inputs[0].aval.shape, shape)
 
 
+def _is_whole(triple: tuple[int, int | None, int], n: int) -> bool:
+    """Whether a slice takes an axis of n elements as it is."""
+    start, stop, step = triple
+    return start == 0 and step == 1 and (stop is None or stop == n)
+
+
 def _getitem(b: Builder, x: Tensor, node: Node, *, index: tuple[tuple[int, int | None, int], ...]) -> Tensor:
     cut = [
-        (axis, start, stop, step)
-        for axis, ((start, stop, step), n) in enumerate(zip(index, node.inputs[0].aval.shape, strict=True))
-        if not (start == 0 and step == 1 and (stop is None or stop == n))
+        (axis, *triple)
+        for axis, (triple, n) in enumerate(zip(index, node.inputs[0].aval.shape, strict=True))
+        if not _is_whole(triple, n)
     ]
     if not cut:
         return x
@@ -126,7 +131,7 @@ def _setitem(
     target: list[int] = list(shape)
     places: dict[int, np.ndarray[Any, Any]] = {}
     for axis, (triple, n) in enumerate(zip(index, shape, strict=True)):
-        if triple[0] == 0 and triple[2] == 1 and (triple[1] is None or triple[1] == n):
+        if _is_whole(triple, n):
             continue
         if any(isinstance(part, Size) for part in (n, *triple)):
             raise ExportError("ONNX has no assignment to a part of the batch.")
@@ -190,7 +195,7 @@ def _scatter(b: Builder, x: Tensor, updates: Tensor, *indices: Tensor, mode: str
 def _sorted(b: Builder, x: Tensor, node: Node, axis: int) -> list[Tensor]:
     """The elements in rising order, equal ones as they were, and their places."""
     n = b.dims([node.inputs[0].aval.shape[axis]])
-    x = widened(x, _WIDE)
+    x = widened(x, WIDE)
     return b.ops("TopK", [x, n], [x.dtype, np.int64], axis=axis, largest=0, sorted=1)
 
 
@@ -204,7 +209,7 @@ def _argsort(b: Builder, x: Tensor, node: Node, *, axis: int) -> Tensor:
 
 def _searchsorted(b: Builder, a: Tensor, v: Tensor, *, side: str) -> Tensor:
     """How many elements come before each."""
-    a, v = widened(a, _WIDE), widened(v, _WIDE)
+    a, v = widened(a, WIDE), widened(v, WIDE)
     before = b.op(
         "Less" if side == "left" else "LessOrEqual", a, b.op("Unsqueeze", v, b.dims([-1])), dtype=bool
     )
@@ -232,7 +237,7 @@ WITH_NODE: dict[str, Lowering] = {
     "broadcast_to": _broadcast_to,
     "getitem": _getitem,
     "setitem": _setitem,
-    "cumprod": via(_cumprod, _WIDE),
+    "cumprod": via(_cumprod, WIDE),
     "sort": _sort,
     "argsort": _argsort,
 }
@@ -246,15 +251,15 @@ LOWERINGS: dict[str, Lowering] = {
     "all": _truth("ReduceMin"),
     "argmax": _place_of("ArgMax"),
     "argmin": _place_of("ArgMin"),
-    "cumsum": via(_cumsum, _WIDE),
+    "cumsum": via(_cumsum, WIDE),
     "reshape": _reshape,
     "transpose": _transpose,
     "concatenate": _concatenate,
     "pad": _pad,
     "gather": _gather,
-    "scatter": via(_scatter, _WIDE),
+    "scatter": via(_scatter, WIDE),
     "searchsorted": _searchsorted,
-    "matmul": via(_matmul, _WIDE),
-    "einsum": via(_einsum, _WIDE),
+    "matmul": via(_matmul, WIDE),
+    "einsum": via(_einsum, WIDE),
     "det": lambda b, x: b.op("Det", x),
 }

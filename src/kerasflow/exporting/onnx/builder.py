@@ -112,7 +112,7 @@ class Builder:
         """A new input. The first one with the batch size among its axes is where that comes from."""
         tensor = Tensor(self, self.name(wish), aval.dtype)
         for axis, n in enumerate(aval.shape):
-            if self._batch is None and isinstance(n, Size) and (n.times, n.plus) == (1, 0):
+            if self._batch is None and isinstance(n, Size) and n.is_batch:
                 self._batch = tensor, axis
         return tensor
 
@@ -273,4 +273,4 @@ def _dimension(n: int) -> int | str:
     """A dimension: a number, or a name for one that depends on the batch size."""
     if not isinstance(n, Size):
         return n
-    return "batch" if (n.times, n.plus) == (1, 0) else repr(n).replace("n", "batch")
+    return "batch" if n.is_batch else repr(n).replace("n", "batch")

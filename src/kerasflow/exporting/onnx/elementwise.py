@@ -18,6 +18,7 @@ HALF = {"float16": "float32"}
 # Onnxruntime computes with integers of 32 and 64 bits; cast back, they wrap around.
 SMALL = {"bool": "int32", "uint8": "int32", "int8": "int32", "uint16": "int32", "int16": "int32"}
 INTEGERS = {**SMALL, "uint32": "int64", "uint64": "int64"}
+WIDE = {**INTEGERS, **HALF}
 
 
 def via(function: Callable[..., Any], wider: Mapping[str, str]) -> Callable[..., Any]:
@@ -287,10 +288,10 @@ UFUNCS: dict[str, Elementwise] = {
     "subtract": via(_operator("Sub"), INTEGERS),
     "multiply": via(_operator("Mul"), INTEGERS),
     "divide": _operator("Div"),
-    "floor_divide": via(_floor_divide, {**INTEGERS, **HALF}),
-    "remainder": via(_remainder, {**INTEGERS, **HALF}),
-    "fmod": via(_rest, {**INTEGERS, **HALF}),
-    "power": via(_operator("Pow"), {**INTEGERS, **HALF}),
+    "floor_divide": via(_floor_divide, WIDE),
+    "remainder": via(_remainder, WIDE),
+    "fmod": via(_rest, WIDE),
+    "power": via(_operator("Pow"), WIDE),
     "maximum": via(_operator("Max"), SMALL),
     "minimum": via(_operator("Min"), SMALL),
     "fmax": via(_without_nan("Max"), SMALL),

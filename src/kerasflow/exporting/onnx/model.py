@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from kerasflow.errors import ExportError
 from kerasflow.exporting.onnx import arrays, control, elementwise, windows
 from kerasflow.exporting.onnx.builder import Builder, Tensor
+from kerasflow.exporting.refusal import refuse
 from kerasflow.exporting.spelled import spell_out
-from kerasflow.graph import Graph, Node, all_nodes, evaluate
+from kerasflow.graph import Graph, Node, evaluate
 
 LOWERINGS = {**elementwise.LOWERINGS, **arrays.LOWERINGS, **windows.LOWERINGS}
 WITH_NODE = {**arrays.WITH_NODE, **windows.WITH_NODE}
@@ -38,22 +39,21 @@ def check_onnx(graph: Graph) -> None:
     Raises:
         ExportError: naming the primitives or dtypes, and the layers that they come from.
     """
-    problems: dict[str, None] = {}
-    for node in all_nodes(graph):
-        place = f" (in {node.scope})" if node.scope else ""
-        name = node.primitive.name
-        dtypes = {v.aval.dtype for v in (*node.inputs, *node.outputs)}
-        if name not in SUPPORTED:
-            problems[f"`{name}`{place}"] = None
-        if name in WITHOUT_DOUBLE and np.dtype(np.float64) in dtypes:
-            problems[f"`{name}` in float64{place}"] = None
-        if name in FLOATS_ONLY and any(dtype.kind != "f" for dtype in dtypes):
-            problems[f"`{name}` of {node.inputs[0].aval.dtype}{place}"] = None
-        for dtype in dtypes:
-            if dtype.kind in "Vc":
-                problems[f"the dtype {dtype.name}{place}"] = None
-    if problems:
-        raise ExportError(f"The model cannot be written as ONNX: it needs {', '.join(problems)}.")
+    refuse(graph, "as ONNX", _lacks)
+
+
+def _lacks(node: Node) -> Iterator[str]:
+    name = node.primitive.name
+    dtypes = dict.fromkeys(v.aval.dtype for v in (*node.inputs, *node.outputs))
+    if name not in SUPPORTED:
+        yield f"`{name}`"
+    if name in WITHOUT_DOUBLE and np.dtype(np.float64) in dtypes:
+        yield f"`{name}` in float64"
+    if name in FLOATS_ONLY and any(dtype.kind != "f" for dtype in dtypes):
+        yield f"`{name}` of {node.inputs[0].aval.dtype}"
+    for dtype in dtypes:
+        if dtype.kind in "Vc":
+            yield f"the dtype {dtype.name}"
 
 
 def onnx_model(

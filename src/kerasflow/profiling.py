@@ -95,6 +95,11 @@ class Profile:
         optimizer = self.optimizer and layer.partition("/")[0] == self.optimizer
         return layer or OTHER, "gradient" if gradient else "update" if optimizer else "forward"
 
+    def named(self, line: Measurement) -> str:
+        """The layer that a line comes from, as users read it: `grad …` for its derivative."""
+        layer, phase = self.place(line)
+        return f"grad {layer}" if phase == "gradient" else layer
+
     def _cost(self, layer: str, lines: Sequence[Measurement]) -> LayerCost:
         seconds = dict.fromkeys(PHASES, 0.0)
         for line in lines:
@@ -134,11 +139,10 @@ class Profile:
             )
         lines = [["hottest lines", "layer", "time", "share", "calls"]]
         for line in self.hottest[:HOTTEST]:
-            layer, phase = self.place(line)
             lines.append(
                 [
                     shortened(line.line, _LINE),
-                    f"grad {layer}" if phase == "gradient" else layer,
+                    self.named(line),
                     milliseconds(line.seconds),
                     self._share(line.seconds),
                     str(line.calls),

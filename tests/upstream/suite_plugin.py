@@ -155,6 +155,11 @@ def _entry(item: pytest.Item, table: dict[str, Any]) -> str | None:
     return next((name for name in _names(_short(item.nodeid)) if name in table), None)
 
 
+TOLERANCES = {
+    test: tolerance for group in ROUNDING.values() for tolerance, tests in group.items() for test in tests
+}
+
+
 def _exclude(items: list[pytest.Item], complete: bool) -> None:
     reasons = {test: reason for reason, tests in EXCLUSIONS.items() for test in tests}
     for item in items:
@@ -163,11 +168,6 @@ def _exclude(items: list[pytest.Item], complete: bool) -> None:
     unused = ({*reasons, *TOLERANCES}) - {name for item in items for name in _names(_short(item.nodeid))}
     if complete and unused:
         raise pytest.UsageError(f"exclusions.py names tests that there are not: {sorted(unused)}")
-
-
-TOLERANCES = {
-    test: tolerance for group in ROUNDING.values() for tolerance, tests in group.items() for test in tests
-}
 
 
 @contextlib.contextmanager

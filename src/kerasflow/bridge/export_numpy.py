@@ -105,15 +105,15 @@ def _functions(
     inputs = input_types(model, x, remedy)
     check_traceable(model)
     what = f"The model {model.name!r}"
-    prediction = traced(what, Step(model, "predict_step")._run, ((inputs,),))
+    prediction = traced(what, Step(model, "predict_step").run, ((inputs,),))
     says = "What the model predicts for a batch of n samples"
     functions = [_function("predict", {"x": inputs}, says, prediction, _input_names(model), names)]
     if training is None:
         return functions
     step = Step(model, "train_step")
-    step._prepare()
+    step.prepare()
     batch = training_types(model, training)
-    training_step = traced(f"{what} in training", step._run, (batch,), changes=True)
+    training_step = traced(f"{what} in training", step.run, (batch,), changes=True)
     reset = traced("reset_metrics", model.reset_metrics, (), changes=True)
     says = "Train on a batch of n samples; returns the metrics since they were last reset"
     parameters = dict(zip(BATCH, batch, strict=False))
@@ -150,8 +150,9 @@ def _function(
             for i, accessor in enumerate(accessors)
         ]
     for cell in found.cells:
-        alike = sum(taken.partition("#")[0] == cell.name for taken in names.values())
-        names.setdefault(cell, f"{cell.name}#{alike + 1}" if alike else cell.name)
+        if cell not in names:
+            alike = sum(taken.partition("#")[0] == cell.name for taken in names.values())
+            names[cell] = f"{cell.name}#{alike + 1}" if alike else cell.name
     state = [names[cell] for cell in found.cells]
     return Function(name, ", ".join(parameters), description, found.graph, state, arguments, result)
 

@@ -37,7 +37,7 @@ class Step:
     def __init__(self, model: Any, method: str) -> None:
         self.model = model
         self.method = method
-        self.compiled = CompiledFunction(self._run)
+        self.compiled = CompiledFunction(self.run)
 
     @functools.cached_property
     def needs_values(self) -> bool:
@@ -48,10 +48,11 @@ class Step:
         layers = self.model._flatten_layers()
         return not all(x.supports_jit or isinstance(x, BaseImagePreprocessingLayer) for x in layers)
 
-    def _run(self, batch: Any) -> Any:
+    def run(self, batch: Any) -> Any:
+        """What the step computes, by whichever way it is called: traced, or with values."""
         return getattr(self.model, self.method)(batch)
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Build the optimizer of a model whose layers are built, also for a `train_step` that is the user's own."""
         optimizer = self.model.optimizer
         if (
@@ -63,7 +64,7 @@ class Step:
 
     def __call__(self, batch: Any) -> Any:
         if self.method == "train_step":
-            self._prepare()
+            self.prepare()
         with suspended():  # Also where a tape records, a step is a program of its own.
             if self.model.run_eagerly or self.needs_values:
                 return self._run_with_values(batch)
@@ -90,7 +91,7 @@ class Step:
             return trace.lift(x) if isinstance(x, np.ndarray) and x.dtype.kind not in "SUOT" else x
 
         with recording(trace):
-            result = self._run(tree.map_structure(lift, batch))
+            result = self.run(tree.map_structure(lift, batch))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
 
 

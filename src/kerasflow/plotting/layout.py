@@ -85,10 +85,9 @@ def _spread(
     layer: Sequence[Hashable], wanted: dict[Hashable, float], widths: dict[Hashable, float], gap: float
 ) -> dict[Hashable, float]:
     """Middles as near to the wanted ones as the boxes' widths allow, in this order."""
-    # Boxes that push each other are a block, which lies where its boxes want it on average.
-    blocks: list[
-        tuple[list[float], float, float]
-    ] = []  # offsets of the middles, width, where its left edge is
+    # Boxes that push each other are a block, which lies where its boxes want it on average. Of each block: offsets of
+    # the middles, the width, where the left edge is.
+    blocks: list[tuple[list[float], float, float]] = []
     for box in layer:
         offsets, width = [widths[box] / 2], widths[box] + gap
         left = wanted[box] - offsets[0]

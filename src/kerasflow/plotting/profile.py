@@ -37,10 +37,8 @@ def draw_profile(profile: Profile) -> Figure:
         here = [at == phase for at in phases]
         memory.bar(np.arange(len(held))[here], held[here], width=1.0, color=f"C{number}")
     peak = int(np.argmax(held))
-    layer, phase = profile.place(profile.lines[peak])
-    name = f"grad {layer}" if phase == "gradient" else layer
     memory.annotate(
-        f"{held[peak]:.2f} MB in {name}",
+        f"{held[peak]:.2f} MB in {profile.named(profile.lines[peak])}",
         (peak, held[peak]),
         (0, 6),
         textcoords="offset points",

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from exported_models import Branching
 from onnx_files import assert_same_arrays, exported_onnx, runs
 from scipy import special
 
@@ -27,8 +28,8 @@ from kerasflow.testing.keras_cases.zoo import ARCHITECTURES, Task
 
 L = keras.layers
 
-# Runs an exported file where no other package can be imported: x from a file, the results into another.
-ALONE = """
+# Imports an exported file where no other package can be imported.
+IMPORTS = """
 import importlib.util, sys
 
 class Blocked:
@@ -43,6 +44,12 @@ path, given, found = sys.argv[1:]
 spec = importlib.util.spec_from_file_location("exported", path)
 exported = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(exported)
+"""
+
+# Runs it so: x from a file, the results into another.
+ALONE = (
+    IMPORTS
+    + """
 with np.load(given) as arrays:
     batches = {}
     for key in arrays:
@@ -50,6 +57,7 @@ with np.load(given) as arrays:
 results = {n: exported.predict(xs if len(xs) > 1 else xs[0]) for n, xs in batches.items()}
 np.savez(found, **results)
 """
+)
 
 
 def alone(path: Path, batches: dict[int, Any]) -> dict[int, np.ndarray]:
@@ -81,10 +89,7 @@ def first(x: Any, n: int) -> Any:
 def assert_same(found: Any, expected: Any) -> None:
     """Of the same structure, shapes and dtypes, and to 1e-5 the same numbers."""
     keras.tree.assert_same_structure(found, expected)
-    for ours, theirs in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
-        assert ours.dtype == theirs.dtype
-        largest = np.abs(theirs).max(initial=0)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * largest, strict=True)
+    assert_same_arrays(keras.tree.flatten(found), expected)
 
 
 def mlp() -> Any:
@@ -127,9 +132,9 @@ def test_zoo(architecture: Callable[..., Task], tmp_path: Path) -> None:
         assert_same_arrays(onnx(first(samples, n)), expected)
 
 
-# Trains with an exported file where no other package can be imported: batches from a file, the metrics into another.
+# Trains with it so: batches from a file, the metrics into another.
 TRAINS = (
-    ALONE.partition("with np.load(given)")[0]
+    IMPORTS
     + """
 with np.load(given, allow_pickle=True) as arrays:
     batches = arrays["batches"]
@@ -317,24 +322,7 @@ def test_unknown_sizes(tmp_path: Path) -> None:
 
 
 def test_loops_and_branches(tmp_path: Path) -> None:
-    """`while_loop` with and without a limit, `switch`, `cond`: statements of Python."""
-
-    class Branching(L.Layer):
-        def call(self, x: Any) -> Any:
-            total = keras.ops.sum(x)
-
-            def small(value: Any, count: Any) -> Any:
-                return keras.ops.sum(value) < 50
-
-            def grown(value: Any, count: Any) -> Any:
-                return keras.ops.abs(value) * 2 + 1, count + 1
-
-            free, steps = keras.ops.while_loop(small, grown, (x, 0))
-            held, _ = keras.ops.while_loop(small, grown, (x, 0), maximum_iterations=2)
-            signed = keras.ops.cond(total > 0, lambda: free - held, lambda: held * 3)
-            index = keras.ops.cast(keras.ops.abs(total), "int32") % 3
-            return signed + keras.ops.switch(index, [lambda: x, lambda: -x, lambda: x * x]) + steps
-
+    """Statements of Python."""
     model = keras.Sequential([L.Input((20,)), Branching()])
     exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
     for n in range(1, 9):

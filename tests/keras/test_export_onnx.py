@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from exported_models import Branching, OfTheBatch, mlp
 from onnx_files import assert_same_arrays, exported_onnx, runs
 
 from kerasflow.errors import ExportError, KerasflowError
@@ -23,12 +24,6 @@ from kerasflow.testing.table import SPECS
 L = keras.layers
 
 X = np.random.default_rng(0).standard_normal((8, 20)).astype("float32")
-
-
-def mlp() -> Any:
-    return keras.Sequential(
-        [L.Input((20,), name="pixels"), L.Dense(16, "relu"), L.Dense(10, "softmax", name="digit")], name="mlp"
-    )
 
 
 # What onnxruntime leaves open: NaN among the numbers of a maximum, and where it is.
@@ -95,42 +90,10 @@ def test_structures(tmp_path: Path) -> None:
 
 
 def test_loops_and_branches(tmp_path: Path) -> None:
-    """`while_loop` with and without a limit, `switch`, `cond`, and a loop that only counts."""
-
-    class Branching(L.Layer):
-        def call(self, x: Any) -> Any:
-            total = keras.ops.sum(x)
-
-            def small(value: Any, count: Any) -> Any:
-                return keras.ops.sum(value) < 50
-
-            def grown(value: Any, count: Any) -> Any:
-                return keras.ops.abs(value) * 2 + 1, count + 1
-
-            free, steps = keras.ops.while_loop(small, grown, (x, 0))
-            held, _ = keras.ops.while_loop(small, grown, (x, 0), maximum_iterations=2)
-            signed = keras.ops.cond(total > 0, lambda: free - held, lambda: held * 3)
-            index = keras.ops.cast(keras.ops.abs(total), "int32") % 3
-            counted = keras.ops.fori_loop(0, 3, lambda i, v: v * 2 + keras.ops.cast(i, "float32"), x)
-            return signed + counted + keras.ops.switch(index, [lambda: x, lambda: -x, lambda: x * x]) + steps
-
     model = keras.Sequential([L.Input((20,)), Branching()])
     run = runs(exported_onnx(model, tmp_path))
     for n in range(1, 9):
         assert_same_arrays(run(X[:n]), model.predict(X[:n], batch_size=n, verbose=0))
-
-
-class OfTheBatch(L.Layer):
-    """What depends on the batch size: places, means, a loop over the samples, a size that comes twice."""
-
-    def call(self, x: Any) -> Any:
-        n = x.shape[0]
-        places = keras.ops.expand_dims(keras.ops.arange(n, dtype="float32"), 1) * 3 + 1
-        last = x[n - 1 :] + keras.ops.mean(x, axis=0)
-        tiled = keras.ops.reshape(keras.ops.tile(x, (2, 1)), (2, n, 20))
-        running = keras.ops.scan(lambda c, v: (c + v, c * v), x[0], x)[1]
-        table = keras.ops.reshape(keras.ops.matmul(x, keras.ops.transpose(x)), (n, 1, n))
-        return x / n + places + last + tiled[1] + running + keras.ops.sum(table) + keras.ops.zeros((n, 20))
 
 
 def test_sizes_of_the_batch(tmp_path: Path) -> None:

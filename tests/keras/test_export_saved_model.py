@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from exported_models import OfTheBatch, mlp
 
 import kerasflow
 from kerasflow.compiler import registry
@@ -73,12 +74,6 @@ def alone(program: str, *arguments: Any) -> str:
     return done.stdout
 
 
-def mlp() -> Any:
-    return keras.Sequential(
-        [L.Input((20,), name="pixels"), L.Dense(16, "relu"), L.Dense(10, "softmax", name="digit")], name="mlp"
-    )
-
-
 def networks() -> dict[str, tuple[Any, list[np.ndarray]]]:
     """Some models of the zoo, and three samples of each."""
     found = {}
@@ -115,23 +110,6 @@ def singles() -> dict[str, tuple[Any, list[np.ndarray]]]:
         found[name] = keras.Model(inputs, use.make()(inputs if len(inputs) > 1 else inputs[0])), arrays
     found["OfTheBatch"] = keras.Sequential([L.Input((20,)), OfTheBatch()]), [X]
     return found
-
-
-class OfTheBatch(L.Layer):
-    """Places, means, assignments and a loop over the samples, branches, a size that comes twice."""
-
-    def call(self, x: Any) -> Any:
-        n = x.shape[0]
-        places = keras.ops.expand_dims(keras.ops.arange(n, dtype="float32"), 1) * 3 + 1
-        last = x[n - 1 :] + keras.ops.mean(x, axis=0)
-        running = keras.ops.scan(lambda c, v: (c + v, c * v), x[0], x)[1]
-        table = keras.ops.reshape(keras.ops.matmul(x, keras.ops.transpose(x)), (n, 1, n))
-        parts = keras.ops.slice_update(x, (0, 2), keras.ops.zeros((n, 3)))
-        chosen = keras.ops.cond(keras.ops.sum(x) > 0, lambda: x * 2, lambda: parts)
-        doubled = keras.ops.while_loop(
-            lambda v: keras.ops.sum(v) < 50, lambda v: keras.ops.abs(v) * 2 + 1, (x,)
-        )[0]
-        return x / n + places + last + running + keras.ops.sum(table) + parts + chosen + doubled
 
 
 def test_loaded_by_tensorflow(tmp_path: Path) -> None:

@@ -39,6 +39,15 @@ def _select_numpy(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _compute_on_one_device(module: ModuleType) -> Iterator[None]:
+    """Keras has nothing for `keras.distribution` where its backend is "numpy"."""
+    yield
+    from kerasflow.bridge import distribution
+
+    module.distribution_lib = distribution  # type: ignore[attr-defined]
+
+
+@contextmanager
 def _override_numpy(module: ModuleType) -> Iterator[None]:
     """Keras's own NumPy operations are served as they are, but for the few that do not trace."""
     yield
@@ -285,6 +294,7 @@ def _name_the_remedy(module: ModuleType) -> Iterator[None]:
 
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
+    "keras.src.backend": _compute_on_one_device,
     "keras.src.backend.config": _select_numpy,
     "keras.src.backend.common.dtypes": _keep_float64,
     "keras.src.backend.common.variables": _name_strings,

@@ -146,8 +146,8 @@ def install() -> None:
     if "keras.src.backend.config" in sys.modules or "keras" in sys.modules:
         raise ImportOrderError(
             "Keras was imported before kerasflow, so its backend is fixed already. Put `import kerasflow` before the "
-            "first `import keras` (in a notebook, restart the kernel), or run the program unchanged with "
-            "`python -m kerasflow script.py`."
+            "first `import keras` or `import tensorflow`, which imports Keras too (in a notebook, restart the kernel), "
+            "or run the program unchanged with `python -m kerasflow script.py`."
         )
     try:
         version = importlib.metadata.version("keras")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import KerasVariable
 
+from kerasflow.bridge.distribution import require_one_device_for_variables
 from kerasflow.tracing import Cell, Tracer, current_trace, suspended
 
 
@@ -39,6 +40,7 @@ class Variable(KerasVariable):
             self._direct_assign(value)
 
     def _initialize(self, value: Any) -> None:
+        require_one_device_for_variables()
         self._value = value
 
     def _initialize_with_initializer(self, initializer: Callable[..., Any]) -> None:

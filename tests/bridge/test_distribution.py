@@ -1,0 +1,65 @@
+"""`keras.distribution` with one device, as a program for several finds it on a small machine."""
+
+from __future__ import annotations
+
+import kerasflow  # isort: skip  (before Keras)
+import keras
+import numpy as np
+import pytest
+
+from kerasflow.errors import UnknownDeviceError
+
+
+def fit() -> list[float]:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    x = np.linspace(-1, 1, 64).reshape(16, 4)
+    return model.fit(x, x.sum(axis=1, keepdims=True), epochs=2, verbose=0).history["loss"]
+
+
+def test_the_devices_are_the_backend_s() -> None:
+    assert keras.distribution.list_devices() == keras.distribution.list_devices("CPU") == ["cpu:0"]
+    assert keras.distribution.list_devices("gpu") == []
+    assert keras.distribution.get_device_count() == 1
+
+
+def test_data_parallel_over_one_device_changes_nothing() -> None:
+    expected = fit()
+    keras.distribution.initialize()
+    with keras.distribution.DataParallel().scope():
+        assert fit() == expected
+
+
+def test_model_parallel_over_one_device_changes_nothing() -> None:
+    expected = fit()
+    mesh = keras.distribution.DeviceMesh((1, 1), ["batch", "model"])
+    layouts = keras.distribution.LayoutMap(mesh)
+    layouts[".*kernel"] = (None, "model")
+    layouts[".*/output"] = ("batch", None)
+    with keras.distribution.ModelParallel(layout_map=layouts, batch_dim_name="batch").scope():
+        assert fit() == expected
+    assert layouts[".*kernel"].backend_layout and mesh.backend_mesh
+
+
+def test_several_devices_are_refused() -> None:
+    mesh = keras.distribution.DeviceMesh((2,), ["batch"], ["cpu:0", "cpu:1"])
+    layout = keras.distribution.TensorLayout(("batch",), mesh)
+    with pytest.raises(UnknownDeviceError, match=r"2 devices.*shape \(2,\).*on one"):
+        keras.distribution.distribute_tensor(np.ones(2), layout)
+    with (
+        keras.distribution.DataParallel(device_mesh=mesh).scope(),
+        pytest.raises(UnknownDeviceError, match="set_distribution"),
+    ):
+        fit()
+
+
+def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    with pytest.raises(UnknownDeviceError, match="2 processes"):
+        keras.distribution.initialize("10.0.0.1:1234", process_id=0)
+
+
+def test_each_backend_lists_its_own_devices() -> None:
+    with kerasflow.use_backend("pytensor"):
+        assert keras.distribution.list_devices() == ["cpu:0"]

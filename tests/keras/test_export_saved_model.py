@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from exchange import samples
 from exported_models import OfTheBatch, mlp
 
 import kerasflow
@@ -18,7 +19,7 @@ from kerasflow.compiler import registry
 from kerasflow.errors import ExportError, KerasflowError, UnknownBackendError
 from kerasflow.files import folder_written_whole
 from kerasflow.testing.keras_cases import attention, convolution, layers, preprocessing, recurrent
-from kerasflow.testing.keras_cases.zoo import images, sequences
+from kerasflow.testing.keras_cases.zoo import ARCHITECTURES
 
 L = keras.layers
 
@@ -75,13 +76,13 @@ def alone(program: str, *arguments: Any) -> str:
 
 
 def networks() -> dict[str, tuple[Any, list[np.ndarray]]]:
-    """Some models of the zoo, and three samples of each."""
+    """The models of the zoo, and a few samples of each."""
     found = {}
-    for architecture in (images.lenet, images.unet, sequences.gru_encoder_decoder):
-        task = architecture()
-        x = task.train[0]
-        arrays = x if isinstance(x, (list, tuple)) else [x]
-        found[architecture.__name__] = task.model, [a[:3] for a in arrays]
+    for architecture in ARCHITECTURES:
+        task = architecture(exact=True)
+        x = samples(architecture.__name__, task)
+        task.model(x)
+        found[architecture.__name__] = task.model, keras.tree.flatten(x)
     return found
 
 

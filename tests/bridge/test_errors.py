@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
 import traceback
@@ -13,6 +14,7 @@ import pytest
 from keras import layers, ops
 
 from kerasflow.errors import TracingError, UnknownBackendError
+from kerasflow.tracing import source
 
 X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
 
@@ -242,3 +244,13 @@ def test_nan_in_labels_is_a_nan_loss(eagerly):
     assert np.isnan(model.evaluate(X, labels, verbose=0))
     assert np.isfinite(model.evaluate(X[2:], labels[2:], verbose=0))
     assert np.isnan(model.fit(X, labels, verbose=0).history["loss"]).all()
+
+
+def test_a_layer_that_is_installed_shows_its_own_line(tmp_path, monkeypatch):
+    """Keras stands between it and the program, whose line would say less."""
+    (tmp_path / "installed.py").write_text("def call(x):\n    return float(x[0, 0])\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(source, "_INSTALLED", (str(tmp_path),))
+    layer = layers.Lambda(importlib.import_module("installed").call)
+    with pytest.raises(TracingError, match=r"at .*installed\.py:2: return float"):
+        kerasflow.jit(layer)(X)

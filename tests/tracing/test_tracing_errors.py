@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,11 @@ def test_error_names_the_line_and_a_remedy(use: Callable[[Any], Any], remedy: st
 def test_error_shows_the_code(traced: Any) -> None:
     with pytest.raises(TracingError, match=r"test_tracing_errors\.py:\d+: if x\[0, 0\] > 0:"):
         ask_truth(traced)
+
+
+def test_error_in_a_library_shows_the_line_that_called_it(traced: Any) -> None:
+    with pytest.raises(TracingError, match=r"test_tracing_errors\.py:\d+: statistics\.fmean\(traced\[0\]\)"):
+        statistics.fmean(traced[0])
 
 
 BAD_ARGUMENTS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [

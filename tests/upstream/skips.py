@@ -30,6 +30,7 @@ LIFTED = {
     "`predict` errors out with 'autodetected range": "a fault of the stock backend: histogram",
     "TODO: When using FeatureSpace as a Model in torch and numpy, the error is large": "a fault of the stock backend",
     "StringLookup symbolic string Input not supported on numpy backend": "a fault of the stock backend",
+    r"(Uses|Requires|invert=True requires)\b.*string": "models take strings",
 }
 
 # Skips that are right for kerasflow too.
@@ -48,13 +49,12 @@ KEPT = {
     r"dilation_rate>1 with strides>1 not supported with TF": "TensorFlow computes what the test expects",
     r".*(does not|doesn't) support (sparse|ragged) tensors": "there are no sparse and no ragged tensors",
     r"(Need|Requires) (sparse|ragged)": "there are no sparse and no ragged tensors",
+    r"(Need string tensor support|one_hot output only)": "there are no sparse and no ragged tensors",
     r"(sparse=True only supported on|Only tensorflow supports raggeds)": "there are no sparse and no ragged tensors",
-    r"(Uses|Requires|Need|invert=True requires)\b.*string": "programs have no strings",
-    r"(one_hot output only|String lookup requires)": "programs have no strings",
     r"Flash attention (is not|only) supported": "kerasflow has no flash attention, and says so",
     r"Backend does not support dynamic shapes": "sizes are static",
     r"Requires multiple devices": "there is one device",
-    r"(Export|`export_\w+`) .*only": "the test is for another framework's `model.export`",
+    r"(Export .*only|`export_\w+` .*only|String lookup requires)": "the test is for another framework's `model.export`",
     r"(`ai_edge_litert` is not available|Requires litert-torch)": "the test is for another framework's converter",
     r"`output_padding` (must be less|greater) than `strides`": _COMBINATION,
     r"(Unsupported configuration|Masking not supported|Starting processes is slow)": _COMBINATION,

@@ -101,9 +101,9 @@ def _functions(
             )
         if x is None and not getattr(model, "inputs", None):
             x = training[0]
+    check_traceable(model)
     remedy = "Give a batch of samples: `kerasflow.export_numpy(model, path, x[:1])`."
     inputs = input_types(model, x, remedy)
-    check_traceable(model)
     what = f"The model {model.name!r}"
     prediction = traced(what, Step(model, "predict_step").run, ((inputs,),))
     says = "What the model predicts for a batch of n samples"

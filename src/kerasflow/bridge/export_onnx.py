@@ -52,8 +52,8 @@ def export_onnx(
     path = Path(filepath)
     check_writable(path, (".onnx",))
     _check_installed()
-    args = signature_types(model, input_signature)
     check_traceable(model)
+    args = signature_types(model, input_signature)
     found = traced(f"The model {model.name!r}", lambda *args: model(*args, training=False), args)
     constants = [value for i, value in found.outputs if i < 0]
     if constants:

@@ -175,9 +175,11 @@ def check_traceable(model: Any) -> None:
     Raises:
         ExportError: naming them.
     """
-    if Step(model, "predict_step").needs_values:
-        names = [layer.path for layer in model._flatten_layers() if not layer.supports_jit]
-        raise ExportError(f"The model cannot be traced: {', '.join(names)} cannot be compiled.")
+    if layers := Step(model, "predict_step").uncompiled:
+        raise ExportError(
+            f"The model cannot be traced: {', '.join(layers)} cannot be compiled. Export a model without such layers, "
+            "and apply them to the data before, `x = layer(x)`."
+        )
 
 
 def traced(what: str, function: Callable[..., Any], args: tuple[Any, ...], changes: bool = False) -> Traced:

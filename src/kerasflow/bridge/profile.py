@@ -52,7 +52,7 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
         raise ProfileError(
             _EAGER.format(model.name, "it is compiled with run_eagerly=True", "Compile it without")
         )
-    if Step(model, name).needs_values:
+    if Step(model, name).uncompiled:
         reason = "one of its layers cannot be compiled (it looks strings up, say)"
         raise ProfileError(
             _EAGER.format(model.name, reason, "Take that layer out, to work on the data before")

@@ -14,11 +14,12 @@ from keras.src.backend import config
 from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
     BaseImagePreprocessingLayer,
 )
+from keras.src.trainers.compile_utils import CompileMetrics
 from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
 
 from kerasflow.compiler import CompiledFunction, Entry
-from kerasflow.errors import KerasflowError
+from kerasflow.errors import KerasflowError, TracingError
 from kerasflow.tracing import Trace, Tracer, recording, suspended
 
 
@@ -27,7 +28,7 @@ class Step:
 
     Compiled once for each combination of shapes and dtypes; with
     `run_eagerly=True` run anew each time on arrays that carry their values. So runs, as on JAX, a model with a layer
-    that cannot be compiled.
+    that cannot be compiled, and any model on text.
 
     Args:
         model: the Keras model.
@@ -40,17 +41,22 @@ class Step:
         self.compiled = CompiledFunction(self.run)
 
     @functools.cached_property
-    def needs_values(self) -> bool:
-        """Whether a layer says that it cannot be compiled (`supports_jit`): one that looks strings up, say.
+    def uncompiled(self) -> list[str]:
+        """The layers that say that they cannot be compiled (`supports_jit`): those that look strings up, say.
 
         Keras's layers for images say so too, of XLA; here they are compiled.
         """
-        layers = self.model._flatten_layers()
-        return not all(x.supports_jit or isinstance(x, BaseImagePreprocessingLayer) for x in layers)
+        return [
+            x.path or x.name
+            for x in self.model._flatten_layers()
+            if not (x.supports_jit or isinstance(x, BaseImagePreprocessingLayer))
+        ]
 
     def run(self, batch: Any) -> Any:
         """What the step computes, by whichever way it is called: traced, or with values."""
-        return getattr(self.model, self.method)(batch)
+        result = getattr(self.model, self.method)(batch)
+        _require_variables(self.model.metrics)
+        return result
 
     def prepare(self) -> None:
         """Build the optimizer of a model whose layers are built, also for a `train_step` that is the user's own."""
@@ -66,7 +72,7 @@ class Step:
         if self.method == "train_step":
             self.prepare()
         with suspended():  # Also where a tape records, a step is a program of its own.
-            if self.model.run_eagerly or self.needs_values:
+            if self.model.run_eagerly or self.uncompiled or any(map(_is_text, tree.flatten(batch))):
                 return self._run_with_values(batch)
             optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
             begins = optimizer is not None and not optimizer.built
@@ -88,11 +94,35 @@ class Step:
         trace = Trace(concrete=True)
 
         def lift(x: Any) -> Any:
-            return trace.lift(x) if isinstance(x, np.ndarray) and x.dtype.kind not in "SUOT" else x
+            return trace.lift(x) if isinstance(x, np.ndarray) and not _is_text(x) else x
 
         with recording(trace):
             result = self.run(tree.map_structure(lift, batch))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+def _is_text(x: Any) -> bool:
+    return isinstance(x, np.ndarray) and x.dtype.kind in "SUOT"
+
+
+def _require_variables(metrics: Iterable[Any]) -> None:
+    """A metric that keeps its state in an attribute would keep the first step's recording of it.
+
+    Raises:
+        TracingError: naming the metric and the attribute.
+    """
+    for metric in metrics:
+        if isinstance(metric, CompileMetrics):
+            _require_variables(metric.metrics)
+            continue
+        for name, value in vars(metric).items():
+            if isinstance(value, Tracer) and not value.owner.concrete:
+                raise TracingError(
+                    f"The metric {metric.name!r} ({type(metric).__name__}) keeps a traced array as `self.{name}`, which "
+                    "means nothing after the step that recorded it. Make a variable in `__init__`, `self."
+                    f'{name} = self.add_variable(shape=(), initializer="zeros", name="{name}")`, and assign to it: '
+                    f"`self.{name}.assign(…)`."
+                )
 
 
 # What users call the steps, and the methods.
@@ -118,9 +148,14 @@ def traced(model: Any, x: Any, y: Any, step: str) -> tuple[Entry, list[Any]]:
         step: a name in `STEPS`.
 
     Raises:
-        KerasflowError: if there is no batch.
+        KerasflowError: if there is no batch, or no program because of a layer that cannot be compiled.
         ValueError: by Keras, if the model is not compiled, or if shapes do not fit.
     """
+    if layers := Step(model, STEPS[step]).uncompiled:
+        raise KerasflowError(
+            f"{model.name!r} has no programs: it runs operation by operation, for {', '.join(layers)} cannot be "
+            "compiled. Apply such layers to the data before, `x = layer(x)`."
+        )
     if x is None:
         if step != "predict" or not getattr(model, "inputs", None):
             raise KerasflowError(

@@ -86,6 +86,8 @@ def tensor(x: Any, dtype: Any = None) -> Any:
             )
         if isinstance(x, Tracer):
             return tracing.cast(x, dtype)
+        if dtype == "string":  # NumPy has a dtype for each length of them.
+            return np.asarray(x) if x.dtype.kind in "SUOT" else np.asarray(x).astype(str)
         return np.asarray(x).astype(dtype, copy=False)
     leaves = tree.flatten(x)
     if dtype is None:

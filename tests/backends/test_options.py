@@ -67,6 +67,12 @@ def test_what_xla_cannot_compile():
     np.testing.assert_allclose(function(np.eye(3))[0], np.ones(3))
 
 
+@pytest.mark.parametrize("name", ["banana", "cpu:x", "", 0, None])
+def test_a_name_that_no_device_has(name):
+    with pytest.raises(UnknownDeviceError, match="is no device"), keras.device(name):
+        pass
+
+
 @pytest.mark.parametrize("backend", ["numpy", "tensorflow"])
 def test_a_device_that_is_not_there(backend):
     model = compiled()

@@ -254,3 +254,62 @@ def test_a_layer_that_is_installed_shows_its_own_line(tmp_path, monkeypatch):
     layer = layers.Lambda(importlib.import_module("installed").call)
     with pytest.raises(TracingError, match=r"at .*installed\.py:2: return float"):
         kerasflow.jit(layer)(X)
+
+
+class Summed(keras.metrics.Metric):
+    """Keeps its state as a Python object."""
+
+    def __init__(self):
+        super().__init__(name="summed")
+        self.total = 0.0
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total = self.total + np.sum(y_true)
+
+    def result(self):
+        return self.total
+
+
+def test_a_metric_without_variables():
+    model = keras.Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[Summed()])
+    with pytest.raises(TracingError, match=r"'summed' \(Summed\).*`self.total`(.|\n)*add_variable"):
+        model.fit(X, Y, verbose=0)
+    model.compile("sgd", "mse", metrics=[Summed()], run_eagerly=True)
+    assert model.fit(X, Y, verbose=0).history["summed"] == [4.0]
+
+
+class TensorflowsTape(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.head = layers.Dense(1)
+
+    def call(self, x):
+        return self.head(x)
+
+    def train_step(self, data):
+        import tensorflow as tf
+
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=True))
+        tape.gradient(loss, self.trainable_variables)
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_tensorflows_tape(eagerly):
+    model = TensorflowsTape()
+    model.compile("sgd", "mse", run_eagerly=eagerly)
+    with pytest.raises(
+        AttributeError, match=r"Use `kerasflow\.GradientTape`(.|\n)*at .*test_errors.py:\d+: tape.grad"
+    ):
+        model.fit(X, Y, verbose=0)
+    with pytest.raises(AttributeError, match=r"Use `kerasflow\.GradientTape`"):
+        _ = model.head.kernel._id
+
+
+def test_a_method_that_works_in_place():
+    with pytest.raises(AttributeError, match=r"has no `fill`(.|\n)*at .*test_errors.py:\d+: kerasflow.jit"):
+        kerasflow.jit(lambda x: x.fill(0))(X)
+    with pytest.raises(AttributeError, match="'Tracer' object has no attribute 'relu'"):
+        kerasflow.jit(lambda x: x.relu())(X)

@@ -167,8 +167,22 @@ def test_set_backend(stranger):
         kerasflow.set_backend("numpy")
 
 
+def test_keras_chooses_a_backend_too(stranger):
+    """Keras's own function would import Keras anew."""
+    try:
+        keras.config.set_backend("stranger")
+        assert kerasflow.backend() == "stranger"
+    finally:
+        keras.config.set_backend("numpy")
+    with pytest.raises(UnknownBackendError, match="no backend 'jax'"):
+        keras.config.set_backend("jax")
+    keras.layers.Dense(1)(np.ones((1, 1)))
+
+
 def test_what_cannot_be_chosen(stranger):
     for choose in (kerasflow.set_backend, lambda name: kerasflow.use_backend(name).__enter__()):
+        with pytest.raises(UnknownBackendError, match="no backend None"):
+            choose(None)
         with pytest.raises(
             UnknownBackendError,
             match=r"no backend 'nowhere'. Available: homeless, numpy, pytensor, stranger, tensorflow",

@@ -48,6 +48,15 @@ def _compute_on_one_device(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _choose_backend(module: ModuleType) -> Iterator[None]:
+    """Keras would import itself anew, and this package with it; here a backend is chosen while the program runs."""
+    yield
+    from kerasflow.compiler import set_backend
+
+    module.set_backend = set_backend  # type: ignore[attr-defined]
+
+
+@contextmanager
 def _override_numpy(module: ModuleType) -> Iterator[None]:
     """Keras's own NumPy operations are served as they are, but for the few that do not trace."""
     yield
@@ -314,6 +323,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.saving.keras_saveable": functools.partial(_pickles_with_kerasflow, name="KerasSaveable"),
     "keras.src.saving.saving_lib": _save_whole,
     "keras.src.saving.serialization_lib": _leave_tensorflow,
+    "keras.src.utils.backend_utils": _choose_backend,
     "keras.src.utils.rng_utils": _leave_tensorflow,
     "keras.src.utils.traceback_utils": _hide_frames,
     "keras.src.wrappers.sklearn_wrapper": functools.partial(_pickles_with_kerasflow, name="SKLBase"),

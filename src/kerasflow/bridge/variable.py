@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from keras.src.backend.common import KerasVariable
 
 from kerasflow.bridge.distribution import require_one_device_for_variables
-from kerasflow.tracing import Cell, Tracer, current_trace, suspended
+from kerasflow.tracing import Cell, Tracer, at_user_line, current_trace, suspended
+from kerasflow.tracing.tracer import FOREIGN_TAPE
 
 
 class Variable(KerasVariable):
@@ -79,6 +80,10 @@ class Variable(KerasVariable):
         """A copy of the current value."""
         value = self.value
         return value.numpy() if isinstance(value, Tracer) else np.array(value)
+
+    @property
+    def _id(self) -> NoReturn:
+        raise AttributeError(at_user_line(FOREIGN_TAPE))
 
     # -- NumPy's protocols ----------------------------------------------------------------------------------
 

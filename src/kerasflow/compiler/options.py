@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,9 +16,19 @@ _device: ContextVar[str | None] = ContextVar("kerasflow_device", default=None)
 
 @contextmanager
 def use_device(name: str) -> Iterator[None]:
-    """Run the programs of a block on a device, "cpu:0" or "gpu:1" say ("gpu" is the first one)."""
-    kind, _, number = name.lower().partition(":")
-    token = _device.set(f"{kind}:{number or 0}")
+    """Run the programs of a block on a device, "cpu:0" or "gpu:1" say ("gpu" is the first one).
+
+    Whether there is such a device is asked of the backend that compiles a program, which may be chosen inside.
+
+    Raises:
+        UnknownDeviceError: if this is no device's name.
+    """
+    named = re.fullmatch(r"(cpu|gpu|tpu)(?::(\d+))?", name.lower()) if isinstance(name, str) else None
+    if named is None:
+        raise UnknownDeviceError(
+            f'{name!r} is no device. A device is named by its kind and its number: "cpu:0", "gpu:0", "gpu:1".'
+        )
+    token = _device.set(f"{named[1]}:{int(named[2] or 0)}")
     try:
         yield
     finally:

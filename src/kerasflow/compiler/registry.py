@@ -135,7 +135,7 @@ def set_backend(name: str) -> None:
     Raises:
         UnknownBackendError: listing the available names, or naming what is to be installed.
     """
-    current_backend(name)
+    _load(check_name(name))
     settings.backend = name
 
 
@@ -146,7 +146,7 @@ def use_backend(name: str) -> Iterator[None]:
     Raises:
         UnknownBackendError: listing the available names, or naming what is to be installed.
     """
-    with running_on(current_backend(name)):
+    with running_on(_load(check_name(name))):
         yield
 
 

@@ -34,6 +34,11 @@ _EAGER = (
 )
 
 
+FOREIGN_TAPE = (
+    "`tf.GradientTape` does not see what kerasflow computes. Use `kerasflow.GradientTape`, which has the same methods."
+)
+
+
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     """An array of a program that is being recorded.
 
@@ -161,6 +166,19 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
                 f"A traced array ({self.aval}) cannot be sorted in place. Use `np.sort`, which returns one."
             )
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Reached by what it does not have."""
+        if name == "_id":  # TensorFlow's tape asks for it.
+            raise AttributeError(at_user_line(FOREIGN_TAPE))
+        if not name.startswith("_") and hasattr(np.ndarray, name):
+            raise AttributeError(
+                at_user_line(
+                    f"A traced array ({self.aval}) has no `{name}`: it has no memory of its own, and is not changed in "
+                    "place. Use a function of NumPy or `keras.ops` that returns a new array."
+                )
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- containers -----------------------------------------------------------------------------------------
 

@@ -359,3 +359,38 @@ def test_the_scale_of_the_loss_follows_its_variable_in_a_step_of_the_users_own(b
     plain = train(keras.optimizers.SGD(0.1), lambda inner: inner)
     for a, b in zip(scaled, plain, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_random_crops_are_parts_of_the_images():
+    """Where they begin is drawn in the program; all images of a batch begin there."""
+    model = keras.Sequential([keras.Input((7, 9, 2)), keras.layers.RandomCrop(4, 5, seed=1)])
+    images = np.random.default_rng(0).random((3, 7, 9, 2), "float32")
+    crop = kerasflow.jit(lambda x: model(x, training=True))
+    places = set()
+    for _ in range(20):
+        found = np.asarray(crop(images))
+        fits = [
+            (i, j)
+            for i in range(4)
+            for j in range(5)
+            if np.array_equal(found, images[:, i : i + 4, j : j + 5])
+        ]
+        places |= {fits[0]} if len(fits) == 1 else set()
+        assert len(fits) == 1
+    assert len({i for i, _ in places}) > 1 and len({j for _, j in places}) > 1
+
+
+def test_a_model_with_a_filter_of_random_size_trains():
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 1)),
+            keras.layers.RandomElasticTransform(),
+            keras.layers.RandomCrop(8, 8),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    images = np.random.default_rng(0).random((16, 12, 12, 1), "float32")
+    losses = model.fit(images, np.ones((16, 1)), epochs=6, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]

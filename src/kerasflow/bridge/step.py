@@ -14,6 +14,9 @@ from keras.src.backend import config
 from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
     BaseImagePreprocessingLayer,
 )
+from keras.src.layers.preprocessing.image_preprocessing.random_elastic_transform import (
+    RandomElasticTransform,
+)
 from keras.src.trainers.compile_utils import CompileMetrics
 from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
@@ -44,13 +47,16 @@ class Step:
     def uncompiled(self) -> list[str]:
         """The layers that say that they cannot be compiled (`supports_jit`): those that look strings up, say.
 
-        Keras's layers for images say so too, of XLA; here they are compiled.
+        Keras's layers for images say so too, of XLA; here they are compiled, but for one: the size of a filter is drawn
+        in it.
         """
-        return [
-            x.path or x.name
-            for x in self.model._flatten_layers()
-            if not (x.supports_jit or isinstance(x, BaseImagePreprocessingLayer))
-        ]
+
+        def compiles(layer: Any) -> bool:
+            if isinstance(layer, BaseImagePreprocessingLayer):
+                return not isinstance(layer, RandomElasticTransform)
+            return bool(layer.supports_jit)
+
+        return [x.path or x.name for x in self.model._flatten_layers() if not compiles(x)]
 
     def run(self, batch: Any) -> Any:
         """What the step computes, by whichever way it is called: traced, or with values."""
@@ -118,8 +124,8 @@ def _require_variables(metrics: Iterable[Any]) -> None:
         for name, value in vars(metric).items():
             if isinstance(value, Tracer) and not value.owner.concrete:
                 raise TracingError(
-                    f"The metric {metric.name!r} ({type(metric).__name__}) keeps a traced array as `self.{name}`, which "
-                    "means nothing after the step that recorded it. Make a variable in `__init__`, `self."
+                    f"The metric {metric.name!r} ({type(metric).__name__}) keeps a traced array as `self.{name}`, "
+                    "which means nothing after the step that recorded it. Make a variable in `__init__`, `self."
                     f'{name} = self.add_variable(shape=(), initializer="zeros", name="{name}")`, and assign to it: '
                     f"`self.{name}.assign(…)`."
                 )

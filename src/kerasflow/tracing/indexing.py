@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.errors import TracingError
+from kerasflow.graph import Constant, Value
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply
@@ -81,6 +82,7 @@ def getitem(x: Any, key: Any) -> Any:
     """
     x = as_operand(x)
     parts = expand_key(key, x.shape)
+    x = _take_blocks(x, parts)
     index: list[tuple[int, int | None, int]] = []
     shape: list[int] = []
     arrays: list[tuple[int, Any]] = []  # (position among the axes of the sliced result, indices)
@@ -123,6 +125,62 @@ def getitem(x: Any, key: Any) -> Any:
         ndim = result.ndim - (x.ndim - len(indexed))
         return np.moveaxis(result, range(ndim), range(indexed[0], indexed[0] + ndim))
     return result
+
+
+def _take_blocks(x: Any, parts: list[Any]) -> Any:
+    """Slices `i : i + n` from a traced i take n entries of their axes; in `parts` whole slices stand there after that.
+
+    What is not in the array is an error when the program runs, where NumPy would give fewer entries.
+    """
+    axis = 0
+    for position, part in enumerate(parts):
+        if isinstance(part, slice) and any(map(_without_value, (part.start, part.stop, part.step))):
+            length, n = _block_length(part), x.shape[axis]
+            start = wrap_negative(cast(part.start, np.dtype(np.int64)), n)
+            places = np.where(start < 0, n, start) + np.arange(length)
+            x = np.moveaxis(apply("gather", np.moveaxis(x, axis, 0), places), 0, axis)
+            parts[position] = slice(None)
+        axis += part is not None
+    return x
+
+
+def _without_value(x: Any) -> bool:
+    return isinstance(x, Tracer) and not x.owner.concrete
+
+
+def _block_length(part: slice) -> int:
+    """n of a slice `i : i + n`, or `i + a : i + b`.
+
+    Raises:
+        TracingError: for any other slice with traced bounds: the shape of the result would depend on values.
+    """
+    bounds = (part.start, part.stop)
+    if all(isinstance(x, Tracer) and not x.shape for x in bounds) and (
+        part.step is None or type(part.step) is int
+    ):
+        (begin, before), (end, after) = (_base_and_offset(x.value) for x in bounds)
+        if begin is end and part.step in (None, 1):
+            return max(after - before, 0)
+    raise TracingError(
+        at_user_line(
+            "The bounds of a slice are traced: the shape of the result would depend on values. A slice may begin at a "
+            "traced index `i` if its length is a number: `x[i : i + 8]`, or `keras.ops.slice`."
+        )
+    )
+
+
+def _base_and_offset(value: Value) -> tuple[Value, int]:
+    """A value and a number whose sum this one is."""
+    node = value.node
+    if node is not None and node.primitive.name in ("add", "subtract"):
+        x, y = node.inputs
+        if isinstance(y, Constant) and y.array.ndim == 0:
+            base, offset = _base_and_offset(x)
+            return base, offset + int(y.array) * (1 if node.primitive.name == "add" else -1)
+        if isinstance(x, Constant) and x.array.ndim == 0 and node.primitive.name == "add":
+            base, offset = _base_and_offset(y)
+            return base, offset + int(x.array)
+    return value, 0
 
 
 def gather(x: Any, axes: list[int], indices: list[Any]) -> Any:

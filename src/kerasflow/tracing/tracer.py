@@ -35,7 +35,8 @@ _EAGER = (
 
 
 FOREIGN_TAPE = (
-    "`tf.GradientTape` does not see what kerasflow computes. Use `kerasflow.GradientTape`, which has the same methods."
+    "`tf.GradientTape` does not see what kerasflow computes. "
+    "Use `kerasflow.GradientTape`, which has the same methods."
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.special
 
 from kerasflow.errors import TracingError
 from kerasflow.graph import ShapedArray
@@ -107,6 +108,15 @@ def test_error_names_the_line_and_a_remedy(use: Callable[[Any], Any], remedy: st
 def test_error_shows_the_code(traced: Any) -> None:
     with pytest.raises(TracingError, match=r"test_tracing_errors\.py:\d+: if x\[0, 0\] > 0:"):
         ask_truth(traced)
+
+
+def test_error_names_what_was_called(traced: Any) -> None:
+    with pytest.raises(TracingError, match=r"`scipy\.special\.expit` cannot be traced"):
+        scipy.special.expit(traced)
+    with pytest.raises(TracingError, match=r"`np\.frexp` cannot be traced"):
+        np.frexp(traced)
+    with pytest.raises(TracingError, match=r"`<lambda> \(vectorized\)` cannot be traced"):
+        np.frompyfunc(lambda a: a, 1, 1)(traced)
 
 
 def test_error_in_a_library_shows_the_line_that_called_it(traced: Any) -> None:

@@ -82,7 +82,7 @@ def elementwise(ufunc: np.ufunc, *inputs: Any, dtype: Any = None) -> Any:
     """
     name = ALIASES.get(ufunc.__name__, ufunc.__name__)
     if name not in PRIMITIVES and name != "positive":
-        raise unknown_function(f"np.{ufunc.__name__}")
+        raise unknown_function(_written(ufunc))
     operands = [x if is_weak(x) else as_operand(x) for x in inputs]
     if name.startswith("logical_"):
         operands = [cast(x, np.bool_) for x in operands]
@@ -178,9 +178,17 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     elif method == "outer":
         x, y = map(as_operand, inputs)
         return ufunc(np.reshape(x, x.shape + (1,) * y.ndim), y, **kwargs)
-    called = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    called = _written(ufunc) + ("" if method == "__call__" else f".{method}")
     options = "".join(f", {key}=…" for key in kwargs)
     raise unknown_function(f"{called}(…{options})")
+
+
+def _written(ufunc: np.ufunc) -> str:
+    """A ufunc as users write it; SciPy's special functions are ufuncs too."""
+    name = ufunc.__name__
+    if getattr(np, name, None) is ufunc:
+        return f"np.{name}"
+    return f"scipy.special.{name}" if getattr(sys.modules.get("scipy.special"), name, None) is ufunc else name
 
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

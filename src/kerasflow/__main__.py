@@ -1,7 +1,7 @@
 """`python -m kerasflow script.py args…`: runs a Keras program, unchanged, on kerasflow.
 
 By the time this module runs, Python has imported the package, and with that Keras is ours: what is left is to run the
-program just as `python script.py args…` would.
+program just as `python script.py args…` would, and to reach the processes that it starts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+
+from kerasflow.spawned import reach_new_processes
 
 USAGE = """\
 usage: python -m kerasflow script.py [argument …]
@@ -19,6 +21,7 @@ Runs a Keras program, unchanged, on kerasflow. KERASFLOW_BACKEND names the backe
 
 def main(argv: list[str]) -> int:
     """Runs the program that `argv`, the arguments after `python -m kerasflow`, names. Returns the exit code."""
+    reach_new_processes()
     match argv:
         case ["-m", module, *_]:
             sys.argv = argv[1:]

@@ -28,7 +28,7 @@ def _with_messenger(name: str) -> dict[str, Any]:
 
 def reach_new_processes() -> None:
     """From now on the processes that this one starts, and those that they start, import kerasflow before all else."""
-    spawn.get_preparation_data = _with_messenger  # type: ignore[assignment]
+    spawn.get_preparation_data = _with_messenger
     if "forkserver" in multiprocessing.get_all_start_methods():
         # The server that they are forked from is told nothing, and later Pythons have it import the main module.
         multiprocessing.set_forkserver_preload([])

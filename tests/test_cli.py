@@ -196,3 +196,12 @@ def test_help_and_version(capsys):
         assert expected in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         cli.main([])
+
+
+def test_a_program_is_no_command(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["train.py", "--fast"])
+    assert (
+        "train.py is no command. To run a program: python -m kerasflow train.py --fast"
+        in capsys.readouterr().err
+    )

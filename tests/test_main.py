@@ -108,6 +108,11 @@ def test_the_exit_code_is_the_scripts(folder):
 def test_mistakes_and_help(tmp_path):
     finished = python("-m", "kerasflow", "nowhere.py", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (2, "python -m kerasflow: there is no file nowhere.py\n")
+    finished = python("-m", "kerasflow", "mnist", "--epochs", "1", cwd=tmp_path)
+    assert (finished.returncode, finished.stderr) == (
+        2,
+        "python -m kerasflow: there is no file mnist. The command is: kerasflow mnist --epochs 1\n",
+    )
     for arguments in ([], ["-m"], ["-x"]):
         finished = python("-m", "kerasflow", *arguments, cwd=tmp_path)
         assert finished.returncode == 2

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     own, rest = _split(list(sys.argv[1:] if argv is None else argv))
+    if own and own[0].endswith(".py"):
+        parser.error(
+            f"{own[0]} is no command. To run a program: {shlex.join(['python', '-m', 'kerasflow', *own])}"
+        )
     arguments = parser.parse_args(own)
     if rest and not arguments.command.takes_rest:
         parser.error(f"{arguments.command.name} takes no arguments behind --; received {' '.join(rest)}")

@@ -43,7 +43,9 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[Split, Split]
 def find(path: str | os.PathLike[str] | None = None) -> tuple[Split, Split, bool]:
     """What `load_data` gives, and whether it is the stand-in."""
     if path is not None:
-        return *_read(Path(path), "Give another file, or none: MNIST is then looked for as Keras does."), False
+        return *_read(
+            Path(path), "Give another file, or none: MNIST is then looked for as Keras does."
+        ), False
     cached = _keras_home() / "datasets" / "mnist.npz"
     if cached.exists():
         return *_read(cached, "Delete it, and it is downloaded again."), False

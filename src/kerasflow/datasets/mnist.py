@@ -55,8 +55,9 @@ def find(path: str | os.PathLike[str] | None = None) -> tuple[Split, Split, bool
         print(
             f"MNIST could not be downloaded ({problem}).\n"
             "NOTE: these are not the MNIST digits but kerasflow's offline stand-in, drawn by the package: "
-            f"same shapes and types, other images.\nTo train on MNIST itself, put mnist.npz into {cached.parent}, or say "
-            "where it is: `kerasflow mnist --data FILE.npz`, `mnist.load_data(FILE)`.",
+            "same shapes and types, other images.\n"
+            f"To train on MNIST itself, put mnist.npz into {cached.parent}, or say where it is: "
+            "`kerasflow mnist --data FILE.npz`, `mnist.load_data(FILE)`.",
             flush=True,
         )
         return *standin.load_data(), True

@@ -174,6 +174,11 @@ def test_what_cannot_be_chosen(stranger):
             match=r"no backend 'nowhere'. Available: homeless, numpy, pytensor, stranger, tensorflow",
         ):
             choose("nowhere")
+        for near, meant in {"TensorFlow": "tensorflow", "numpi": "numpy"}.items():
+            with pytest.raises(
+                UnknownBackendError, match=rf"'{near}'. Did you mean '{meant}'\? Available: homeless, "
+            ):
+                choose(near)
         with pytest.raises(UnknownBackendError, match="needs the module 'no_such_module_anywhere'"):
             choose("homeless")
     assert kerasflow.backend() == "numpy"

@@ -134,6 +134,9 @@ def test_lists_of_numbers_are_arrays():
     report = kerasflow.profile(network(), x.tolist(), y.tolist(), repeats=1)
     assert "64 samples" in report.title
     assert report.inputs == 4 * (64 * 8 + 64 * 3)
+    model, twin = network(), network()  # The batch methods take them as well.
+    assert model.train_on_batch(x.tolist(), y.tolist()) == twin.train_on_batch(x, y)
+    np.testing.assert_array_equal(model.predict_on_batch(x.tolist()), twin.predict_on_batch(x))
 
 
 def test_what_cannot_be_profiled():

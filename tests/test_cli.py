@@ -48,6 +48,29 @@ def test_mnist_trains_plots_and_saves(data, clean_place, capfd):
     assert f"{loss:.4f} {accuracy:.4f}" == " ".join(result.groups())
 
 
+def test_results_on_the_stand_in_say_so(clean_place, monkeypatch, capfd):
+    import keras
+
+    from kerasflow import plotting
+
+    def no_network(**_):
+        raise Exception("URL fetch failure: no route to host")
+
+    digits = standin.load_data(1_200, 100)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", no_network)
+    monkeypatch.setattr(standin, "load_data", lambda: digits)
+    figures, draw = [], plotting.draw_run
+    monkeypatch.setattr(plotting, "draw_run", lambda *args: figures.append(draw(*args)) or figures[0])
+    assert cli.main(["mnist", "--epochs", "1", "--plot", "run.png"]) == 0
+    screen = capfd.readouterr().out
+    assert "kerasflow mnist --data FILE.npz" in screen.partition("Epoch 1/1")[0]
+    assert screen.splitlines()[-1].endswith("  (kerasflow's stand-in digits, not MNIST)")
+    curves, _ = figures[0].subfigs
+    assert curves.get_suptitle() == "kerasflow's stand-in digits, not MNIST"
+    assert [[tick for tick in axes.get_xticks() if 0.5 <= tick <= 1.5] for axes in curves.axes] == [[1], [1]]
+    assert all(axes.get_xlim() == (0.5, 1.5) for axes in curves.axes)
+
+
 def test_the_same_seed_gives_the_same_numbers(data, capfd):
     def last_line(*options):
         assert cli.main(["mnist", "--data", data, "--epochs", "1", *options]) == 0
@@ -173,3 +196,12 @@ def test_help_and_version(capsys):
         assert expected in capsys.readouterr().out
     with pytest.raises(SystemExit, match="2"):
         cli.main([])
+
+
+def test_a_program_is_no_command(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["train.py", "--fast"])
+    assert (
+        "train.py is no command. To run a program: python -m kerasflow train.py --fast"
+        in capsys.readouterr().err
+    )

@@ -32,11 +32,11 @@ def folder(tmp_path):
     return programs
 
 
-def python(*arguments, cwd):
+def python(*arguments, cwd, **variables):
     environment = {
         key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "KERASFLOW_BACKEND")
     }
-    environment["KERAS_HOME"] = str(cwd / "keras_home")
+    environment |= {"KERAS_HOME": str(cwd / "keras_home"), **variables}
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=cwd,
@@ -69,6 +69,33 @@ def test_a_module_runs_as_python_would_run_it(folder):
     assert found["kerasflow"]
 
 
+POOL = """
+    import json, multiprocessing, sys
+    from concurrent.futures import ProcessPoolExecutor
+    import keras
+
+    def look(*methods):
+        frameworks = sorted({"jax", "tensorflow", "torch"} & set(sys.modules))
+        engine = sys.modules["kerasflow"].backend() if "kerasflow" in sys.modules else None
+        found = [[keras.backend.backend(), engine, frameworks]]
+        if methods:
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(methods[0])) as pool:
+                found += pool.submit(look, *methods[1:]).result()
+        return found
+
+    if __name__ == "__main__":
+        print(json.dumps(look("spawn", "forkserver")))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no forkserver")
+def test_processes_that_the_program_starts_run_on_kerasflow(tmp_path):
+    (tmp_path / "pool.py").write_text(textwrap.dedent(POOL))
+    # A backend's name that no process uses: that each of them has it is enough.
+    found = report(python("-m", "kerasflow", "pool.py", cwd=tmp_path, KERASFLOW_BACKEND="other"))
+    assert found == [["numpy", "other", []]] * 3
+
+
 def test_the_exit_code_is_the_scripts(folder):
     (folder / "quit.py").write_text("import sys; sys.exit(7)")
     assert python("-m", "kerasflow", "quit.py", cwd=folder).returncode == 7
@@ -81,6 +108,11 @@ def test_the_exit_code_is_the_scripts(folder):
 def test_mistakes_and_help(tmp_path):
     finished = python("-m", "kerasflow", "nowhere.py", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (2, "python -m kerasflow: there is no file nowhere.py\n")
+    finished = python("-m", "kerasflow", "mnist", "--epochs", "1", cwd=tmp_path)
+    assert (finished.returncode, finished.stderr) == (
+        2,
+        "python -m kerasflow: there is no file mnist. The command is: kerasflow mnist --epochs 1\n",
+    )
     for arguments in ([], ["-m"], ["-x"]):
         finished = python("-m", "kerasflow", *arguments, cwd=tmp_path)
         assert finished.returncode == 2

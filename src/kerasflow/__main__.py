@@ -1,14 +1,17 @@
 """`python -m kerasflow script.py args…`: runs a Keras program, unchanged, on kerasflow.
 
 By the time this module runs, Python has imported the package, and with that Keras is ours: what is left is to run the
-program just as `python script.py args…` would.
+program just as `python script.py args…` would, and to reach the processes that it starts.
 """
 
 from __future__ import annotations
 
 import os
 import runpy
+import shlex
 import sys
+
+from kerasflow.spawned import reach_new_processes
 
 USAGE = """\
 usage: python -m kerasflow script.py [argument …]
@@ -19,6 +22,7 @@ Runs a Keras program, unchanged, on kerasflow. KERASFLOW_BACKEND names the backe
 
 def main(argv: list[str]) -> int:
     """Runs the program that `argv`, the arguments after `python -m kerasflow`, names. Returns the exit code."""
+    reach_new_processes()
     match argv:
         case ["-m", module, *_]:
             sys.argv = argv[1:]
@@ -27,7 +31,7 @@ def main(argv: list[str]) -> int:
             print(USAGE)
         case [script, *_] if not script.startswith("-"):
             if not os.path.exists(script):
-                print(f"python -m kerasflow: there is no file {script}", file=sys.stderr)
+                print(f"python -m kerasflow: there is no file {script}{_command(argv)}", file=sys.stderr)
                 return 2
             sys.argv = argv
             if not sys.flags.safe_path:  # as `python script.py` does: modules beside the script are found
@@ -37,6 +41,14 @@ def main(argv: list[str]) -> int:
             print(USAGE, file=sys.stderr)
             return 2
     return 0
+
+
+def _command(argv: list[str]) -> str:
+    """What to say if it is the `kerasflow` command that knows these arguments."""
+    from kerasflow.cli import COMMANDS
+
+    known = any(command.name == argv[0] for command in COMMANDS)
+    return f". The command is: {shlex.join(['kerasflow', *argv])}" if known else ""
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     own, rest = _split(list(sys.argv[1:] if argv is None else argv))
+    if own and own[0].endswith(".py"):
+        parser.error(
+            f"{own[0]} is no command. To run a program: {shlex.join(['python', '-m', 'kerasflow', *own])}"
+        )
     arguments = parser.parse_args(own)
     if rest and not arguments.command.takes_rest:
         parser.error(f"{arguments.command.name} takes no arguments behind --; received {' '.join(rest)}")
@@ -103,7 +108,8 @@ def _mnist(arguments: argparse.Namespace) -> int:
         from kerasflow import workflow  # imports Keras: not for `kerasflow --help`
         from kerasflow.datasets import mnist
 
-        train, test = mnist.load_data(arguments.data)
+        train, test, is_standin = mnist.find(arguments.data)
+        notice = "kerasflow's stand-in digits, not MNIST" if is_standin else ""
         print(f"Keras {version('keras')} on kerasflow {kerasflow.__version__}, backend {kerasflow.backend()}")
         outcome = workflow.train(
             train, test, epochs=arguments.epochs, batch_size=arguments.batch_size, seed=arguments.seed
@@ -116,9 +122,10 @@ def _mnist(arguments: argparse.Namespace) -> int:
             from kerasflow.plotting import draw_run
 
             with written_whole(arguments.plot) as draft:
-                draw_run(outcome.history, *test, outcome.predictions).savefig(draft)
+                draw_run(outcome.history, *test, outcome.predictions, notice).savefig(draft)
             print(f"curves and predictions drawn into {arguments.plot}")
-        print(f"test loss {outcome.loss:.4f}  test accuracy {outcome.accuracy:.4f}")
+        result = f"test loss {outcome.loss:.4f}  test accuracy {outcome.accuracy:.4f}"
+        print(f"{result}  ({notice})" if notice else result)
     return 0
 
 

@@ -24,13 +24,13 @@ class Settings:
 
 
 def from_environment(environment: os._Environ[str] | dict[str, str]) -> Settings:
-    """Read the settings.
+    """Read the settings; an empty variable is as good as none.
 
     Raises:
         ValueError: naming the variable, for a value that makes no sense.
     """
     threads = environment.get("KERASFLOW_THREADS")
-    if threads is not None and not (threads.isdigit() and int(threads) > 0):
+    if threads and not (threads.isdigit() and int(threads) > 0):
         raise ValueError(f"KERASFLOW_THREADS must be a positive integer, received {threads!r}")
     return Settings(
         backend=environment.get("KERASFLOW_BACKEND") or "numpy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -138,6 +139,51 @@ def test_it_is_saved_as_what_keras_knows(tmp_path):
     np.testing.assert_array_equal(loaded.predict(X, verbose=0), expected)
 
 
+class Subclassed(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.only = layers.Dense(1)
+
+    def call(self, x):
+        return self.only(x)
+
+
+class OfInputs(keras.Model):
+    """Keras makes it from its inputs and outputs, whatever it was made from."""
+
+    def __init__(self, inputs, outputs, name=None, **options):
+        super().__init__(inputs, outputs, name=name, **options)
+
+
+def functional(cls, **options):
+    inputs = keras.Input((3,))
+    return cls(inputs, layers.Dense(1)(inputs), **options)
+
+
+BINDABLE = {
+    "functional": functools.partial(functional, kerasflow.Model),
+    "functional subclass": functools.partial(functional, OfInputs),
+    "subclass": Subclassed,
+}
+
+
+@pytest.mark.parametrize("make", BINDABLE.values(), ids=BINDABLE)
+def test_any_model_can_be_bound(make, stranger, tmp_path):
+    model = make(backend="stranger")
+    assert model.kerasflow_backend == "stranger"
+    stranger.RUNS.clear()
+    expected = model.predict(X, verbose=0)
+    assert stranger.RUNS
+    assert make().kerasflow_backend is None
+    with pytest.raises(UnknownBackendError, match="no backend 'nowhere'"):
+        make(backend="nowhere")
+    model.save(tmp_path / "model.keras")
+    kinds = {cls.__name__: cls for cls in (Subclassed, OfInputs)}
+    loaded = keras.models.load_model(tmp_path / "model.keras", custom_objects=kinds)
+    assert type(loaded) is type(model)
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), expected)
+
+
 # -- the switch ---------------------------------------------------------------------------------------------
 
 
@@ -188,6 +234,11 @@ def test_what_cannot_be_chosen(stranger):
             match=r"no backend 'nowhere'. Available: homeless, numpy, pytensor, stranger, tensorflow",
         ):
             choose("nowhere")
+        for near, meant in {"TensorFlow": "tensorflow", "numpi": "numpy"}.items():
+            with pytest.raises(
+                UnknownBackendError, match=rf"'{near}'. Did you mean '{meant}'\? Available: homeless, "
+            ):
+                choose(near)
         with pytest.raises(UnknownBackendError, match="needs the module 'no_such_module_anywhere'"):
             choose("homeless")
     assert kerasflow.backend() == "numpy"

@@ -129,6 +129,16 @@ def test_a_prediction():
     assert "test step" in test.title and all(cost.gradient == cost.update == 0 for cost in test.layers)
 
 
+def test_lists_of_numbers_are_arrays():
+    x, y = batch()
+    report = kerasflow.profile(network(), x.tolist(), y.tolist(), repeats=1)
+    assert "64 samples" in report.title
+    assert report.inputs == 4 * (64 * 8 + 64 * 3)
+    model, twin = network(), network()  # The batch methods take them as well.
+    assert model.train_on_batch(x.tolist(), y.tolist()) == twin.train_on_batch(x, y)
+    np.testing.assert_array_equal(model.predict_on_batch(x.tolist()), twin.predict_on_batch(x))
+
+
 def test_what_cannot_be_profiled():
     x, y = batch()
     with pytest.raises(ProfileError, match="run_eagerly=True: there is no program"):
@@ -145,6 +155,8 @@ def test_what_cannot_be_profiled():
         kerasflow.profile(network(), x, y[:10])
     with pytest.raises(ValueError, match="step is one of train, test, predict"):
         kerasflow.profile(network(), x, y, step="fit")
+    with pytest.raises(TypeError, match=r"takes a Keras model; received 'm' .*explain"):
+        kerasflow.profile("m", x, y)
     with pytest.raises(ValueError, match="repeats is at least 1; received 0"):
         kerasflow.profile(network(), x, y, repeats=0)
 

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -150,6 +151,28 @@ def test_a_damaged_file_is_called_so(model, name, damage, tmp_path):
     assert f"{path} is there, {path.stat().st_size} bytes, but it is damaged" in caught.value.__notes__[0]
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_damaged_backup_says_how_to_begin_anew(model, tmp_path):
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    (folder / "latest.weights.h5").write_bytes(b"no weights" * 99)
+    with pytest.raises(OSError) as caught:
+        model.fit(X, Y, verbose=0, callbacks=[keras.callbacks.BackupAndRestore(folder)])
+    [note] = caught.value.__notes__
+    assert note.endswith(f"perhaps. Delete the folder {folder}, and the training begins anew.")
+
+
+def test_folders_are_keras_business(model, tmp_path):
+    """Whatever their names end in: errors speak of the path that was named."""
+    path = tmp_path / "model.keras"
+    with pytest.raises(
+        ValueError, match=f"should not end in `.keras`. Received: filepath={re.escape(str(path))}$"
+    ):
+        model.save(path, zipped=False)
+    model.save(tmp_path / "folder.h5", zipped=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["folder.h5"]
+    assert {p.name for p in (tmp_path / "folder.h5").iterdir()} >= {"config.json", "model.weights.h5"}
 
 
 def test_a_missing_file_is_not_called_damaged(tmp_path):

@@ -362,7 +362,7 @@ def test_odd_names(tmp_path: Path) -> None:
     h = [L.Dense(3, "gelu", name=name)(x) for name, x in zip(names, inputs.values(), strict=True)]
     h = L.Conv1D(2, 2, name="pad")(L.Reshape((10, 3))(L.Concatenate()(h)))
     model = keras.Model(inputs, h, name='"""\\')
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "odd name.py"))
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
     x = {name: X * (i + 1) for i, name in enumerate(inputs)}
     assert_same(exported.predict(x), model.predict(x, verbose=0))
 
@@ -439,11 +439,25 @@ def test_keras_module_of_that_name() -> None:
     assert kerasflow.export is keras.export
 
 
+UNIMPORTABLE = {
+    "my-model.py": "my_model.py",
+    "1m.py": "model_1m.py",
+    "class.py": "model_class.py",
+    "numpy.py": "model_numpy.py",
+    "random.py": "model_random.py",
+}
+
+
 def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(KerasflowError, match=r"has to end in \.py"):
         kerasflow.export_numpy(mlp(), tmp_path / "model.txt")
     with pytest.raises(KerasflowError, match="there is no folder"):
         kerasflow.export_numpy(mlp(), tmp_path / "missing" / "model.py")
+    for name, suggested in UNIMPORTABLE.items():
+        with pytest.raises(
+            ExportError, match=f"'{name}' could not be imported: .* Give another one, '{suggested}' say"
+        ):
+            kerasflow.export_numpy(mlp(), tmp_path / name)
     with pytest.raises(KerasflowError, match="structure of the inputs"):
         kerasflow.export_numpy(mlp(), tmp_path / "model.py", {"x": X})
     assert not list(tmp_path.iterdir())

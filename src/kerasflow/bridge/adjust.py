@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -301,6 +302,28 @@ def _name_the_remedy(module: ModuleType) -> Iterator[None]:
     module.TensorBoard.set_model = with_its_modules
 
 
+@contextmanager
+def _bind_to_backend(module: ModuleType, name: str) -> Iterator[None]:
+    """A functional or subclassed model takes a `backend`, as `kerasflow.Sequential` does; Keras might ignore it."""
+    yield
+    cls = getattr(module, name)
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, backend: str | None = None, **kwargs: Any) -> None:
+        if backend is not None:
+            from kerasflow.compiler import current_backend
+
+            current_backend(backend)
+        init(self, *args, **kwargs)
+        if backend is not None:
+            self.kerasflow_backend = backend
+
+    # By their arguments Keras tells which models can be made from inputs and outputs.
+    __init__.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]
+    cls.__init__ = __init__
+
+
 # Keras's modules that are loaded as installed, and what is done around their execution.
 ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend": _compute_on_one_device,
@@ -318,6 +341,8 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.legacy.saving.json_utils": _leave_tensorflow,
     "keras.src.legacy.saving.legacy_h5_format": _save_whole,
     "keras.src.legacy.saving.saving_utils": _keep_optimizer,
+    "keras.src.models.functional": functools.partial(_bind_to_backend, name="Functional"),
+    "keras.src.models.model": functools.partial(_bind_to_backend, name="Model"),
     "keras.src.optimizers.base_optimizer": _build_once,
     "keras.src.saving.saving_api": _explain_damage,
     "keras.src.saving.keras_saveable": functools.partial(_pickles_with_kerasflow, name="KerasSaveable"),

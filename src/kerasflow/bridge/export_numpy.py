@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import keyword
 import os
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import optree
 
 from kerasflow.bridge.exported import Traced, check_traceable, input_types, traced, training_types
 from kerasflow.bridge.step import Step
-from kerasflow.errors import KerasflowError
+from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting import Argument, Function, check_exportable, write_module
 from kerasflow.files import check_writable, written_whole
 from kerasflow.tracing import Cell
@@ -37,7 +40,8 @@ def export_numpy(
 
     Args:
         model: a built Keras model; a compiled one for `training`.
-        path: the file, `.py`. The weights go into a file beside it of the same name, with `.npz`.
+        path: the file, `.py`, with a name that can be imported. The weights go into a file beside it of the same name,
+            with `.npz`.
         x: a batch of samples, of any size, for a model that does not know the shapes of its inputs, or knows them only
             in part; by default that of `training`.
         training: a batch as the model is trained on, `(x, y)`, `(x,)` or `(x, y, sample_weight)`, of any size: the file
@@ -49,12 +53,13 @@ def export_numpy(
 
     Raises:
         ExportError: the model needs what NumPy alone does not have, changes its state when it predicts, or does
-            something else for each batch size. Nothing has been written.
+            something else for each batch size; or no module can have the name. Nothing has been written.
         KerasflowError: the shapes of the inputs are not known, the model is not compiled, or the files cannot be
             written; files that were there are as they were.
     """
     path = Path(path)
     check_writable(path, (".py",))
+    _check_importable(path)
     weights_path = path.with_suffix(".npz")
     names: dict[Cell, str] = {}
     functions = _functions(model, x, training, names)
@@ -71,6 +76,26 @@ def export_numpy(
             np.savez(arrays, **module.arrays)  # type: ignore[arg-type]
             draft.write_text(module.text, encoding="utf-8")
     return path
+
+
+def _check_importable(path: Path) -> None:
+    """Refuse a name that `import` cannot say, or by which it finds another module.
+
+    Raises:
+        ExportError: suggesting another name.
+    """
+    name = path.stem
+    if not name.isidentifier() or keyword.iskeyword(name):
+        problem = "it is no name that Python can import"
+    elif name == "numpy" or name in sys.stdlib_module_names:
+        problem = "a module that the file needs, or Python itself, has that name"
+    else:
+        return
+    plain = re.sub(r"\W", "_", name)
+    suggested = plain if plain != name and plain.isidentifier() else f"model_{plain}"
+    raise ExportError(
+        f"A file {path.name!r} could not be imported: {problem}. Give another one, {suggested + '.py'!r} say."
+    )
 
 
 def _version() -> str:

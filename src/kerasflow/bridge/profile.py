@@ -8,6 +8,8 @@ from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+import keras
+
 from kerasflow.bridge.step import Step, step_name, traced
 from kerasflow.errors import ProfileError
 from kerasflow.graph import Measurement
@@ -43,8 +45,15 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
 
     Raises:
         ProfileError: if the step has no program that its backend can measure.
+        TypeError: if `model` is no Keras model.
         ValueError: by Keras, if the model is not compiled, or if shapes do not fit.
     """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"`kerasflow.profile` takes a Keras model; received {model!r} ({type(model).__name__}). "
+            "`kerasflow.explain(function, …)` and `kerasflow.plot_graph(function, …)` show the program of a function; "
+            "to measure it, make it a layer of a model."
+        )
     name = step_name(step, y)
     if repeats < 1:
         raise ValueError(f"repeats is at least 1; received {repeats}")

@@ -10,6 +10,7 @@ import functools
 import os
 import zipfile
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def saving_whole(save: Callable[..., Any]) -> Callable[..., Any]:
         from keras.src.utils.file_utils import is_remote_path
 
         name = os.fspath(filepath) if isinstance(filepath, (str, os.PathLike)) else ""
-        if is_remote_path(name) or not name.endswith(SUFFIXES):
+        if is_remote_path(name) or not name.endswith(SUFFIXES) or not kwargs.get("zipped", True):
             return save(model, filepath, *args, **kwargs)
         with drafted(Path(name)) as draft:
             try:
@@ -48,6 +49,10 @@ def saving_whole(save: Callable[..., Any]) -> Callable[..., Any]:
     return saved
 
 
+# What to do if the file that is being loaded is damaged.
+_remedy: ContextVar[str] = ContextVar("kerasflow_remedy", default="Take another copy.")
+
+
 def explaining_damage(load: Callable[..., Any]) -> Callable[..., Any]:
     """A function of Keras that loads a file, but it says that a file is damaged. (Keras says that it is not found.)"""
 
@@ -63,7 +68,7 @@ def explaining_damage(load: Callable[..., Any]) -> Callable[..., Any]:
                 if cut_off or (isinstance(problem, OSError) and not isinstance(problem, PermissionError)):
                     problem.add_note(
                         f"The file {os.fspath(name)} is there, {os.path.getsize(name)} bytes, but it is damaged or of "
-                        "another kind: its writing or its download was cut off, perhaps. Take another copy."
+                        f"another kind: its writing or its download was cut off, perhaps. {_remedy.get()}"
                     )
             raise
 
@@ -106,8 +111,12 @@ def backing_up_progress(callback: Any) -> None:
 
         progress = self.kerasflow_progress
         self.model._initial_epoch = None
-        with attached(progress):
-            load(self)
+        token = _remedy.set(f"Delete the folder {self.backup_dir}, and the training begins anew.")
+        try:
+            with attached(progress):
+                load(self)
+        finally:
+            _remedy.reset(token)
         if progress is not None and progress.found is not None:
             self.model._initial_epoch = progress.epoch
         elif not file_utils.exists(self._weights_path):

@@ -20,6 +20,7 @@ from keras.src.layers.preprocessing.image_preprocessing.random_elastic_transform
 from keras.src.trainers.compile_utils import CompileMetrics
 from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
+from numpy.typing import NDArray
 
 from kerasflow.compiler import CompiledFunction, Entry
 from kerasflow.errors import KerasflowError, TracingError
@@ -189,7 +190,16 @@ def as_arrays(data: Any) -> Any:
         array = np.asarray(x)
         return array.astype(config.floatx()) if array.dtype == np.float64 else array
 
+    if any(isinstance(leaf, (int, float)) for leaf in tree.flatten(data)):
+        data = tree.traverse(_list_of_numbers, data)
     return tree.map_structure(convert, data)
+
+
+def _list_of_numbers(x: Any) -> NDArray | None:
+    """A list of numbers, or of such lists, as an array; None for anything else."""
+    if isinstance(x, list) and all(isinstance(leaf, (int, float)) for leaf in tree.flatten(x)):
+        return np.asarray(x)
+    return None
 
 
 def _as_fit_gives_it(x: Any) -> Any:

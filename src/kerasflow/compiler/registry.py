@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import random
 from collections.abc import Iterator
@@ -85,8 +86,10 @@ def check_name(name: str) -> str:
         UnknownBackendError: listing the available names.
     """
     if name not in _entry_points():
+        near = difflib.get_close_matches(str(name).lower(), backends(), n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
         raise UnknownBackendError(
-            f"There is no backend {name!r}. Available: {', '.join(backends()) or 'none'}."
+            f"There is no backend {name!r}.{meant} Available: {', '.join(backends()) or 'none'}."
         )
     return name
 

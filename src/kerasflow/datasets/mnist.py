@@ -36,21 +36,31 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[Split, Split]
     Raises:
         DatasetError: the file, or the one in the cache, is missing, corrupt, truncated or of the wrong shape.
     """
+    train, test, _ = find(path)
+    return train, test
+
+
+def find(path: str | os.PathLike[str] | None = None) -> tuple[Split, Split, bool]:
+    """What `load_data` gives, and whether it is the stand-in."""
     if path is not None:
-        return _read(Path(path), "Give another file, or none: MNIST is then looked for as Keras does.")
+        return *_read(
+            Path(path), "Give another file, or none: MNIST is then looked for as Keras does."
+        ), False
     cached = _keras_home() / "datasets" / "mnist.npz"
     if cached.exists():
-        return _read(cached, "Delete it, and it is downloaded again.")
+        return *_read(cached, "Delete it, and it is downloaded again."), False
     try:
-        return _download(cached)
+        return *_download(cached), False
     except Exception as problem:  # whatever the reason, work goes on without a network
         print(
             f"MNIST could not be downloaded ({problem}).\n"
             "NOTE: these are not the MNIST digits but kerasflow's offline stand-in, drawn by the package: "
-            f"same shapes and types, other images.\nTo train on MNIST itself, put mnist.npz into {cached.parent}.",
+            "same shapes and types, other images.\n"
+            f"To train on MNIST itself, put mnist.npz into {cached.parent}, or say where it is: "
+            "`kerasflow mnist --data FILE.npz`, `mnist.load_data(FILE)`.",
             flush=True,
         )
-        return standin.load_data()
+        return *standin.load_data(), True
 
 
 def _keras_home() -> Path:

@@ -231,7 +231,7 @@ def test_refuses_training(tmp_path: Path) -> None:
         kerasflow.export_numpy(mlp(), path, training=(X, Y))
     with pytest.raises(KerasflowError, match=r"has to be a batch .*; received ndarray"):
         kerasflow.export_numpy(trainable(), path, training=X)
-    with pytest.raises(ExportError, match=r"in training cannot be traced for a batch"):
+    with pytest.raises(ExportError, match=r"in training cannot be traced for a made-up batch"):
         kerasflow.export_numpy(trainable(), path, training=(X, np.zeros((8, 3, 3))))
     assert not list(tmp_path.iterdir())
 
@@ -430,7 +430,7 @@ def test_refuses_a_fixed_batch(tmp_path: Path) -> None:
     """A constant of four rows fits four samples only."""
     four = np.ones((4, 20), "float32")
     model = keras.Sequential([L.Input((20,)), L.Lambda(lambda x: x + four, output_shape=(20,))])
-    with pytest.raises(ExportError, match="cannot be traced for a batch of"):
+    with pytest.raises(ExportError, match="cannot be traced for a made-up batch of"):
         kerasflow.export_numpy(model, tmp_path / "model.py")
 
 

@@ -217,7 +217,9 @@ def _trace(
         with suspended():
             graph, cells, out, outputs = trace(function, leaves, avals, treedef)
     except (TracingError, TypeError, ValueError) as error:
-        raise ExportError(f"{what} cannot be traced for a batch of {size} samples: {error}") from error
+        raise ExportError(
+            f"{what} cannot be traced for a made-up batch of {size} samples: {error}"
+        ) from error
     graph = optimize(graph, check=settings.verify) if changes else _stateless(what, graph)
     return graph, cells, out, outputs
 

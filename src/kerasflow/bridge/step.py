@@ -48,14 +48,14 @@ class Step:
     def uncompiled(self) -> list[str]:
         """The layers that say that they cannot be compiled (`supports_jit`): those that look strings up, say.
 
-        Keras's layers for images say so too, of XLA; here they are compiled, but for one: the size of a filter is drawn
-        in it.
+        Keras's layers for images say so too, of XLA; here they are compiled, but for one: in training it draws the size
+        of a filter.
         """
 
         def compiles(layer: Any) -> bool:
-            if isinstance(layer, BaseImagePreprocessingLayer):
-                return not isinstance(layer, RandomElasticTransform)
-            return bool(layer.supports_jit)
+            if isinstance(layer, RandomElasticTransform):
+                return self.method != "train_step"
+            return layer.supports_jit or isinstance(layer, BaseImagePreprocessingLayer)
 
         return [x.path or x.name for x in self.model._flatten_layers() if not compiles(x)]
 

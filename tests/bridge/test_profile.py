@@ -147,6 +147,10 @@ def test_what_cannot_be_profiled():
     lookup.supports_jit = False  # as layers that look strings up
     with pytest.raises(ProfileError, match=r"cannot be compiled .* Take that layer out"):
         kerasflow.profile(network(lookup), x, y)
+    warped = keras.Sequential([L.RandomElasticTransform(), L.Flatten(), L.Dense(3)])
+    warped.compile("sgd", "mse")
+    with pytest.raises(ProfileError, match=r"cannot be compiled .* Take that layer out"):
+        kerasflow.profile(warped, np.ones((2, 8, 8, 1), "float32"), y[:2])
     with pytest.raises(ValueError, match="must call `compile"):
         kerasflow.profile(keras.Sequential([L.Dense(3)]), x, y)
     with pytest.raises(ValueError, match="incompatible with the layer"):

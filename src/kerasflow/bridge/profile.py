@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from kerasflow.bridge.step import Step, step_name, traced
+from kerasflow.bridge.step import STEPS, Step, step_name, traced
 from kerasflow.errors import ProfileError
 from kerasflow.graph import Measurement
 from kerasflow.profiling import Profile
@@ -61,7 +61,7 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
         raise ProfileError(
             _EAGER.format(model.name, "it is compiled with run_eagerly=True", "Compile it without")
         )
-    if Step(model, name).uncompiled:
+    if Step(model, STEPS[name]).uncompiled:
         reason = "one of its layers cannot be compiled (it looks strings up, say)"
         raise ProfileError(
             _EAGER.format(model.name, reason, "Take that layer out, to work on the data before")

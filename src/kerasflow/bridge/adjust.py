@@ -86,13 +86,13 @@ def _name_strings(module: ModuleType) -> Iterator[None]:
 
     @functools.wraps(standardize)
     def standardize_dtype(dtype: Any) -> Any:
-        return "string" if getattr(dtype, "kind", "") in _STRINGS else standardize(dtype)
+        return "string" if getattr(dtype, "kind", "") in STRINGS else standardize(dtype)
 
     module.standardize_dtype = standardize_dtype  # type: ignore[attr-defined]
 
 
 # The kinds of NumPy's dtypes that Keras calls "string": bytes, text, Python objects, NumPy's own strings.
-_STRINGS = ("S", "U", "O", "T")
+STRINGS = ("S", "U", "O", "T")
 
 
 @contextmanager

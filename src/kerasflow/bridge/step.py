@@ -22,6 +22,7 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
+from kerasflow.bridge.adjust import STRINGS
 from kerasflow.compiler import CompiledFunction, Entry
 from kerasflow.errors import KerasflowError, TracingError
 from kerasflow.tracing import Trace, Tracer, recording, suspended
@@ -109,7 +110,7 @@ class Step:
 
 
 def _is_text(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind in "SUOT"
+    return isinstance(x, np.ndarray) and x.dtype.kind in STRINGS
 
 
 def _require_variables(metrics: Iterable[Any]) -> None:

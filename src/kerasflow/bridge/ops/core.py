@@ -18,6 +18,7 @@ from keras.src.backend.common.symbolic_scope import SymbolicScope
 
 from kerasflow import tracing
 from kerasflow.autodiff.rules.complex import conj
+from kerasflow.bridge.adjust import STRINGS
 from kerasflow.bridge.ops import control
 from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
 from kerasflow.bridge.variable import Variable
@@ -87,7 +88,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
         if isinstance(x, Tracer):
             return tracing.cast(x, dtype)
         if dtype == "string":  # NumPy has a dtype for each length of them.
-            return np.asarray(x) if x.dtype.kind in "SUOT" else np.asarray(x).astype(str)
+            return np.asarray(x) if x.dtype.kind in STRINGS else np.asarray(x).astype(str)
         return np.asarray(x).astype(dtype, copy=False)
     leaves = tree.flatten(x)
     if dtype is None:

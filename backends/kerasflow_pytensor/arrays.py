@@ -57,7 +57,6 @@ NATIVE: dict[str, tuple[Lowering, str]] = {
     "sum": (_total(pt.sum), "fi"),
     "prod": (_total(pt.prod), "fi"),
     "max": (_along(pt.max), "fi"),
-    "min": (_along(pt.min), "fi"),
     "any": (_along(pt.any), "b"),
     "all": (_along(pt.all), "b"),
     "argmax": (_along(pt.argmax), "fi"),

@@ -23,12 +23,13 @@ from kerasflow_pytensor.numpys import NumpyFunction
 NATIVE: dict[str, tuple[Lowering, str]] = {**elementwise.NATIVE, **arrays.NATIVE, **windows.NATIVE}
 
 # What PyTensor has no operation for, or one that means something else: integer division by zero, the sign of zero,
-# the last NaN. Decompositions and transforms are LAPACK's and pocketfft's either way.
+# the last NaN, a minimum as `-max(-x)` (the smallest integer has no negative). Decompositions and transforms are
+# LAPACK's and pocketfft's either way.
 NUMPYS = frozenset(
     (
         "cbrt rint spacing signbit floor_divide remainder fmod fmax fmin logaddexp2 hypot heaviside copysign nextafter "
         "ldexp gcd lcm left_shift right_shift erfinv gammaln digamma i0 i1 ndtri polygamma complex real imag argmin "
-        "view einsum cholesky solve solve_triangular lstsq det cofactors slogdet lu qr svd eigh eig "
+        "view min einsum cholesky solve solve_triangular lstsq det cofactors slogdet lu qr svd eigh eig "
         "fft ifft rfft irfft random_bits random_gamma_grad"
     ).split()
 )

@@ -164,6 +164,11 @@ _REDUCTIONS = [
         OpSpec(name, (Operand(values=_NAN_ROW),), {"axis": (1,), "keepdims": False}, FLOATS)
         for name in ("sum", "prod", "max", "min")
     ),
+    # The smallest integer has no negative.
+    *(
+        OpSpec(name, (Operand(values=(5, -(2**31), 7)),), {"axis": (0,), "keepdims": False}, ("int32",))
+        for name in ("max", "min")
+    ),
     # A zero among the factors.
     OpSpec(
         "prod",

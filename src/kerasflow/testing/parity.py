@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -61,16 +62,22 @@ def assert_parity(
 
 def assert_backends_in_parity(case: Case, name: str, reference: str) -> float:
     """Run a case on two backends in this process and compare them; the largest relative difference."""
+    (expected, usual), (ours, given) = _expected(case, reference), _results(case, name)
+    assert given <= usual, f"warnings that {reference!r} does not give: {given - usual}"
+    typed = {key: (array, array.dtype.name) for key, array in expected.items()}
+    return assert_parity(case, ours, typed, case.apart)
+
+
+def _results(case: Case, backend: str) -> tuple[dict[str, np.ndarray], set[str]]:
+    """The results of a case on a backend, from one seed, and the warnings that it gave."""
     import keras
 
     from kerasflow.testing.keras_cases.tables import run
 
-    results = {}
-    for backend in (reference, name):
-        keras.utils.set_random_seed(0)
-        with use_backend(backend):
-            results[backend] = run(case)
-    (expected, usual), (ours, given) = results[reference], results[name]
-    assert given <= usual, f"warnings that {reference!r} does not give: {given - usual}"
-    typed = {key: (array, array.dtype.name) for key, array in expected.items()}
-    return assert_parity(case, ours, typed, case.apart)
+    keras.utils.set_random_seed(0)
+    with use_backend(backend):
+        return run(case)
+
+
+# Several backends are compared with one, case by case.
+_expected = functools.lru_cache(maxsize=1)(_results)

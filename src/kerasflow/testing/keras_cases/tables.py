@@ -1,5 +1,6 @@
 """Every case of every table, and how a case is run."""
 
+import functools
 import warnings
 
 import keras
@@ -37,6 +38,7 @@ TABLES = (
 )
 
 
+@functools.cache
 def all_cases() -> dict[str, Case]:
     """Every case by name."""
     found = [case for table in TABLES for case in table.cases()]

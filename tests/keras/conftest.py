@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 from stock_keras import DIFFERENCES, Reference
-from threadpoolctl import threadpool_limits
 
 import kerasflow  # noqa: F401  (before Keras)
 
@@ -27,13 +26,6 @@ def reference(
     yield running
     running.process.kill()
     running.process.wait()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Beside the reference at work, a linear algebra library with a thread for each core mostly waits."""
-    with threadpool_limits(1):
-        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

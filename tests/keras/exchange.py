@@ -1,9 +1,9 @@
 """What a model's files are asked on either side: kerasflow in the tests, stock Keras where this file is the program.
 
-    python exchange.py FOLDER TRAINED
+    python exchange.py FOLDER NAMES TRAINED
 
-The program finds in FOLDER the files that kerasflow has saved of all networks of the zoo, says what it loads from them,
-trains those of TRAINED on (names with commas between them), and saves all in FOLDER/BACKEND.
+The program finds in FOLDER the files that kerasflow has saved of the networks of the zoo called NAMES (with commas
+between them), says what it loads from them, trains those of TRAINED on, and saves all in FOLDER/BACKEND.
 """
 
 import os
@@ -92,7 +92,7 @@ def describe(stem: Path, cls: Any, x: Any) -> tuple[Any, Results]:
     return models["keras"], found
 
 
-def main(place: str, trained: str) -> None:
+def main(place: str, names: str, trained: str) -> None:
     from keras_cases.case import Losses
     from keras_cases.zoo import ARCHITECTURES
     from keras_cases.zoo_steps import with_whole_gradients
@@ -100,9 +100,9 @@ def main(place: str, trained: str) -> None:
     assert "kerasflow" not in sys.modules
     ours = Path(place, keras.backend.backend())
     ours.mkdir()
-    for architecture in ARCHITECTURES:
-        name = architecture.__name__
-        task = architecture(exact=True)
+    known = {architecture.__name__: architecture for architecture in ARCHITECTURES}
+    for name in names.split(","):
+        task = known[name](exact=True)
         model, found = describe(Path(place, name), type(task.model), samples(name, task))
         if name in trained.split(","):
             for optimizer in optimizers(model):

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +68,19 @@ def assert_loaded(found: Mapping[str, np.ndarray], state: exchange.Results, x: A
 
 
 class Stock:
-    """Stock Keras in a process of its own, at work on the files of a folder."""
+    """Stock Keras in a process of its own, at work on the files of a folder, one network after the other."""
 
-    def __init__(self, backend: str, folder: Path) -> None:
+    def __init__(self, backend: str, folder: Path, names: Sequence[str]) -> None:
+        assert importlib.util.find_spec(backend), f"the tests need {backend}"
         self.folder, self.log = folder / backend, folder / f"{backend}.log"
         program = str(Path(__file__).with_name("exchange.py"))
+        trained = [name for name in names if name in STOCK[backend]]
         # XLA need not compile well what runs once.
         flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
         stock = {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1", "XLA_FLAGS": flags}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, program, str(folder), ",".join(STOCK[backend])],
+                [sys.executable, program, str(folder), ",".join(names), ",".join(trained)],
                 env={**os.environ, **stock},
                 stdout=log,
                 stderr=log,
@@ -92,38 +95,66 @@ class Stock:
             return dict(stored)
 
 
-@pytest.mark.slow
-def test_both_ways(tmp_path: Path) -> None:
-    """Each network trains here, then on stock Keras, then here again: one curve, one state in all files."""
-    for backend in STOCK:
-        assert importlib.util.find_spec(backend), f"the tests need {backend}"
-    tasks, states, predictions = {}, {}, {}
-    for architecture in ARCHITECTURES:
+@dataclass(frozen=True)
+class Saved:
+    """A network whose files have been written, and what it was then."""
+
+    task: Task
+    state: exchange.Results
+    predictions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Exchange:
+    saved: Mapping[str, Saved]
+    stock: Mapping[str, Stock]
+
+
+@pytest.fixture(scope="session")
+def exchanged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    """The networks that this session tests, trained and saved, and stock Keras at work on their files."""
+    folder = tmp_path_factory.mktemp("files")
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = [c.params["both_ways"] for c in calls if c is not None and "both_ways" in c.params]
+    saved = {}
+    for architecture in chosen:
         name = architecture.__name__
-        task = tasks[name] = make(architecture)
+        task = make(architecture)
         train(task.model, task, 0)
-        exchange.save(task.model, tmp_path / name)
-        states[name] = exchange.state(task.model)
-        predictions[name] = np.asarray(task.model(exchange.samples(name, task), training=False))
-    running = {backend: Stock(backend, tmp_path) for backend in STOCK}
-    try:
-        for name, task in tasks.items():
-            undisturbed = train(task.model, task, STEPS, 2 * STEPS)
-            for backend, stock in running.items():
-                found = stock.found(name)
-                assert_loaded(found, states[name], predictions[name], name)
-                x = exchange.samples(name, task)
-                model, ours = exchange.describe(stock.folder / name, type(task.model), x)
-                after = {
-                    key.removeprefix("after: "): found[key] for key in found if key.startswith("after: ")
-                }
-                assert_loaded(ours, after, found["after predicts"], name)
-                if name in STOCK[backend]:
-                    with kerasflow.use_backend(THEN.get((backend, name), "numpy")):
-                        then = train(model, task, 2 * STEPS)
-                    curve = np.concatenate([found["losses"], then])
-                    np.testing.assert_allclose(curve, undisturbed, CURVE, err_msg=f"{name}, {backend}")
-    finally:
-        for stock in running.values():
-            stock.process.kill()
-            stock.process.wait()
+        exchange.save(task.model, folder / name)
+        x = exchange.samples(name, task)
+        saved[name] = Saved(task, exchange.state(task.model), np.asarray(task.model(x, training=False)))
+    running = {backend: Stock(backend, folder, list(saved)) for backend in STOCK}
+    yield Exchange(saved, running)
+    for stock in running.values():
+        stock.process.kill()
+        stock.process.wait()
+
+
+# What goes on on every backend; a class of its own with a step of its own; state that is not trained.
+ALWAYS = ("siamese", "variational_autoencoder", "resnet")
+
+
+@pytest.mark.parametrize(
+    "both_ways",
+    [pytest.param(f, marks=() if f.__name__ in ALWAYS else pytest.mark.slow) for f in ARCHITECTURES],
+    ids=lambda f: f.__name__,
+)
+def test_both_ways(both_ways: Callable[..., Task], exchanged: Exchange) -> None:
+    """The network trains here, then on stock Keras, then here again: one curve, one state in all files."""
+    name = both_ways.__name__
+    saved = exchanged.saved[name]
+    task = saved.task
+    x = exchange.samples(name, task)
+    undisturbed = train(task.model, task, STEPS, 2 * STEPS)
+    for backend, stock in exchanged.stock.items():
+        found = stock.found(name)
+        assert_loaded(found, saved.state, saved.predictions, name)
+        model, ours = exchange.describe(stock.folder / name, type(task.model), x)
+        after = {key.removeprefix("after: "): found[key] for key in found if key.startswith("after: ")}
+        assert_loaded(ours, after, found["after predicts"], name)
+        if name in STOCK[backend]:
+            with kerasflow.use_backend(THEN.get((backend, name), "numpy")):
+                then = train(model, task, 2 * STEPS)
+            curve = np.concatenate([found["losses"], then])
+            np.testing.assert_allclose(curve, undisturbed, CURVE, err_msg=f"{name}, {backend}")

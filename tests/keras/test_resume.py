@@ -37,7 +37,6 @@ def rows(folder: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot copy a process")
 @pytest.mark.parametrize("backend", KILLED)
 def test_killed_and_started_again(backend: str, tmp_path: Path) -> None:

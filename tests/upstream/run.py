@@ -43,6 +43,7 @@ def run(
     workers: int = 2,
     seconds: int = 300,
     options: Sequence[str] = (),
+    without: Sequence[str] = (),
     log: Any = None,
 ) -> list[dict[str, Any]]:
     """Run tests of Keras's suite in processes of their own.
@@ -52,7 +53,7 @@ def run(
         backend: `kerasflow`, or one of Keras's own.
         workers: how many processes run tests.
         seconds: how long one test may take.
-        options: for pytest. log: where its output goes.
+        options: for pytest. without: tests to leave out. log: where its output goes.
 
     Returns:
         For each test its name, outcome (passed, skipped, xfailed, failed), reason and seconds.
@@ -84,6 +85,7 @@ def run(
             *("-q", "--tb=short", "-W", "ignore", f"--ignore={source / 'applications'}"),
             *("-n", str(workers), "--dist", "worksteal", "--max-worker-restart", "50"),
             *options,
+            *(f"--deselect=keras/src/{test}" for test in without),
             *([str(source / path) for path in paths] or [str(source)]),
         ]
         finished = subprocess.run(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import functools
+import gc
 import importlib.util
 import json
 import os
@@ -187,6 +188,36 @@ def _tolerance(item: pytest.Item) -> Generator[None]:
         TestCase.assertAllClose = strict
 
 
+# Classes whose tests ask JAX for nothing but the dtypes that it gives.
+DTYPES_ALONE = (
+    "backend/common/variables_test.py::VariableOpsDTypeTest",
+    "ops/nn_test.py::NNOpsDtypeTest",
+    "ops/numpy_test.py::NumpyDtypeTest",
+)
+
+
+def _by_shape_rules(test: Callable[[], None]) -> Callable[[], None]:
+    """The test, with JAX tracing what it is asked for: compiling that takes it fifty times as long, and it is kept."""
+    import jax
+
+    @functools.wraps(test)
+    def traced() -> None:
+        try:
+            jax.eval_shape(test)
+        except (jax.errors.JAXTypeError, jax.errors.JAXIndexError):  # Here the dtype hangs on numbers.
+            test()
+
+    return traced
+
+
+def _spare_jax(items: list[pytest.Item], complete: bool) -> None:
+    asking = [item for item in items if _names(_short(item.nodeid))[2] in DTYPES_ALONE]
+    if complete and len({item.cls for item in asking}) < len(DTYPES_ALONE):
+        raise pytest.UsageError("DTYPES_ALONE names a class that there is not")
+    for item in asking:
+        item.obj = _by_shape_rules(item.obj)
+
+
 # -- pytest's hooks -------------------------------------------------------------------------------------------
 
 
@@ -241,6 +272,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if ON_KERASFLOW:
         _lift(items)
         _exclude(items, complete)
+        _spare_jax(items, complete)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Keras's tests collect garbage all the time; frameworks and tests are none.
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -10,12 +11,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import parts
 import pytest
+
+# A linear algebra library with a thread for each core mostly waits for its own threads beside other processes at work:
+# the second of pytest's, and those that tests start. Read when NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kerasflow.compiler import registry
 
 # Files whose tests share what takes minutes to make: they run in the same process.
 TOGETHER = (
+    "tests/keras/test_files.py",
     "tests/keras/test_parity.py",
     "tests/test_write_a_backend.py",
     "tests/upstream/test_keras_suite.py",
@@ -30,11 +37,31 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            # What the backends' trainings of a network are compared with is computed once in a process.
-            network = re.search(r"-(zoo/.*)\]$", nodeid)
-            return network[1] if network else file if file in TOGETHER else nodeid
+            # What several backends are compared with is computed once in a process.
+            check = re.search(r"-((zoo|parity)/.*)\]$", nodeid)
+            return check[1] if check else file if file in TOGETHER else nodeid
 
     return Scheduling(config, log)
+
+
+def pytest_report_header() -> str:
+    return f"slow tests: part {parts.turn()} of 0 to {parts.PARTS - 1}, unless chosen by name or -m (tests/parts.py)"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow tests whose turn it is not."""
+    if "slow" in config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    left = set(slow).difference(parts.part(slow, parts.turn()))
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
+
+
+def pytest_collection_finish() -> None:
+    # Keras and tests collect garbage; thousands of tests and some frameworks are none.
+    gc.freeze()
 
 
 @pytest.fixture

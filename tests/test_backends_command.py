@@ -10,6 +10,7 @@ import pytest
 import kerasflow
 from kerasflow import cli
 from kerasflow.config import settings
+from kerasflow.inventory import describe
 
 # A package of backends whose import goes as an environment variable says.
 ODD = """
@@ -103,11 +104,11 @@ def test_the_table(odd, capfd):
         ("devices", "OSError: no driver"),
     ],
 )
-def test_odd_failures_are_shown(way, problem, odd, monkeypatch, capfd):
+def test_odd_failures_are_reported(way, problem, odd, monkeypatch):
     monkeypatch.setenv("ODD", way)
-    found = described(capfd)
-    assert found["odd"]["problem"] == problem
-    assert found["numpy"]["usable"]
+    described_odd, numpy = describe(["odd", "numpy"])
+    assert described_odd.problem == problem
+    assert numpy.usable
 
 
 def test_a_default_that_there_is_not(odd, monkeypatch, capfd):

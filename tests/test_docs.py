@@ -39,7 +39,6 @@ def environment(tmp_path):
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(DOCS).with_suffix("").as_posix())
 def test_the_blocks_of_a_page(path, environment, tmp_path):
     assert not (problems := pages.problems(path, env=environment, cwd=tmp_path)), "\n".join(problems)

@@ -36,7 +36,6 @@ def run(environment, *command):
     return done.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_it_runs(path, environment):
     assert len(path.read_text().splitlines()) < 80
@@ -53,7 +52,6 @@ keras.utils.set_random_seed(0)
 """
 
 
-@pytest.mark.slow
 def test_the_tutorial_runs_unchanged(tmp_path, environment):
     """With Keras's own imports, under `python -m kerasflow`: the same numbers."""
     text = EXAMPLES[[path.stem for path in EXAMPLES].index("mnist")].read_text()

@@ -26,7 +26,6 @@ def small(tmp_path, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_the_notebook_runs(path):

@@ -86,7 +86,6 @@ PROGRAM = """
 """
 
 
-@pytest.mark.slow
 def test_searches(tmp_path):
     (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
     # Where TensorFlow is missing, its import fails.

@@ -65,7 +65,14 @@ def every_native(dtype: str) -> tuple[Graph, list[np.ndarray]]:
     return Graph(inputs, nodes, [v for n in nodes for v in n.outputs]), arrays
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "float32",
+        "int64",
+        *(pytest.param(d, marks=pytest.mark.slow) for d in ("float64", "int32", "uint8", "bool")),
+    ],
+)
 @pytest.mark.parametrize("linker", ["cvm", "numba"])
 def test_compiled_loops_mean_what_numpy_does(linker: str, dtype: str) -> None:
     """One program for all, as one takes a compiler seconds and a hundred take minutes."""

@@ -134,7 +134,6 @@ READER = """
 """
 
 
-@pytest.mark.slow
 def test_other_processes_run_kerasflow(tmp_path):
     def run(program):
         (tmp_path / "program.py").write_text(textwrap.dedent(program))

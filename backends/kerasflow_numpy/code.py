@@ -8,24 +8,39 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Node, Value
+from kerasflow.graph import Node, Value, printable
 from kerasflow_numpy.storage import FRESH, LOCAL, WORK, Plan, Storage
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a generated function.
+    """A line of a generated function: its text, which runs and has no string of a model in it, and what belongs to it.
 
     Attributes:
         text: with its indentation. scope: the scope of the node that it was written for, "" if that has none.
+        heading: what the lines from here on do. note: what the line gives. Both are shown beside the text.
         allocated: bytes that come into use with it. held: bytes that are in use while it runs, these included.
             Both are of results and what leads to them, not of state, inputs and constants.
     """
 
     text: str
     scope: str = ""
+    heading: str = ""
+    note: str = ""
     allocated: int = 0
     held: int = 0
+
+    @property
+    def noted(self) -> str:
+        """The text with its note."""
+        return f"{self.text}  # {printable(self.note)}" if self.note else self.text
+
+    @property
+    def shown(self) -> str:
+        """The line as a reader sees it: below its heading, with its note."""
+        indentation = self.text[: len(self.text) - len(self.text.lstrip())]
+        above = f"{indentation}# {printable(self.heading)}\n" if self.heading else ""
+        return f"{above}{self.noted}\n"
 
 
 @dataclass
@@ -85,14 +100,16 @@ class Code:
     compiled: Any = None
 
     @property
-    def source(self) -> str:
-        """The text of the function."""
+    def text(self) -> str:
+        """The text of the function, as it runs."""
         return "".join(f"{line.text}\n" for line in self.lines)
 
     @property
-    def text(self) -> str:
-        """The whole source: the functions that it calls, then its own."""
-        return "".join(f"{block.code.text}\n" for block in self.blocks) + self.source
+    def shown(self) -> str:
+        """The source to read: the functions that it calls, then its own, with headings and notes."""
+        return "".join(f"{block.code.shown}\n" for block in self.blocks) + "".join(
+            line.shown for line in self.lines
+        )
 
 
 def indented(lines: Sequence[Line]) -> list[Line]:

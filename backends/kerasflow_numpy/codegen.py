@@ -1,14 +1,14 @@
 """The code generator: a planned graph as the source of one flat Python function.
 
-The source is what runs and what `kerasflow.explain` shows. Arrays that stay where
-they are (workspace, state, constants, and views of them) are made when the
-function is bound to its memory, and appear in it by name.
+The text is what runs, and all names in it are made here, of letters that are
+allowed. What a reader sees besides (layers, shapes) belongs to its lines, and
+`kerasflow.explain` shows both. Arrays that stay where they are (workspace,
+state, constants, and views of them) are made when the function is bound to its
+memory, and appear in it by name.
 """
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow.graph import Constant, Graph, Node, Value, identifier, unique
 from kerasflow_numpy import control
 from kerasflow_numpy.blocks import cut
 from kerasflow_numpy.code import Blocks, Chunks, Code, Line, indented, memory
@@ -45,6 +45,7 @@ MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling
 # Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
 CHUNK = 1 << 20
 
+_FUNCTIONS = tuple(f"{module}_" for module in MODULES)
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)
 
 
@@ -74,6 +75,7 @@ class Generator:
             self.taken: set[str] = {*MODULES, name, "make"}
             self.derived: dict[tuple[str, str], str] = {}
             self.scope: str | None = None
+            self.heading = ""
             self._name_storages()
         else:
             self.code = around.code
@@ -82,26 +84,20 @@ class Generator:
             # What is derived in a branch or a body is not known behind it.
             self.derived = dict(around.derived)
             self.scope = around.scope
+            self.heading = ""
             self._name_storages((GIVEN, PASSED))
 
     # -- names ----------------------------------------------------------------------------------------------
 
     def unique(self, wanted: str) -> str:
-        """A valid Python name that is not taken yet."""
-        name = re.sub(r"\W+", "_", wanted).strip("_") or "v"
+        """A name that is not taken yet, like the one that is wanted, which may be any string."""
+        name = identifier(wanted)
         # Functions are bound as `np_add`: arrays must not be called so.
-        if (
-            name[0].isdigit()
-            or keyword.iskeyword(name)
-            or name.startswith(tuple(f"{module}_" for module in MODULES))
-        ):
+        if name.startswith(_FUNCTIONS):
             name = f"v_{name}"
-        candidate, i = name, 1
-        while candidate in self.taken:
-            candidate = f"{name}_{i}"
-            i += 1
-        self.taken.add(candidate)
-        return candidate
+        name = unique(name, self.taken)
+        self.taken.add(name)
+        return name
 
     def _name_storages(self, named: Sequence[str] = ()) -> None:
         labels = self.graph.state_names or [""] * len(self.graph.state_inputs)
@@ -111,7 +107,7 @@ class Generator:
             if storage.kind in named:
                 continue
             if storage.kind == STATE:
-                storage.name = self.unique(labels[storage.index].replace("/", "_") or f"state{storage.index}")
+                storage.name = self.unique(labels[storage.index] or f"state{storage.index}")
             elif storage.kind == INPUT:
                 storage.name = self.unique(f"x{storage.index}")
             elif storage.kind == GIVEN:
@@ -177,15 +173,18 @@ class Generator:
 
     # -- code -----------------------------------------------------------------------------------------------
 
-    def emit(self, *texts: str) -> None:
-        """Write lines that come from what is being written."""
-        self.lines.extend(self.line(text) for text in texts)
+    def emit(self, *texts: str, note: str = "") -> None:
+        """Write lines that come from what is being written, the first of them below the heading that is due."""
+        lines = [self.line(text) for text in texts]
+        if lines:
+            lines[0], self.heading = replace(lines[0], heading=self.heading), ""
+            lines[-1] = replace(lines[-1], note=note)
+        self.lines.extend(lines)
 
     def line(self, text: str) -> Line:
         """A line that comes from what is being written."""
         line = replace(self.here, text=text)
-        if not text.startswith("#"):
-            self.here = replace(self.here, allocated=0)
+        self.here = replace(self.here, allocated=0)
         return line
 
     def run(self) -> Code:
@@ -208,7 +207,7 @@ class Generator:
             plan.places[value].storage.name = name
         body = Generator(graph, plan, self.poison, self.threads, around=self)
         body._statements()
-        self.scope = None  # A comment would not stand where it is looked for.
+        self.scope = None  # A heading would not stand where it is looked for.
         return body.lines
 
     def _statements(self) -> list[str]:
@@ -219,13 +218,17 @@ class Generator:
             self._poison(begins.get(position, ()))
             allocated, held = (0, around.held) if self.memory is None else self.memory[position]
             node = item.members[0].nodes[-1] if isinstance(item, Group) else item
-            self.here = Line("", node.scope, allocated, held)
+            self.here = Line("", node.scope, allocated=allocated, held=held)
             if isinstance(item, Group):
                 self._group(item)
             else:
                 self._node(item)
             self._poison(ends.get(position, ()))
-        self.here = replace(around, allocated=0) if self.memory is None else Line("", "", *self.memory[-1])
+        if self.memory is None:
+            self.here = replace(around, allocated=0)
+        else:
+            allocated, held = self.memory[-1]
+            self.here = Line("", allocated=allocated, held=held)
         results = [] if self.plan.fills else self._results()
         self._state_copies()
         return results
@@ -243,17 +246,16 @@ class Generator:
     def _poison(self, storages: Iterable[Storage]) -> None:
         self.emit(*(f"kernels.poison({storage.name})" for storage in storages))
 
-    def _comment(self, scope: str) -> None:
+    def _begin_scope(self, scope: str) -> None:
+        """A heading for the lines that come, where they come from elsewhere than those before."""
         if scope != self.scope:
-            self.scope = scope
-            if scope:
-                self.emit(f"# {scope}")
+            self.scope = self.heading = scope
 
     def _node(self, node: Node) -> None:
         places = [self.plan.places[v] for v in node.outputs]
         if all(p.source is not None for p in places):
             return  # a view
-        self._comment(node.scope)
+        self._begin_scope(node.scope)
         args = [self.operand(v, node) for v in node.inputs]
         if node.primitive.name == "blocks":
             self._blocks(node, places, args)
@@ -269,7 +271,7 @@ class Generator:
         out = self.name(place)
         lines = LOWERINGS[node.primitive.name](self._call(node, args, out, place.storage.kind))
         if lines:
-            self.emit(*lines[:-1], f"{lines[-1]}  # {node.outputs[0].aval}")
+            self.emit(*lines, note=str(node.outputs[0].aval))
 
     def allocate(self, place: Place) -> None:
         """Make the array of a result that is handed out."""
@@ -323,7 +325,7 @@ class Generator:
                     source = aside
             pending.append(f"np.copyto({target}, {source})")
         if pending:
-            self._comment("new state")
+            self._begin_scope("new state")
             end, self.here = self.here, replace(self.here, scope="new state")
             self.emit(*pending)
             self.here = end
@@ -385,9 +387,9 @@ class Generator:
         self.here = replace(self.here, allocated=0)
         runs, part, run, k = (self.unique(n) for n in (f"blocks{len(self.code.blocks)}", "part", "run", "k"))
         self.code.blocks.append(Blocks(runs, code, plan.workspace, given, count, self.threads))
-        self._comment("")
+        self._begin_scope("")
+        self.emit(f"def {function}_each({part}):", note=f"each of {count} blocks")
         self.emit(
-            f"def {function}_each({part}):  # each of {count} blocks",
             f"    for {run}, {k} in {part}:",
             f"        {run}({', '.join(passed)})".replace("@k", k),
             f"parallel.each({function}_each, {runs})",
@@ -452,22 +454,18 @@ class Generator:
         rounds = parts * min(CHUNK, -(-group.size // parts))
         nbytes = rounds * sum(dtype.itemsize for _, dtype in scratch)
         self.here = replace(self.here, allocated=self.here.allocated + nbytes, held=self.here.held + nbytes)
-        self._comment(member.nodes[-1].scope)
+        self._begin_scope(member.nodes[-1].scope)
         shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
         targets = ", ".join(variables) + "," * (len(variables) == 1)
-        loop = [
-            f"for {targets} in {{}}:  # {group.size} elements: {shapes}",
-            *(f"    {line}" for line in body + late),
-        ]
+        note = f"{group.size} elements: {shapes}"
+        loop = [f"    {line}" for line in body + late]
         if parts == 1:
-            self.emit(loop[0].format(name), *loop[1:])
+            self.emit(f"for {targets} in {name}:", note=note)
+            self.emit(*loop)
             return
         update, part = self.unique("update"), self.unique("part")
-        self.emit(
-            f"def {update}({part}):",
-            *(f"    {line}" for line in [loop[0].format(part), *loop[1:]]),
-            f"parallel.each({update}, {name})",
-        )
+        self.emit(f"def {update}({part}):", f"    for {targets} in {part}:", note=note)
+        self.emit(*(f"    {line}" for line in loop), f"parallel.each({update}, {name})")
 
     def _scalar(self, value: Value, node: Node) -> str:
         """An expression for a scalar beside flat arrays."""

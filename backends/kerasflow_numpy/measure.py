@@ -79,8 +79,9 @@ class Stopwatch:
         for i, line in enumerate(code.lines):
             before += line.allocated
             if i in marked:
-                text = line.text.strip()
-                lines[i] = Measurement(text, line.scope, seconds[i], calls[i], before, line.held)
+                lines[i] = Measurement(
+                    line.noted.strip(), line.scope, seconds[i], calls[i], before, line.held
+                )
                 before = 0
         functions = {blocks.name: blocks.code for blocks in code.blocks}
         groups = {i: [line] for i, line in lines.items()}

@@ -179,8 +179,8 @@ def _text(code: Code) -> tuple[str, list[str]]:
     """The text of `make(...)`, which makes the function, and the names that it takes."""
     if code.made is None:
         # `np.add` becomes the local name `np_add`: found faster, and the text stays readable.
-        text = _FUNCTION.sub(r"\1_\2", code.source)
-        functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.source)})
+        text = _FUNCTION.sub(r"\1_\2", code.text)
+        functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.text)})
         names = [*functions, *(s.name for s in code.storages), *(v[0] for v in code.views), *code.objects]
         names += [c.name for c in code.chunks] + [b.name for b in code.blocks]
         words = set(re.findall(r"\w+", text))
@@ -210,14 +210,14 @@ class NumpyProgram:
 
     Attributes:
         workspace: its size in bytes. inputs: the types that the inputs must have.
-        source: the generated function's text.
+        source: the generated function, to be read.
     """
 
     def __init__(self, code: Code, workspace: int, inputs: Sequence[ShapedArray]) -> None:
         self.code = code
         self.workspace = workspace
         self.inputs = list(inputs)
-        self.source = code.text
+        self.source = code.shown
         self.uses_blas = _BLAS.search(self.source) is not None
         self.contexts: list[Context] = []
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from kerasflow.compiler import Backend, Program, current_backend, running_on
 from kerasflow.errors import BackendDisagreement
-from kerasflow.graph import Constant, Graph, Node, Value, evaluate, format_params, shaped
+from kerasflow.graph import Constant, Graph, Node, Value, evaluate, format_params, printable, shaped
 from kerasflow.passes.cse import value_key
 from kerasflow.testing import DETERMINED
 
@@ -251,7 +251,7 @@ class InStep:
 
 
 def _layer(node: Node) -> str:
-    return f" in {node.scope}" if node.scope else ""
+    return f" in {printable(node.scope)}" if node.scope else ""
 
 
 def _compared(node: Node, results: list[Array]) -> list[Array]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kerasflow.graph import Measurement, split_scope
-from kerasflow.text import html_table, shortened, table
+from kerasflow.text import html, html_table, shortened, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,14 +118,14 @@ class Profile:
         """The sentences at the top, the table of layers, the table of lines."""
         more = self.measured / self.seconds - 1 if self.seconds else 0.0
         head = [
-            f"{self.title}: {milliseconds(self.seconds)}.",
+            f"{shortened(self.title, _LINE)}: {milliseconds(self.seconds)}.",
             f"With a clock behind each line, as below, {milliseconds(self.measured)} ({more:+.0%}).",
         ]
         costs = [["layer", *PHASES, "together", "share", "calls", "allocated", "held"]]
         for cost in self.layers:
             costs.append(
                 [
-                    cost.layer,
+                    shortened(cost.layer, _LINE),
                     *(
                         milliseconds(part) if part else ""
                         for part in (cost.forward, cost.gradient, cost.update)
@@ -142,7 +142,7 @@ class Profile:
             lines.append(
                 [
                     shortened(line.line, _LINE),
-                    self.named(line),
+                    shortened(self.named(line), _LINE),
                     milliseconds(line.seconds),
                     self._share(line.seconds),
                     str(line.calls),
@@ -166,7 +166,7 @@ class Profile:
 
     def _repr_html_(self) -> str:
         head, costs, lines = self._parts()
-        text = "".join(f"<p>{sentence}</p>" for sentence in [" ".join(head), self._memory()])
+        text = "".join(f"<p>{html(sentence)}</p>" for sentence in [" ".join(head), self._memory()])
         return text + html_table(costs) + html_table(lines, left=2, code=1)
 
     def plot(self) -> Figure:

@@ -1,9 +1,25 @@
-"""Tables as plain text."""
+"""What is shown: as plain text on a terminal, as HTML, in a picture; and tables.
+
+What comes from a model may be any string. For each medium a function takes from it what it could mean: `printable`
+(of `kerasflow.graph`), `html`, `drawn`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+
+from kerasflow.graph import printable
+
+
+def html(text: str) -> str:
+    """The text in HTML, between tags or in quotes."""
+    return escape(printable(text))
+
+
+def drawn(text: str) -> str:
+    """The text in a picture of Matplotlib's, to which dollars are the ends of a formula."""
+    return printable(text).replace("$", r"\$")
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1, gap: str = "   ") -> str:
@@ -14,6 +30,7 @@ def table(rows: Sequence[Sequence[str]], left: int = 1, gap: str = "   ") -> str
         left: how many columns are flush left; those behind them are flush right.
         gap: what stands between two columns.
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         gap.join(
@@ -26,7 +43,8 @@ def table(rows: Sequence[Sequence[str]], left: int = 1, gap: str = "   ") -> str
 
 
 def shortened(text: str, width: int) -> str:
-    """The text, cut to so many characters."""
+    """The text on one line, cut to so many characters."""
+    text = printable(text)
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -41,7 +59,7 @@ def html_table(rows: Sequence[Sequence[str]], left: int = 1, code: int = 0) -> s
 
     def row(cells: Sequence[str], tag: str) -> str:
         written = []
-        for i, cell in enumerate(map(escape, cells)):
+        for i, cell in enumerate(map(html, cells)):
             shown = f"<code>{cell}</code>" if i < code and tag == "td" else cell
             style = "text-align: left" if i < left else "text-align: right; white-space: nowrap"
             written.append(f'<{tag} style="{style}">{shown}</{tag}>')

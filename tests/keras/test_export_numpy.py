@@ -3,13 +3,14 @@
 The zoo's models and the layers are exported as ONNX here too, since making them takes the longest.
 """
 
+import collections
 import importlib.util
 import itertools
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -205,6 +206,53 @@ def test_training_goes_on(embed: bool, tmp_path: Path) -> None:
             name: values[epoch] for name, values in history.items()
         }
     assert_same(exported.predict(X), model.predict(X, verbose=0))
+
+
+class Pair(NamedTuple):
+    low: Any
+    high: Any
+
+
+class Parts(L.Layer):
+    """Results in structures that Python's `collections` has."""
+
+    def call(self, x: Any) -> Any:
+        ordered = collections.OrderedDict([("z", x * 2), ("a", x + 1)])
+        return {"pair": Pair(x, x * 3), "ordered": ordered, "none": None, 'q"\u2028': [x[:, :1]]}
+
+
+def test_structures_of_results(tmp_path: Path) -> None:
+
+    class Model(keras.Model):
+        def call(self, x: Any) -> Any:
+            return Parts()(x)
+
+    model = Model()
+    model(X)
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "parts.py", X))
+    found = exported.predict(X)
+    assert list(found["ordered"]) == ["z", "a"] and isinstance(found["ordered"], collections.OrderedDict)
+    assert type(found["pair"]).__name__ == "Pair" and found["pair"]._fields == ("low", "high")
+    np.testing.assert_array_equal(found["pair"].high, X * 3)
+    np.testing.assert_array_equal(found["ordered"]["z"], X * 2)
+    np.testing.assert_array_equal(found['q"\u2028'][0], X[:, :1])
+    assert found["none"] is None
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_constants_that_grow_and_are_no_numbers(number: float, dtype: str, tmp_path: Path) -> None:
+    def beside(x: Any) -> Any:
+        column = keras.ops.full((keras.ops.shape(x)[0], 1), number, dtype)
+        row = np.array([[1.0, number, number]], dtype)
+        return keras.ops.concatenate(
+            [keras.ops.cast(x, dtype), column, keras.ops.repeat(row, x.shape[0], 0)], 1
+        )
+
+    model = keras.Sequential([L.Input((20,)), L.Lambda(beside)])
+    exported = loaded(kerasflow.export_numpy(model, tmp_path / "filled.py"))
+    for n in (1, 3):
+        np.testing.assert_array_equal(exported.predict(X[:n]), model.predict(X[:n], verbose=0))
 
 
 def test_training_with_weights(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from kerasflow.autodiff.cotangents import Cotangents
 from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, Joint
 from kerasflow.autodiff.rules.joint import Part
 from kerasflow.errors import GradientError
-from kerasflow.graph import Constant, Node, ShapedArray, Value
+from kerasflow.graph import Constant, Node, ShapedArray, Value, printable
 from kerasflow.tracing import Trace, cast, scope
 
 
@@ -107,7 +107,7 @@ def _apply_rule(trace: Trace, node: Node, gs: list[Any], flags: list[bool]) -> l
     rule = RULES.get(node.primitive.name)
     if rule is None:
         raise GradientError(
-            f"`{node.primitive.name}` (in {node.scope or 'the traced function'}) has no derivative"
+            f"`{node.primitive.name}` (in {printable(node.scope) or 'the traced function'}) has no derivative"
         )
     inputs = [trace.wrap(v) for v in node.inputs]
     results = [trace.wrap(v) for v in node.outputs]

@@ -16,7 +16,7 @@ from kerasflow.bridge.exported import check_traceable, input_names, signature_av
 from kerasflow.compiler.registry import backend_for
 from kerasflow.exporting import spell_out
 from kerasflow.files import folder_written_whole
-from kerasflow.graph import Graph, ShapedArray, Size
+from kerasflow.graph import Graph, ShapedArray, Size, printable
 from kerasflow.tracing import Cell
 
 FORMAT = "tf_saved_model"
@@ -179,10 +179,11 @@ class NumpyExportArchive:
 
 def _described(name: str, endpoint: Endpoint) -> str:
     inputs = [
-        f"{label}: {_type(v.aval)}" for label, v in zip(endpoint.names, endpoint.graph.inputs, strict=True)
+        f"{printable(label)}: {_type(v.aval)}"
+        for label, v in zip(endpoint.names, endpoint.graph.inputs, strict=True)
     ]
     outputs = [_type(v.aval) for v in endpoint.graph.outputs]
-    return f"* Endpoint '{name}'\n    {', '.join(inputs)} -> {', '.join(outputs)}"
+    return f"* Endpoint '{printable(name)}'\n    {', '.join(inputs)} -> {', '.join(outputs)}"
 
 
 def _type(aval: ShapedArray) -> str:

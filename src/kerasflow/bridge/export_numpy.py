@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import keyword
 import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ import optree
 from kerasflow.bridge.exported import Traced, check_traceable, input_types, traced, training_types
 from kerasflow.bridge.step import Step
 from kerasflow.errors import ExportError, KerasflowError
-from kerasflow.exporting import Argument, Function, check_exportable, write_module
+from kerasflow.exporting import Argument, Define, Function, check_exportable, number_text, write_module
 from kerasflow.files import check_writable, written_whole
+from kerasflow.graph import literal, plain, unique
 from kerasflow.tracing import Cell
 
 
@@ -66,7 +69,7 @@ def export_numpy(
     for function in functions:
         check_exportable(function.graph)
     state = {name: cell.read() for cell, name in names.items()}
-    title = f"The model {model.name!r} as NumPy code, written by kerasflow {_version()}."
+    title = f"The model '{plain(model.name)}' as NumPy code, written by kerasflow {_version()}."
     module = write_module(functions, state, title, None if embed else weights_path.name)
     if embed or not module.arrays:
         with written_whole(path) as draft:
@@ -103,6 +106,9 @@ def _version() -> str:
 
     return __version__
 
+
+# What `numpy.savez(path, **state)` takes for arguments of its own.
+NO_KEYS = ("file", "allow_pickle")
 
 # The parameters of a training step, of which the last ones need not be there.
 BATCH = ("x", "y", "sample_weight")
@@ -163,21 +169,20 @@ def _function(
         parameters: for each its `ShapedArray`s, in a structure. inputs: what the model calls those of `x`.
     """
 
-    def result(texts: Sequence[str]) -> str:
-        return repr(found.result([_Text(text) for text in texts], lambda constant: _Text(repr(constant))))
+    def result(texts: Sequence[str], define: Define) -> str:
+        return _written(found.result([_Text(text) for text in texts], _constant), define)
 
     arguments = []
     for parameter, types in parameters.items():
-        accessors = optree.tree_accessors(types)
-        known = inputs if parameter == "x" and len(inputs) == len(accessors) else []
+        places = optree.tree_paths(types)
+        known = inputs if parameter == "x" and len(inputs) == len(places) else []
         arguments += [
-            Argument(known[i] if known else f"{parameter}_{i}", accessor.codify(parameter))
-            for i, accessor in enumerate(accessors)
+            Argument(known[i] if known else f"{parameter}_{i}", parameter, place)
+            for i, place in enumerate(places)
         ]
     for cell in found.cells:
         if cell not in names:
-            alike = sum(taken.partition("#")[0] == cell.name for taken in names.values())
-            names[cell] = f"{cell.name}#{alike + 1}" if alike else cell.name
+            names[cell] = unique(plain(cell.name), {*names.values(), *NO_KEYS}, "#", 2)
     state = [names[cell] for cell in found.cells]
     return Function(name, ", ".join(parameters), description, found.graph, state, arguments, result)
 
@@ -186,11 +191,62 @@ def _input_names(model: Any) -> list[str]:
     return [t.name for t in getattr(model, "inputs", None) or []]
 
 
+@dataclass(frozen=True)
 class _Text:
-    """An expression, which a structure of such prints as it is."""
+    """An expression, as a leaf of a structure."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    text: str
 
-    def __repr__(self) -> str:
-        return self.text
+
+def _constant(value: Any) -> _Text:
+    """A leaf of a result that is no array.
+
+    Raises:
+        ExportError: it cannot be written as text.
+    """
+    if isinstance(value, str):
+        return _Text(literal(value))
+    if isinstance(value, (int, type(None))):
+        return _Text(repr(value))
+    if isinstance(value, (float, complex)):
+        return _Text(number_text(value))
+    raise ExportError(f"The model returns a {type(value).__name__}, which a Python file cannot hold.")
+
+
+def _written(structure: Any, define: Define) -> str:
+    """The expression that makes a structure.
+
+    Raises:
+        ExportError: it is of a kind that NumPy alone does not have.
+    """
+    if isinstance(structure, _Text):
+        return structure.text
+    if structure is None:
+        return "None"
+    if isinstance(structure, dict):
+        items = ", ".join(f"{_key(key)}: {_written(x, define)}" for key, x in structure.items())
+        if isinstance(structure, collections.OrderedDict):
+            name = define("OrderedDict", "collections.OrderedDict", "import collections")
+            return f"{name}({{{items}}})"
+        return f"{{{items}}}"
+    if isinstance(structure, (list, tuple)):
+        parts = [_written(x, define) for x in structure]
+        if optree.is_namedtuple(structure):
+            kind: Any = type(structure)
+            fields = ", ".join(map(literal, kind._fields))
+            made = f"collections.namedtuple({literal(kind.__name__)}, [{fields}])"
+            return f"{define(kind.__name__, made, 'import collections')}({', '.join(parts)})"
+        if type(structure) in (list, tuple):
+            listed = ", ".join(parts)
+            return f"[{listed}]" if isinstance(structure, list) else f"({listed}{',' * (len(parts) == 1)})"
+    raise ExportError(f"The model returns a {type(structure).__name__}, which NumPy alone does not have.")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return literal(key)
+    if isinstance(key, int):
+        return str(int(key))
+    raise ExportError(
+        f"The model returns a dictionary with a key {key!r}; text and whole numbers can be written."
+    )

@@ -16,7 +16,7 @@ from kerasflow.compiler.function import trace
 from kerasflow.config import settings
 from kerasflow.errors import ExportError, KerasflowError, TracingError
 from kerasflow.exporting import align
-from kerasflow.graph import Graph, ShapedArray
+from kerasflow.graph import Graph, ShapedArray, printable
 from kerasflow.passes import optimize
 from kerasflow.tracing import Cell, suspended
 
@@ -234,7 +234,7 @@ def _stateless(what: str, graph: Graph) -> Graph:
     graph.state_outputs = list(graph.state_inputs)
     graph = optimize(graph, check=settings.verify)
     read = {v for node in graph.nodes for v in node.inputs} | set(graph.outputs)
-    again = [graph.state_names[i] for i in changed if graph.state_inputs[i] in read]
+    again = [printable(graph.state_names[i]) for i in changed if graph.state_inputs[i] in read]
     if again:
         raise ExportError(
             f"The results of {what[:1].lower()}{what[1:]} depend on state that they change, {', '.join(again)}; an "

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from kerasflow.compare.differences import Difference
 from kerasflow.compare.runs import Fit, Run
+from kerasflow.graph import printable
 from kerasflow.text import shortened, table
 
 # Of a long training so many epochs are shown, from its beginning and from its end.
@@ -81,7 +82,7 @@ def _verdict(reference: str, found: Sequence[Difference], tolerance: float) -> s
     many = len({d.fit for d in found}) > 1
 
     def where(d: Difference) -> str:
-        return f"{f'fit {d.fit}, ' if many else ''}epoch {d.epoch}, `{d.metric}`"
+        return f"{f'fit {d.fit}, ' if many else ''}epoch {d.epoch}, `{printable(d.metric)}`"
 
     first = next((d for d in found if d.relative > tolerance), None)
     if first is not None:

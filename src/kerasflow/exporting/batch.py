@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasflow.errors import ExportError
 from kerasflow.exporting.expression import ATOM, SUM
-from kerasflow.graph import Constant, Graph, Node, ShapedArray, Size, Value
+from kerasflow.graph import Constant, Graph, Node, ShapedArray, Size, Value, printable
 
 
 @dataclass(frozen=True)
@@ -164,38 +164,47 @@ class _Alignment:
         place = tuple(slice(0, 1) if g else slice(None) for g in grows)
         cores = [a[place] for a in arrays]
         if not all(
-            np.array_equal(a, np.broadcast_to(c, a.shape)) for a, c in zip(arrays, cores, strict=True)
+            np.array_equal(a, np.broadcast_to(c, a.shape), equal_nan=first.dtype.kind in "fc")
+            for a, c in zip(arrays, cores, strict=True)
         ):
             raise self._refused([a.shape for a in arrays])
         kept, core = self._constant(cores), cores[0]
         made = Filled(kept, shape)
-        if isinstance(kept, Varying) or (core != core.flat[0]).any():
+        uniform = np.broadcast_to(core.flat[0], core.shape)
+        if isinstance(kept, Varying) or not np.array_equal(core, uniform, equal_nan=core.dtype.kind in "fc"):
             return Varying(first, made, f"np.broadcast_to({{}}, {shape!r})", kept)
         if not core.flat[0]:
             return Varying(first, made, f"np.zeros({shape!r}, {dtype})")
-        return Varying(first, made, f"np.full({shape!r}, {core.flat[0]}, {dtype})")
+        return Varying(first, made, f"np.full({shape!r}, {number_text(core.flat[0])}, {dtype})")
 
     def _counted(self, arrays: Sequence[np.ndarray[Any, Any]], shape: Any, axis: int) -> Varying | None:
         """What grows by the same step along an axis; None for anything else."""
         first = arrays[0]
         core = np.take(first, [0], axis)
-        step = np.take(first, 1, axis).flat[0] - core.flat[0]
+        with np.errstate(invalid="ignore"):  # Infinities have no step, and are filled in.
+            step = np.take(first, 1, axis).flat[0] - core.flat[0]
         along = [n if i == axis else 1 for i, n in enumerate(shape)]
 
         def count(n: int) -> np.ndarray[Any, Any]:
             return np.arange(n, dtype=first.dtype).reshape([n if i == axis else 1 for i in range(first.ndim)])
 
-        if not step or not all(np.array_equal(a, core + step * count(a.shape[axis])) for a in arrays):
+        if (
+            not step
+            or not np.isfinite(step)
+            or not all(np.array_equal(a, core + step * count(a.shape[axis])) for a in arrays)
+        ):
             return None
         text = f"np.arange({shape[axis]!r}, dtype={dtype_text(first.dtype)})"
         if first.ndim > 1:
             text += f".reshape({', '.join(map(repr, along))})"
         if step != 1:
-            text += f" * {step}"
+            text += f" * {number_text(step)}"
         made = Filled(Constant(core), shape, step, axis)
         if core.size > 1:
             return Varying(first, made, f"{text} + {{}}", Constant(core), SUM)
-        return Varying(first, made, f"{text} + {core.item()}" if core.item() else text, rank=SUM)
+        return Varying(
+            first, made, f"{text} + {number_text(core.flat[0])}" if core.item() else text, rank=SUM
+        )
 
     def _scalar(self, arrays: Sequence[np.ndarray[Any, Any]]) -> Varying:
         """A number that is computed from the batch size, such as the divisor of a mean."""
@@ -232,10 +241,23 @@ class _Alignment:
 
     def _refused(self, found: Sequence[Any]) -> ExportError:
         listed = ", ".join(f"{one} for {n} samples" for one, n in zip(found, self.sizes, strict=False))
-        place = f" (in {self.scope})" if self.scope else ""
+        place = f" (in {printable(self.scope)})" if self.scope else ""
         return ExportError(
             f"The program depends on the batch size in a way that cannot be written down{place}: {listed}"
         )
+
+
+def number_text(number: Any) -> str:
+    """A number as Python writes it, with as many digits as its dtype has.
+
+    Args:
+        number: an array of one element, or a NumPy scalar.
+    """
+    item = np.asarray(number).reshape(())[()]
+    text = str(item)
+    if item.dtype.kind in "fc" and not np.isfinite(item):
+        text = f"float('{text}')" if item.dtype.kind == "f" else f"complex('{text.strip('()')}')"
+    return text
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from kerasflow.exporting.batch import Varying, dtype_text
+from kerasflow.exporting.batch import Varying, dtype_text, number_text
 from kerasflow.exporting.expression import ATOM, UNARY, Expression
 from kerasflow.exporting.inclusion import Inclusion
 from kerasflow.exporting.table import INCLUDED, TEMPLATES, Operation
-from kerasflow.graph import Constant, Graph, Node, Size, Value
+from kerasflow.graph import Constant, Graph, Node, Size, Value, identifier, plain
 
 # A longer expression gets a line of its own.
 MAX_INLINE = 60
@@ -26,7 +24,7 @@ class Names:
     """Names that are new: in the whole file, or in the function that is being written."""
 
     def __init__(self, *reserved: str) -> None:
-        self.used = {*reserved, *keyword.kwlist, *dir(builtins)}
+        self.used = set(reserved)
         self.begin_function()
 
     def begin_function(self) -> None:
@@ -36,23 +34,30 @@ class Names:
 
     def __call__(self, wish: str) -> str:
         """An identifier like the wish, for the whole file."""
+        return self.own(identifier(wish, "value"))
+
+    def own(self, wish: str) -> str:
+        """The same for an identifier of this package's: as it is, if it is new."""
         name = self._new(wish)
         self.used.add(name)
         return name
 
     def local(self, wish: str) -> str:
         """The same within a function."""
-        name = self._new(wish)
+        name = self._new(identifier(wish, "value"))
         self.within.add(name)
         return name
 
-    def _new(self, wish: str) -> str:
-        base = "".join(c if c.isalnum() and c.isascii() else "_" for c in wish) or "value"
-        name = base = f"_{base}" if base[0].isdigit() else base
+    def _new(self, base: str) -> str:
+        name = base
         while name in self.used or name in self.within:
             self.counts[base] += 1
             name = f"{base}_v{self.counts[base] + 1}"
         return name
+
+
+# Puts a name into a file for a statement's value: a wish for the name, the expression, what it imports; the name.
+Define = Callable[[str, str, str], str]
 
 
 class Contents:
@@ -66,9 +71,18 @@ class Contents:
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self.include = Inclusion(names)
+        self.include = Inclusion(names.own)
         self.fixed: list[str] = []
         self.constants: dict[str, np.ndarray[Any, Any]] = {}
+        self._defined: dict[str, str] = {}
+
+    def define(self, wish: str, expression: str, imported: str) -> str:
+        """A `Define`."""
+        if expression not in self._defined:
+            self._defined[expression] = name = self.names(wish)
+            self.include.imports.append(imported)
+            self.fixed.append(f"{name} = {expression}")
+        return self._defined[expression]
 
 
 class Writer:
@@ -120,7 +134,7 @@ class Writer:
             )
             self._node(node, block, alone, self.names if fixed else self.names.local)
             if block and node.scope and node.scope != scopes[key]:
-                target.append(f"{indent}# {' '.join(node.scope.split())}")
+                target.append(f"{indent}# {plain(node.scope)}")
                 scopes[key] = node.scope
             target.extend(indent + line for line in block)
 
@@ -273,10 +287,7 @@ def _wish(node: Node) -> str:
 
 def _number(array: np.ndarray[Any, Any]) -> Expression:
     """A number as Python writes it, with as many digits as its dtype has."""
-    item = array.reshape(())[()]
-    text = str(item)
-    if array.dtype.kind in "fc" and not np.isfinite(item):
-        text = f"float('{text}')" if array.dtype.kind == "f" else f"complex('{text.strip('()')}')"
+    text = number_text(array)
     return Expression(text, UNARY if text.startswith("-") else ATOM, literal=True)
 
 

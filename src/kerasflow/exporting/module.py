@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
-import json
-import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from kerasflow.exporting.batch import dtype_text
-from kerasflow.exporting.block import Contents, Names, Writer
+from kerasflow.exporting.block import Contents, Define, Names, Writer
 from kerasflow.exporting.expression import Expression
-from kerasflow.graph import Graph, Size, Value
+from kerasflow.graph import Graph, Size, Value, literal, plain
 
 # What the file itself, and the functions that it may include, call by these names.
-RESERVED = "np x y sample_weight n state weights WEIGHTS base64 io math itertools Path _".split()
+RESERVED = "np x y sample_weight n state weights WEIGHTS base64 collections io math itertools Path _".split()
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,24 @@ class Argument:
     """An array among the arguments of a function.
 
     Attributes:
-        name: a readable one. place: the expression that finds it in the function's parameters.
+        name: a readable one. parameter, keys: of the function, and where in its structure the array is.
     """
 
     name: str
-    place: str
+    parameter: str
+    keys: Sequence[int | str]
+
+    @property
+    def place(self) -> str:
+        """The expression that finds it."""
+        return self.parameter + "".join(
+            f"[{literal(key) if isinstance(key, str) else int(key)}]" for key in self.keys
+        )
+
+    @property
+    def shown(self) -> str:
+        """The same to be read."""
+        return self.parameter + "".join(f"[{plain(repr(key))}]" for key in self.keys)
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,8 @@ class Function:
         graph: what it computes (for all batch sizes: `align`).
         state: for each state input of the graph the name by which the file loads it.
         arguments: one for each input of the graph.
-        result: makes what the function returns from an expression for each output of the graph.
+        result: makes what the function returns from an expression for each output of the graph; it may define what
+            it needs (`Contents.define`).
     """
 
     name: str
@@ -53,7 +66,7 @@ class Function:
     graph: Graph
     state: Sequence[str]
     arguments: Sequence[Argument]
-    result: Callable[[Sequence[str]], str]
+    result: Callable[[Sequence[str], Define], str]
 
     @property
     def changes(self) -> dict[str, Value]:
@@ -98,9 +111,10 @@ def write_module(
         title: what the file's docstring says of the model.
         weights_file: the name of the `.npz` file beside it; None writes the arrays into the text.
     """
-    names = Names(*RESERVED, *(f.name for f in functions))
-    contents = Contents(names)
     changing = any(f.changes for f in functions)
+    # Where the state stays in a dictionary, constants are beside it, by their names.
+    names = Names(*RESERVED, *(f.name for f in functions), *(state if changing else ()))
+    contents = Contents(names)
     kept = {name for f in functions for name in (*f.reads, *f.changes)}
     arrays = {name: array for name, array in state.items() if name in kept}
     wishes = dict(zip(arrays, _wishes(list(arrays)), strict=True))
@@ -109,7 +123,7 @@ def write_module(
     for name in contents.constants:
         fixed[name] = name
     arrays.update(contents.constants)
-    loads = [f"{variable} = weights[{json.dumps(name)}]" for name, variable in fixed.items()]
+    loads = [f"{variable} = weights[{literal(name)}]" for name, variable in fixed.items()]
     if changing:
         loads.insert(0, "state = dict(weights)")
     load = _load(loads, arrays, weights_file)
@@ -132,20 +146,27 @@ def _function(f: Function, contents: Contents, variables: Mapping[str, str], cha
     writer = Writer(contents, {v: Expression(reads[name]) for name, v in f.reads.items()}, known=not changing)
     inputs, count = _inputs(f, writer)
     body = writer.function(f.graph)
-    changes = [f"    {json.dumps(name)}: {writer.expression(v)}," for name, v in f.changes.items()]
+    changes = [f"    {literal(name)}: {writer.expression(v)}," for name, v in f.changes.items()]
     if changes:
         body += ["state.update({", *changes, "})"]
     if f.graph.outputs:
-        body.append(f"return {f.result([str(writer.expression(v)) for v in f.graph.outputs])}")
-    if re.search(r"\bn\b", "\n".join(body)):
+        outputs = [str(writer.expression(v)) for v in f.graph.outputs]
+        body.append(f"return {f.result(outputs, contents.define)}")
+    if _reads("n", body):
         inputs.append(count)
-    loads = [f"{variable} = state[{json.dumps(name)}]" for name, variable in reads.items() if changing]
+    loads = [f"{variable} = state[{literal(name)}]" for name, variable in reads.items() if changing]
     return [
         '@np.errstate(all="ignore")',
         f"def {f.name}({f.parameters}):",
         f"    {_docstring(_described(f))}",
         *(f"    {line}" for line in (*loads, *inputs, *body)),
     ]
+
+
+def _reads(name: str, body: Sequence[str]) -> bool:
+    """Whether the lines of a function use a name."""
+    text = "\n".join(["def function():", *(f"    {line}" for line in body), "    pass"])
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(ast.parse(text)))
 
 
 def _wishes(labels: Sequence[str]) -> list[str]:
@@ -177,7 +198,7 @@ def _inputs(f: Function, writer: Writer) -> tuple[list[str], str]:
         if grows and counted:
             wrong += f" or len({name}) != len({counted})"
         lines.append(f"if {wrong}:")
-        message = json.dumps(f"{argument.place} has to be of shape {shape}, received ")[:-1]
+        message = literal(f"{argument.shown} has to be of shape {shape}, received ")[:-1]
         message = message.replace("{", "{{").replace("}", "}}")
         lines.append(f'    raise ValueError(f{message}{{{name}.shape}}")')
         if grows:
@@ -186,13 +207,14 @@ def _inputs(f: Function, writer: Writer) -> tuple[list[str], str]:
 
 
 def _docstring(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"""{escaped}"""'
+    """Our own words, and names that `plain` has let through."""
+    assert text.isprintable() and text.isascii() and not {*'"\\'} & {*text}, text
+    return f'"""{text}"""'
 
 
 def _described(f: Function) -> str:
     listed = ", ".join(
-        f"{a.place}: {v.aval.dtype.name} of shape {v.aval.shape}"
+        f"{a.shown}: {v.aval.dtype.name} of shape {v.aval.shape}"
         for a, v in zip(f.arguments, f.graph.inputs, strict=True)
     )
     return f"{f.description} ({listed})." if listed else f"{f.description}."
@@ -204,7 +226,7 @@ def _load(
     if not arrays:
         return []
     if weights_file is not None:
-        place = f"Path(__file__).with_name({json.dumps(weights_file)})"
+        place = f"Path(__file__).with_name({literal(weights_file)})"
         return [f"with np.load({place}) as weights:", *(f"    {line}" for line in loads)]
     packed = io.BytesIO()
     np.savez(packed, **arrays)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from kerasflow.errors import ExportError
-from kerasflow.graph import Graph, Node, all_nodes
+from kerasflow.graph import Graph, Node, all_nodes, printable
 
 
 def refuse(graph: Graph, form: str, lacks: Callable[[Node], Iterable[str]]) -> None:
@@ -18,7 +18,7 @@ def refuse(graph: Graph, form: str, lacks: Callable[[Node], Iterable[str]]) -> N
         ExportError: naming it all, with the layers that it comes from.
     """
     problems = dict.fromkeys(
-        f"{what} (in {node.scope})" if node.scope else what
+        f"{what} (in {printable(node.scope)})" if node.scope else what
         for node in all_nodes(graph)
         for what in lacks(node)
     )

@@ -3,6 +3,7 @@
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
 from kerasflow.graph.measurement import Measurement
+from kerasflow.graph.naming import identifier, literal, plain, printable, unique
 from kerasflow.graph.printer import format_graph, format_origins, format_params, split_scope
 from kerasflow.graph.size import Size
 from kerasflow.graph.types import ShapedArray, check_inputs, shaped
@@ -24,11 +25,16 @@ __all__ = [
     "format_graph",
     "format_origins",
     "format_params",
+    "identifier",
     "infer",
     "last_uses",
+    "literal",
     "needed",
+    "plain",
+    "printable",
     "shaped",
     "split_scope",
+    "unique",
     "users",
     "verify",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph.graph import Constant, Graph, Node, Value
+from kerasflow.graph.naming import printable
 
 
 def _format_param(param: Any) -> str:
@@ -30,7 +31,9 @@ def format_params(params: dict[str, Any]) -> list[str]:
 def format_origins(nodes: Iterable[Node]) -> str:
     """The nodes' primitives and where each comes from, as a message names them; each once."""
     return ", ".join(
-        dict.fromkeys(f"`{n.primitive.name}`" + (f" (in {n.scope})" if n.scope else "") for n in nodes)
+        dict.fromkeys(
+            f"`{n.primitive.name}`" + (f" (in {printable(n.scope)})" if n.scope else "") for n in nodes
+        )
     )
 
 
@@ -58,13 +61,16 @@ def format_graph(graph: Graph, indent: str = "") -> str:
 
     labels = graph.state_names + [""] * len(graph.state_inputs)
     lines = [
-        *(f"state {typed(v)} {label}".rstrip() for v, label in zip(graph.state_inputs, labels, strict=False)),
+        *(
+            f"state {typed(v)} {printable(label)}".rstrip()
+            for v, label in zip(graph.state_inputs, labels, strict=False)
+        ),
         *(f"input {typed(v)}" for v in graph.inputs),
     ]
     for node in graph.nodes:
         call = ", ".join([name(v) for v in node.inputs] + format_params(node.params))
         results = ", ".join(typed(v) for v in node.outputs)
-        comment = f"  # {node.scope}" if node.scope else ""
+        comment = f"  # {printable(node.scope)}" if node.scope else ""
         lines.append(f"{results} = {node.primitive.name}({call}){comment}")
         for sub in node.subgraphs:
             lines.extend(format_graph(sub, indent="    ").splitlines())

@@ -7,6 +7,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, split_scope
+from kerasflow.text import shortened
+
+# Of a longer name the beginning is shown.
+LONGEST = 60
 
 # The kinds of boxes.
 INPUT, STATE, OPERATION, RESULT = "input", "state", "operation", "result"
@@ -26,6 +30,9 @@ class Box:
     detail: str = ""
     layer: str = ""
     gradient: bool = False
+
+    def __post_init__(self) -> None:
+        self.title, self.layer = shortened(self.title, LONGEST), shortened(self.layer, LONGEST)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from kerasflow.graph import Graph
 from kerasflow.plotting.boxes import INPUT, OPERATION, RESULT, STATE, Box, boxes_of
 from kerasflow.plotting.figure import Picture
 from kerasflow.plotting.layout import layered
+from kerasflow.text import drawn
 
 # More operations than these are drawn layer by layer.
 OPERATIONS = 60
@@ -41,7 +42,11 @@ def draw_graph(graph: Graph, by: str | None = None) -> Figure:
     left = min((x - half for x, half in reach), default=0.0) - 0.2
     right = max((x + half for x, half in reach), default=0.0) + 0.2
     colours = _colours(list(boxes.values()))
-    legend = [Patch(facecolor=colour, edgecolor="#555555", label=name) for name, colour in colours.items()]
+    legend = [
+        # To Matplotlib an underscore in front means that there is to be no label.
+        Patch(facecolor=colour, edgecolor="#555555", label=drawn(f" {name}" if name[0] == "_" else name))
+        for name, colour in colours.items()
+    ]
     if any(box.gradient for box in boxes.values()):
         legend.append(Patch(facecolor="white", edgecolor="#c00000", linestyle="--", label="derivative"))
     above = 0.1 + 0.17 * -(-len(legend) // 3) if legend else 0.0
@@ -72,7 +77,7 @@ def draw_graph(graph: Graph, by: str | None = None) -> Figure:
         lines = [line for line in (box.title, box.detail) if line]
         for i, line in enumerate(lines):
             y = rank * step + _HEIGHT * (i + 1) / (len(lines) + 1)
-            axes.text(x, y, line, ha="center", va="center", fontsize=8 - 1.5 * i, zorder=3)
+            axes.text(x, y, drawn(line), ha="center", va="center", fontsize=8 - 1.5 * i, zorder=3)
     if legend:
         axes.legend(handles=legend, loc="upper center", ncols=3, fontsize=7, frameon=False, borderaxespad=0.2)
     return figure

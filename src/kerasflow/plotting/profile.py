@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from kerasflow.plotting.boxes import LONGEST
 from kerasflow.plotting.figure import Picture
 from kerasflow.profiling import PHASES, Profile
+from kerasflow.text import drawn, shortened
 
 # More layers than these are one bar.
 LAYERS = 15
@@ -22,13 +24,14 @@ def draw_profile(profile: Profile) -> Figure:
     figure = Picture(figsize=(10, 3.6 + 0.32 * len(rows)), layout="constrained")
     heights = (1 + 0.32 * len(rows), 2.4)
     bars, memory = figure.subplots(2, 1, height_ratios=heights)
-    left = np.zeros(len(rows))
+    places, left = np.arange(len(rows)), np.zeros(len(rows))
     for number, phase in enumerate(PHASES):
         part = 1e3 * np.array([seconds[number] for _, seconds in rows])
-        bars.barh([layer for layer, _ in rows], part, left=left, color=f"C{number}", label=phase)
+        bars.barh(places, part, left=left, color=f"C{number}", label=phase)
         left += part
+    bars.set_yticks(places, labels=[drawn(shortened(layer, LONGEST)) for layer, _ in rows])
     bars.invert_yaxis()
-    bars.set(title=profile.title, xlabel="milliseconds")
+    bars.set(title=drawn(shortened(profile.title, LONGEST)), xlabel="milliseconds")
     bars.legend(loc="lower right")
     bars.grid(axis="x", alpha=0.3)
     held = np.array([line.held for line in profile.lines]) / 1e6
@@ -38,7 +41,7 @@ def draw_profile(profile: Profile) -> Figure:
         memory.bar(np.arange(len(held))[here], held[here], width=1.0, color=f"C{number}")
     peak = int(np.argmax(held))
     memory.annotate(
-        f"{held[peak]:.2f} MB in {profile.named(profile.lines[peak])}",
+        f"{held[peak]:.2f} MB in {drawn(shortened(profile.named(profile.lines[peak]), LONGEST))}",
         (peak, held[peak]),
         (0, 6),
         textcoords="offset points",

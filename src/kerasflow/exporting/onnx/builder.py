@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.errors import ExportError
-from kerasflow.graph import ShapedArray, Size
+from kerasflow.graph import ShapedArray, Size, printable
 
 
 class Tensor:
@@ -101,7 +101,7 @@ class Builder:
 
     def name(self, wish: str) -> str:
         """A name that is new in the file, of subgraphs too."""
-        name = wish
+        name = wish = printable(wish)
         while name in self._names:
             self._counts[wish] += 1
             name = f"{wish}_{self._counts[wish]}"

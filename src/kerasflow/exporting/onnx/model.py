@@ -12,7 +12,7 @@ from kerasflow.exporting.onnx import arrays, control, elementwise, windows
 from kerasflow.exporting.onnx.builder import Builder, Tensor
 from kerasflow.exporting.refusal import refuse
 from kerasflow.exporting.spelled import spell_out
-from kerasflow.graph import Graph, Node, evaluate
+from kerasflow.graph import Graph, Node, evaluate, printable
 
 LOWERINGS = {**elementwise.LOWERINGS, **arrays.LOWERINGS, **windows.LOWERINGS}
 WITH_NODE = {**arrays.WITH_NODE, **windows.WITH_NODE}
@@ -100,7 +100,7 @@ def onnx_model(
     for x, result in zip(found, results, strict=True):
         b.nodes.append(helper.make_node("Identity", [x.name], [result.name], f"{result.name}/Identity"))
     proto = b.graph(
-        name,
+        printable(name),
         [(t, v.aval) for t, v in zip(given, graph.inputs, strict=True)],
         [(t, v.aval) for t, v in zip(results, graph.outputs, strict=True)],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from kerasflow.bridge.adjust import STRINGS
 from kerasflow.compiler import CompiledFunction, Entry
+from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.errors import KerasflowError, TracingError
 from kerasflow.tracing import Trace, Tracer, recording, suspended
 
@@ -76,16 +77,21 @@ class Step:
         ):
             self.model.build_optimizer()
 
-    def __call__(self, batch: Any) -> Any:
+    def __call__(self, batch: Any, first: Callable[[], Any] | None = None) -> Any:
+        """Run the step on a batch.
+
+        Args:
+            first: assigns what has to be assigned before, as a part of the step: with it or not at all.
+        """
         if self.method == "train_step":
             self.prepare()
         with suspended():  # Also where a tape records, a step is a program of its own.
             if self.model.run_eagerly or self.uncompiled or any(map(_is_text, tree.flatten(batch))):
-                return self._run_with_values(batch)
+                return self._run_with_values(batch, first)
             optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
             begins = optimizer is not None and not optimizer.built
             entry, inputs = self.entry(batch)
-            result = entry(inputs)
+            result = entry(inputs) if first is None else undisturbed(_both, first, entry, inputs)
             if begins and optimizer.built:
                 # What was traced is how an optimizer begins (say with a constant scale of the loss), not goes on.
                 self.compiled.entries.clear()
@@ -98,15 +104,26 @@ class Step:
         self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
         return self.compiled.entry((batch,))
 
-    def _run_with_values(self, batch: Any) -> Any:
+    def _run_with_values(self, batch: Any, first: Callable[[], Any] | None) -> Any:
         trace = Trace(concrete=True)
 
         def lift(x: Any) -> Any:
             return trace.lift(x) if isinstance(x, np.ndarray) and not _is_text(x) else x
 
-        with recording(trace):
-            result = self.run(tree.map_structure(lift, batch))
+        try:
+            with recording(trace):
+                if first is not None:
+                    first()
+                result = self.run(tree.map_structure(lift, batch))
+        except BaseException:
+            undisturbed(trace.undo)
+            raise
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+def _both(first: Callable[[], Any], entry: Entry, inputs: list[Any]) -> Any:
+    first()
+    return entry(inputs)
 
 
 def _is_text(x: Any) -> bool:

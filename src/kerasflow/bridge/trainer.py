@@ -19,6 +19,7 @@ from keras.src.utils.python_utils import pythonify_logs
 from kerasflow.autodiff import GradientTape
 from kerasflow.bridge.resume import Progress
 from kerasflow.bridge.step import Batches, Step, as_arrays
+from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.tracing import scope
 
 
@@ -193,7 +194,7 @@ class NumpyTrainer(base_trainer.Trainer):
         try:
             for progress.epoch in range(self._initial_epoch or initial_epoch, epochs):
                 epoch = progress.epoch
-                self.reset_metrics()
+                undisturbed(self.reset_metrics)
                 callbacks.on_epoch_begin(epoch)
                 progress.resume(within_epoch=True)
                 for begin, end, batches in iterator:
@@ -282,7 +283,7 @@ class NumpyTrainer(base_trainer.Trainer):
         self.stop_evaluating = False
         callbacks.on_test_begin()
         logs: Any = {}
-        self.reset_metrics()
+        undisturbed(self.reset_metrics)
         for begin, end, batches in iterator:
             callbacks.on_test_batch_begin(begin)
             logs = test_function(batches)
@@ -346,8 +347,7 @@ class NumpyTrainer(base_trainer.Trainer):
                 )
             sample_weight = data_adapter_utils.class_weight_to_sample_weights(y, class_weight)
         batch = as_arrays((x, y, sample_weight))
-        self.reset_metrics()
-        logs = self.make_train_function()([batch])
+        logs = _alone(self.make_train_function(), batch, self.reset_metrics)
         return self._batch_result(logs, return_dict)
 
     def test_on_batch(
@@ -356,8 +356,7 @@ class NumpyTrainer(base_trainer.Trainer):
         """The loss and the metrics on one batch; see `keras.Model.test_on_batch`."""
         self._assert_compile_called("test_on_batch")
         batch = as_arrays((x, y, sample_weight))
-        self.reset_metrics()
-        logs = self.make_test_function()([batch])
+        logs = _alone(self.make_test_function(), batch, self.reset_metrics)
         return self._batch_result(logs, return_dict)
 
     def _batch_result(self, logs: Any, return_dict: bool) -> Any:
@@ -382,6 +381,18 @@ class StepFunction:
 
     def __call__(self, batches: Sequence[Any]) -> Any:
         return self.combine([self.step(batch) for batch in batches])
+
+    def alone(self, batch: Any, first: Callable[[], Any]) -> Any:
+        """The step on one batch, with what has to be assigned before."""
+        return self.combine([self.step(batch, first)])
+
+
+def _alone(function: Any, batch: Any, first: Callable[[], Any]) -> Any:
+    """A step outside of `fit`; one that is the user's own gets a list of batches."""
+    if isinstance(function, StepFunction):
+        return function.alone(batch, first)
+    undisturbed(first)
+    return function([batch])
 
 
 def _last(results: list[Any]) -> Any:

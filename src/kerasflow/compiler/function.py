@@ -8,6 +8,7 @@ buffers and stay there between calls.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,38 @@ import optree
 
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
+from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend
 from kerasflow.graph import Graph, ShapedArray, shaped
 from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
+from kerasflow.tracing.state import PATIENCE
+
+# Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.
+_compiling = threading.RLock()
+_forking: list[bool] = []
+
+
+def _before_fork() -> None:
+    _forking.append(_compiling.acquire(timeout=PATIENCE))
+
+
+def _after_fork_in_parent() -> None:
+    if _forking.pop():
+        _compiling.release()
+
+
+def _after_fork_in_child() -> None:
+    global _compiling
+    _forking.clear()
+    _compiling = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # Behind that of `kerasflow.tracing.state`, so that it is asked first: who compiles may read state.
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
 
 
 @dataclass(eq=False)
@@ -44,6 +73,10 @@ class Entry:
     outputs: list[tuple[int, Any]]
 
     def __call__(self, inputs: Sequence[Any]) -> Any:
+        """Run the program. If it is interrupted, its cells hold what they held before it or what they hold after it."""
+        return undisturbed(self._run, inputs) if any(self.writes) else self._run(inputs)
+
+    def _run(self, inputs: Sequence[Any]) -> Any:
         before: Sequence[Any]
         now: Sequence[Any]
         before = now = acquire(self.cells, self.writes, self.backend)
@@ -111,7 +144,6 @@ class CompiledFunction:
         self.backend = backend
         self.jit_compile: bool | None = None
         self.entries: dict[Any, Entry] = {}
-        self._lock = threading.Lock()
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -138,7 +170,7 @@ class CompiledFunction:
         full_key = (id(backend), tuple(asked.items()), structure, tuple(key))
         entry = self.entries.get(full_key)
         if entry is None:
-            with self._lock:
+            with _compiling:
                 entry = self.entries.get(full_key) or self._compile(leaves, structure, backend, asked)
                 self.entries[full_key] = entry
         return entry, inputs

@@ -9,7 +9,10 @@ reference (copy on write).
 
 from __future__ import annotations
 
+import os
 import threading
+import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -31,6 +34,23 @@ class Owner(Protocol):
 # Guards who uses which cell; one for all, since programs take many at once. Never held while a program runs.
 _lock = threading.RLock()
 _written = threading.Condition(_lock)
+
+# How many programs each thread runs, and how many processes are being forked.
+_running: Counter[int] = Counter()
+_forking = 0
+# Threads have their number and their process's: one that ran when this process was forked is none of its own.
+_process = 0
+_SHIFT = 64
+# Seconds that a fork waits for programs to end.
+PATIENCE = 60.0
+
+
+def _this_thread() -> int:
+    return threading.get_ident() + (_process << _SHIFT)
+
+
+def _is_of_this_process(thread: int) -> bool:
+    return thread >> _SHIFT == _process
 
 
 class Cell:
@@ -73,6 +93,8 @@ class Cell:
             self._buffer, self._owner, self._shared = array, None, True
 
     def _acquire(self, backend: Owner, writes: bool, thread: int) -> Any:
+        if self._readers and not self._readers <= {thread}:
+            self._readers = set(filter(_is_of_this_process, self._readers))
         busy = writes and (self._shared or not self._readers <= {thread})
         if busy or self._owner is not backend:
             self._buffer, self._owner, self._shared = backend.from_host(self._host()), backend, False
@@ -101,9 +123,9 @@ class Cell:
 
 def _wait_for_writers(cells: Sequence[Cell]) -> None:
     """Wait until no other thread's program changes one of the cells."""
-    thread = threading.get_ident()
+    thread = _this_thread()
     for cell in cells:
-        while cell._writer not in (0, thread):
+        while cell._writer not in (0, thread) and _is_of_this_process(cell._writer):
             _written.wait()
             _wait_for_writers(cells)  # Meanwhile others may have been taken.
 
@@ -114,10 +136,18 @@ def acquire(cells: Sequence[Cell], writes: Sequence[bool], backend: Owner) -> li
     Args:
         writes: for each cell whether the program changes it; those buffers are the program's alone.
     """
-    thread = threading.get_ident()
+    thread = _this_thread()
     with _lock:
         _wait_for_writers(cells)
-        return [cell._acquire(backend, writing, thread) for cell, writing in zip(cells, writes, strict=True)]
+        _running[thread] += 1
+        buffers: list[Any] = []
+        try:
+            for cell, writing in zip(cells, writes, strict=True):
+                buffers.append(cell._acquire(backend, writing, thread))
+        except BaseException:
+            release(cells[: len(buffers)], buffers, buffers)
+            raise
+        return buffers
 
 
 def release(cells: Sequence[Cell], before: Sequence[Any], now: Sequence[Any]) -> None:
@@ -127,11 +157,45 @@ def release(cells: Sequence[Cell], before: Sequence[Any], now: Sequence[Any]) ->
         before: the buffers that `acquire` gave. now: the buffers that hold the
             contents after the program; those from before if it failed.
     """
-    thread = threading.get_ident()
+    thread = _this_thread()
     with _lock:
         written = False
         for cell, old, new in zip(cells, before, now, strict=True):
             written |= cell._writer == thread
             cell._release(old, new, thread)
-        if written:
+        _running[thread] -= 1
+        if not _running[thread]:
+            del _running[thread]
+        if written or _forking:
             _written.notify_all()
+
+
+def _before_fork() -> None:
+    """Wait until no other thread's program runs, and let none begin: the new process has the state between steps."""
+    global _forking
+    _lock.acquire()
+    _forking += 1
+    deadline = time.monotonic() + PATIENCE
+    while _running.keys() - {_this_thread()} and (left := deadline - time.monotonic()) > 0:
+        _written.wait(left)
+
+
+def _after_fork_in_parent() -> None:
+    global _forking
+    _forking -= 1
+    _lock.release()
+
+
+def _after_fork_in_child() -> None:
+    """The other threads are gone, and what is noted of them means nothing."""
+    global _forking, _process, _written
+    _forking, _process = 0, _process + 1
+    _running.clear()
+    _written = threading.Condition(_lock)
+    _lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )

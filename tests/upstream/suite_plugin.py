@@ -275,9 +275,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _spare_jax(items, complete)
 
 
+# Keras's tests collect garbage all the time: what is there before them, and what outlives many of them, is none.
+SETTLED = 100
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    # Keras's tests collect garbage all the time; frameworks and tests are none.
     gc.freeze()
+
+
+def pytest_runtest_logfinish(nodeid: str) -> None:
+    _finished.append(nodeid)
+    if len(_finished) % SETTLED == 0:
+        gc.collect()
+        gc.freeze()
+
+
+_finished: list[str] = []
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -118,7 +118,7 @@ class Profile:
         """The sentences at the top, the table of layers, the table of lines."""
         more = self.measured / self.seconds - 1 if self.seconds else 0.0
         head = [
-            f"{shortened(self.title, _LINE)}: {milliseconds(self.seconds)}.",
+            f"{shortened(self.title, 2 * _LINE)}: {milliseconds(self.seconds)}.",
             f"With a clock behind each line, as below, {milliseconds(self.measured)} ({more:+.0%}).",
         ]
         costs = [["layer", *PHASES, "together", "share", "calls", "allocated", "held"]]

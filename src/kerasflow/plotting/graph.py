@@ -14,7 +14,7 @@ from kerasflow.graph import Graph
 from kerasflow.plotting.boxes import INPUT, OPERATION, RESULT, STATE, Box, boxes_of
 from kerasflow.plotting.figure import Picture
 from kerasflow.plotting.layout import layered
-from kerasflow.text import drawn
+from kerasflow.text import drawn, shortened
 
 # More operations than these are drawn layer by layer.
 OPERATIONS = 60
@@ -22,6 +22,8 @@ OPERATIONS = 60
 _FILLS = {INPUT: "#d9d9d9", STATE: "#f5ecd0", RESULT: "#d9d9d9"}
 # A box: of so many inches each character is wide, and so high it and the space below are.
 _CHARACTER, _HEIGHT, _SPACE = 0.075, 0.42, 0.28
+# So many characters of a name are in the legend.
+_LEGEND = 24
 
 
 def draw_graph(graph: Graph, by: str | None = None) -> Figure:
@@ -43,9 +45,7 @@ def draw_graph(graph: Graph, by: str | None = None) -> Figure:
     right = max((x + half for x, half in reach), default=0.0) + 0.2
     colours = _colours(list(boxes.values()))
     legend = [
-        # To Matplotlib an underscore in front means that there is to be no label.
-        Patch(facecolor=colour, edgecolor="#555555", label=drawn(f" {name}" if name[0] == "_" else name))
-        for name, colour in colours.items()
+        Patch(facecolor=colour, edgecolor="#555555", label=_legend(name)) for name, colour in colours.items()
     ]
     if any(box.gradient for box in boxes.values()):
         legend.append(Patch(facecolor="white", edgecolor="#c00000", linestyle="--", label="derivative"))
@@ -81,6 +81,12 @@ def draw_graph(graph: Graph, by: str | None = None) -> Figure:
     if legend:
         axes.legend(handles=legend, loc="upper center", ncols=3, fontsize=7, frameon=False, borderaxespad=0.2)
     return figure
+
+
+def _legend(name: str) -> str:
+    """A layer's name beside its colour; to Matplotlib an underscore in front means that there is to be no label."""
+    text = drawn(shortened(name, _LEGEND))
+    return f" {text}" if text.startswith("_") else text
 
 
 def _draw_way(axes: Axes, points: Sequence[tuple[float, int]], step: float) -> None:

@@ -31,7 +31,7 @@ def draw_profile(profile: Profile) -> Figure:
         left += part
     bars.set_yticks(places, labels=[drawn(shortened(layer, LONGEST)) for layer, _ in rows])
     bars.invert_yaxis()
-    bars.set(title=drawn(shortened(profile.title, LONGEST)), xlabel="milliseconds")
+    bars.set(title=drawn(shortened(profile.title, 2 * LONGEST)), xlabel="milliseconds")
     bars.legend(loc="lower right")
     bars.grid(axis="x", alpha=0.3)
     held = np.array([line.held for line in profile.lines]) / 1e6

@@ -62,3 +62,7 @@ class NumpyBackend:
     def to_host(self, buffer: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The buffer itself."""
         return buffer
+
+    def refill(self, buffer: np.ndarray[Any, Any], array: np.ndarray[Any, Any]) -> None:
+        """Copy the array into the buffer."""
+        np.copyto(buffer, array)

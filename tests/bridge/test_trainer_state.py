@@ -93,6 +93,42 @@ def test_assignments_in_callbacks_count_from_the_next_step():
         np.testing.assert_array_equal(a, b)
 
 
+def test_a_program_is_bound_once(monkeypatch):
+    """What is assigned between steps (metrics that begin anew, a learning rate) goes into buffers that are there."""
+    from kerasflow_numpy import program
+
+    bound = []
+    bind = program.Context.bind
+    monkeypatch.setattr(program.Context, "bind", lambda *args: (bound.append(args), bind(*args))[1])
+    model = make()
+    x, y = X[:8], Y[:8]
+    model.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    bound.clear()
+    for step in range(5):
+        model.optimizer.learning_rate = 0.1 / (step + 1)
+        model.train_on_batch(x, y)
+        assert float(model.optimizer.learning_rate) == np.float32(0.1 / (step + 1))
+        assert int(model.optimizer.iterations.numpy()) == step + 3
+    assert not bound
+
+
+def test_assigned_contents_are_the_variable_s_own():
+    """In the buffer that programs use, or in another one: neither the array nor what was read before is tied to it."""
+    for size in (3, 5000):
+        v = keras.Variable(np.zeros(size, "float32"))
+        step = kerasflow.jit(lambda x, v=v: v.assign_add(x) * 1)
+        one = np.ones(size, "float32")
+        step(one)
+        read, given = v.value, np.full(size, 5, "float32")
+        v.assign(given)
+        step(one)
+        again, given[:] = v.value, 9
+        v.assign(one)
+        step(one)
+        assert (read == 1).all() and (again == 6).all() and (v.numpy() == 2).all() and (one == 1).all()
+
+
 def test_two_models_in_turn_are_two_models_alone():
     def alone(seed):
         model = make(seed=seed)

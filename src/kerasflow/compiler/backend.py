@@ -44,6 +44,8 @@ class Backend(Protocol):
         refused: why it lacks primitives, reasons by name.
         framework: the name of the module that does the work; its `__version__` is shown to users.
         devices(): what its programs can run on: "cpu:0", "gpu:0" and so on, each with a short description or "".
+        refill(buffer, array): copies a NumPy array into a buffer, if buffers can be changed in place; without it, what
+            host code assigns comes as a new buffer.
         formats: the names, Keras's, of file formats that `export` writes.
         export(format, path, endpoints, variables, **options): writes functions for every batch size (each has `graph`,
             `variables`, `arguments`, `names` and `result`: `bridge/export.py`) and named collections of variables (each

@@ -30,6 +30,8 @@ class Owner(Protocol):
     def to_host(self, buffer: Any) -> np.ndarray[Any, Any]:
         """The contents as a NumPy array, which may share the buffer's memory."""
 
+    # It may have `refill(buffer, array)`, if its buffers can be changed in place: that copies an array into one.
+
 
 # Guards who uses which cell; one for all, since programs take many at once. Never held while a program runs.
 _lock = threading.RLock()
@@ -41,6 +43,8 @@ _forking = 0
 # Threads have their number and their process's: one that ran when this process was forked is none of its own.
 _process = 0
 _SHIFT = 64
+# Bytes up to which contents are handed out as a copy, so that nobody holds the buffer.
+COPIED = 4096
 # Seconds that a fork waits for programs to end.
 PATIENCE = 60.0
 
@@ -81,16 +85,27 @@ class Cell:
         """The contents, a read-only array that stays as it is."""
         with _lock:
             _wait_for_writers((self,))
-            self._shared = True
-            host = self._host().view()
+            host = self._host()
+            if host.nbytes <= COPIED:
+                host = host.copy()
+            else:
+                self._shared, host = True, host.view()
         host.flags.writeable = False
         return host
 
     def write(self, array: np.ndarray[Any, Any]) -> None:
-        """Replace the contents by a host array of the same shape and dtype; taken over, not copied."""
+        """Replace the contents by a host array of the same shape and dtype; taken over, or copied.
+
+        Programs are bound to the buffers that they ran on last: where a backend can change a buffer that nobody else
+        holds, that is done.
+        """
         with _lock:
             _wait_for_writers((self,))
-            self._buffer, self._owner, self._shared = array, None, True
+            refill = getattr(self._owner, "refill", None)
+            if refill is not None and not (self._shared or self._readers or self._writer):
+                refill(self._buffer, array)
+            else:
+                self._buffer, self._owner, self._shared = array, None, True
 
     def _acquire(self, backend: Owner, writes: bool, thread: int) -> Any:
         if self._readers and not self._readers <= {thread}:

@@ -195,6 +195,14 @@ def test_handlers_run_at_once_and_stay() -> None:
     assert undisturbed(undisturbed, lambda: 3) == 3
 
 
+def test_where_another_thread_handles_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int, handler: Any) -> None:
+        raise ValueError("signal only works in main thread of the main interpreter")
+
+    monkeypatch.setattr("kerasflow.compiler.interrupts._install", refuse)
+    assert undisturbed(lambda: 3) == 3
+
+
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers")
 def test_a_program_that_never_ends_is_stopped_by_two_interrupts() -> None:
     v = keras.Variable(0.0)

@@ -12,11 +12,17 @@ from kerasflow import testing
 FAMILIES = {"numpy": ("interface", "specs", "state")}
 # Trainings that are there in double precision too, to 1e-9; and those of the zoo without dropout and shuffling.
 SLOW = re.compile(r"zoo/.* float32|parity/(zoo|mnist)/")
+# Networks for which PyTensor's C compiler takes some ten seconds each; what they are made of is checked layer by layer.
+COMPILED_LONG = re.compile(r"zoo/(vgg_block|resnet|mobilenet_block|unet|transformer_encoder) ")
+
+
+def is_slow(name: str, check: testing.Check) -> bool:
+    return bool(SLOW.match(str(check)) or (name == "pytensor" and COMPILED_LONG.match(str(check))))
 
 
 def listed(name: str) -> list[Any]:
     return [
-        pytest.param(name, check, marks=pytest.mark.slow if SLOW.match(str(check)) else ())
+        pytest.param(name, check, marks=pytest.mark.slow if is_slow(name, check) else ())
         for check in testing.checks(name, FAMILIES.get(name))
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ import keras
 import numpy as np
 import pytest
 from graphs import installed_backends
+from imported import imported
 
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.tracing import Cell
@@ -137,10 +137,7 @@ def test_an_exported_step_happens_or_does_not(tmp_path: Path) -> None:
     model = plain()
     model.compile("adam", "mse", metrics=["mae"])
     path = kerasflow.export_numpy(model, tmp_path / "steps.py", training=(X, Y))
-    spec = importlib.util.spec_from_file_location("steps", path)
-    assert spec is not None and spec.loader is not None
-    exported: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(exported)
+    exported = imported(path)
     before = dict(exported.state)
     with interrupted_at(-1) as count:
         exported.train_step(X, Y)

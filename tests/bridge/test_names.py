@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import importlib.util
 import json
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from imported import imported
 
 from kerasflow.graph import identifier, literal, plain, printable
 from kerasflow.testing.keras_cases import zoo
@@ -287,15 +287,6 @@ def test_a_loaded_file_does_not_run(separator: str, tmp_path: Path) -> None:
 # -- exported files -------------------------------------------------------------------------------------------
 
 
-def module(path: Path) -> Any:
-    """An exported file, imported."""
-    spec = importlib.util.spec_from_file_location("exported", path)
-    assert spec is not None and spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
-
-
 @settings(SETTINGS, max_examples=25)
 @given(index=st.integers(0, 10_000), text=ANY, everywhere=st.booleans())
 def test_an_exported_file_is_that_of_the_plainly_named_model(
@@ -310,7 +301,7 @@ def test_an_exported_file_is_that_of_the_plainly_named_model(
     written = path.read_text("utf-8")
     assert written.isascii()
     assert does(written) == does(expected)
-    np.testing.assert_allclose(module(path).predict(X), model.predict(X, verbose=0), 1e-5)
+    np.testing.assert_allclose(imported(path).predict(X), model.predict(X, verbose=0), 1e-5)
     assert FLAG not in vars(builtins)
 
 
@@ -374,7 +365,7 @@ def test_exported(name: str, tmp_path: Path) -> None:
     expected = model.predict(X, verbose=0)
     for embed in (False, True):
         path = kerasflow.export_numpy(model, tmp_path / f"file{embed}.py", training=(X, Y), embed=embed)
-        exported = module(path)
+        exported = imported(path)
         np.testing.assert_allclose(exported.predict(X), expected, 1e-5)
         exported.train_step(X, Y)
         np.savez(tmp_path / "state.npz", **exported.state)

@@ -4,7 +4,6 @@ The zoo's models and the layers are exported as ONNX here too, since making them
 """
 
 import collections
-import importlib.util
 import itertools
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 from exported_models import Branching
+from imported import imported
 from onnx_files import assert_same_arrays, exported_onnx, runs
 from scipy import special
 
@@ -72,15 +72,6 @@ def alone(path: Path, batches: dict[int, Any]) -> dict[int, np.ndarray]:
     subprocess.run(command, check=True, timeout=120)
     with np.load(found) as results:
         return {int(n): results[n] for n in results}
-
-
-def loaded(path: Path) -> Any:
-    """An exported file as a module of this process."""
-    spec = importlib.util.spec_from_file_location("exported", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def first(x: Any, n: int) -> Any:
@@ -189,12 +180,12 @@ def test_training_goes_on(embed: bool, tmp_path: Path) -> None:
     """An epoch in the file is one in Keras; what it has learned is saved, and the file that loads it goes on."""
     model = trainable()
     path = kerasflow.export_numpy(model, tmp_path / "mlp.py", training=(X, Y), embed=embed)
-    exported = loaded(path)
+    exported = imported(path)
     history = model.fit(X, Y, batch_size=3, shuffle=False, epochs=2, verbose=0).history
     for epoch in range(2):
         if epoch == 1:
             np.savez(tmp_path / "mlp.npz", **exported.state)
-            again = loaded(path)
+            again = imported(path)
             if embed:
                 with np.load(tmp_path / "mlp.npz") as state:
                     again.state.update(state)
@@ -229,7 +220,7 @@ def test_structures_of_results(tmp_path: Path) -> None:
 
     model = Model()
     model(X)
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "parts.py", X))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "parts.py", X))
     found = exported.predict(X)
     assert list(found["ordered"]) == ["z", "a"] and isinstance(found["ordered"], collections.OrderedDict)
     assert type(found["pair"]).__name__ == "Pair" and found["pair"]._fields == ("low", "high")
@@ -250,7 +241,7 @@ def test_constants_that_grow_and_are_no_numbers(number: float, dtype: str, tmp_p
         )
 
     model = keras.Sequential([L.Input((20,)), L.Lambda(beside)])
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "filled.py"))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "filled.py"))
     for n in (1, 3):
         np.testing.assert_array_equal(exported.predict(X[:n]), model.predict(X[:n], verbose=0))
 
@@ -258,7 +249,7 @@ def test_constants_that_grow_and_are_no_numbers(number: float, dtype: str, tmp_p
 def test_training_with_weights(tmp_path: Path) -> None:
     model = trainable()
     weights = np.linspace(0, 2, 8)
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "mlp.py", training=(X, Y, weights)))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "mlp.py", training=(X, Y, weights)))
     expected = model.train_on_batch(X, Y, weights, return_dict=True)
     assert {
         name: pytest.approx(value, rel=1e-5) for name, value in exported.train_step(X, Y, weights).items()
@@ -266,7 +257,7 @@ def test_training_with_weights(tmp_path: Path) -> None:
 
 
 def test_a_step_changes_all_or_nothing(tmp_path: Path) -> None:
-    exported = loaded(kerasflow.export_numpy(trainable(), tmp_path / "mlp.py", training=(X, Y)))
+    exported = imported(kerasflow.export_numpy(trainable(), tmp_path / "mlp.py", training=(X, Y)))
     before = dict(exported.state)
     with pytest.raises(ValueError, match=r"y has to be of shape \(n,\), received \(1,\)"):
         exported.train_step(X, Y[:1])
@@ -302,7 +293,7 @@ def test_layers(use: Use, tmp_path: Path) -> None:
     arrays = [np.asarray(a) for a in (use.inputs if several else [use.inputs])]
     inputs = [keras.Input(a.shape[1:], dtype=a.dtype.name) for a in arrays]
     model = keras.Model(inputs, use.make()(inputs if several else inputs[0]))
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "layer.py"))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "layer.py"))
     if use in preprocessing.USES.get("MelSpectrogram", {}).values():
         with pytest.raises(ExportError, match="cannot be written as ONNX: it needs `rfft`"):
             exported_onnx(model, tmp_path)
@@ -353,7 +344,7 @@ def test_structures(tmp_path: Path) -> None:
     h = L.Dense(4)(a)
     outputs = {"sum": L.Add()([h, L.Dense(4)(b)]), "pair": (h, h), "a": a}
     model = keras.Model({"a": a, "b": b}, outputs)
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "model.py"))
     x = {"a": X, "b": np.arange(24).reshape(8, 3)}
     assert_same(exported.predict(x), model.predict(x, verbose=0))
 
@@ -365,14 +356,14 @@ def test_unknown_sizes(tmp_path: Path) -> None:
     with pytest.raises(KerasflowError, match=r"Give a batch.*x\[:1\]"):
         kerasflow.export_numpy(model, path)
     x = X.reshape(8, 4, 5)
-    exported = loaded(kerasflow.export_numpy(model, path, x[:1]))
+    exported = imported(kerasflow.export_numpy(model, path, x[:1]))
     assert_same(exported.predict(x), model.predict(x, verbose=0))
 
 
 def test_loops_and_branches(tmp_path: Path) -> None:
     """Statements of Python."""
     model = keras.Sequential([L.Input((20,)), Branching()])
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "model.py"))
     for n in range(1, 9):
         assert_same(exported.predict(X[:n]), model.predict(X[:n], batch_size=n, verbose=0))
 
@@ -388,7 +379,7 @@ def test_dtypes(dtype: str, tmp_path: Path) -> None:
             L.Dense(4, dtype=dtype),
         ]
     )
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "model.py"))
     found, expected = exported.predict(X), model.predict(X, verbose=0)
     assert found.dtype == expected.dtype == np.dtype("float64" if dtype == "float64" else "float16")
     tolerance = {"float64": 1e-12, "mixed_float16": 5e-3}[dtype]
@@ -399,7 +390,7 @@ def test_complex(tmp_path: Path) -> None:
     """The imaginary part that is nothing but zeros is an array all the same."""
     part = L.Lambda(lambda x: keras.ops.fft((x, keras.ops.zeros_like(x)))[1], output_shape=(20,))
     model = keras.Sequential([L.Input((20,)), part])
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "model.py"))
     assert_same(exported.predict(X), model.predict(X, verbose=0))
 
 
@@ -410,7 +401,7 @@ def test_odd_names(tmp_path: Path) -> None:
     h = [L.Dense(3, "gelu", name=name)(x) for name, x in zip(names, inputs.values(), strict=True)]
     h = L.Conv1D(2, 2, name="pad")(L.Reshape((10, 3))(L.Concatenate()(h)))
     model = keras.Model(inputs, h, name='"""\\')
-    exported = loaded(kerasflow.export_numpy(model, tmp_path / "model.py"))
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "model.py"))
     x = {name: X * (i + 1) for i, name in enumerate(inputs)}
     assert_same(exported.predict(x), model.predict(x, verbose=0))
 
@@ -432,7 +423,7 @@ def test_random_bits() -> None:
 
 
 def test_wrong_shape(tmp_path: Path) -> None:
-    exported = loaded(kerasflow.export_numpy(mlp(), tmp_path / "model.py"))
+    exported = imported(kerasflow.export_numpy(mlp(), tmp_path / "model.py"))
     with pytest.raises(ValueError, match=r"x has to be of shape \(n, 20\), received \(8, 19\)"):
         exported.predict(X[:, 1:])
 

@@ -43,8 +43,10 @@ class Argument:
 
     @property
     def shown(self) -> str:
-        """The same to be read."""
-        return self.parameter + "".join(f"[{plain(repr(key))}]" for key in self.keys)
+        """The same to be read, in a docstring or a message."""
+        return self.parameter + "".join(
+            f"['{plain(key)}']" if isinstance(key, str) else f"[{int(key)}]" for key in self.keys
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerasflow.errors import ExportError
-from kerasflow.graph import Graph, Size, plain
+from kerasflow.graph import Graph, Size
 from kerasflow_tensorflow import sizes
 from kerasflow_tensorflow.lowering import run
 
@@ -43,7 +43,7 @@ def write_saved_model(
 
 def _name(text: str) -> str:
     """A name as TensorFlow wants them: it begins with a letter or a digit."""
-    name = plain(text).replace(" ", "_").replace("-", "_")
+    name = re.sub(r"[^A-Za-z0-9_./]", "_", text)
     return name if re.match(r"[A-Za-z0-9]", name) else f"x{name}"
 
 

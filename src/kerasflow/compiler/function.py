@@ -59,7 +59,7 @@ class Entry:
 
     Attributes:
         graph: the optimized graph. cells: the state, in the order of the graph's state inputs.
-        writes: for each cell whether the program changes it.
+        writes: for each cell whether the program changes it. changes: whether it changes any.
         structure: of the outputs. outputs: for each leaf its place among the
             program's outputs, or -1 and the constant that it is.
     """
@@ -72,9 +72,12 @@ class Entry:
     structure: Any
     outputs: list[tuple[int, Any]]
 
+    def __post_init__(self) -> None:
+        self.changes = any(self.writes)
+
     def __call__(self, inputs: Sequence[Any]) -> Any:
         """Run the program. If it is interrupted, its cells hold what they held before it or what they hold after it."""
-        return undisturbed(self._run, inputs) if any(self.writes) else self._run(inputs)
+        return undisturbed(self._run, inputs) if self.changes else self._run(inputs)
 
     def _run(self, inputs: Sequence[Any]) -> Any:
         before: Sequence[Any]

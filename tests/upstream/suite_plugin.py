@@ -15,6 +15,7 @@ import faulthandler
 import functools
 import gc
 import importlib.util
+import itertools
 import json
 import os
 import re
@@ -277,20 +278,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 # Keras's tests collect garbage all the time: what is there before them, and what outlives many of them, is none.
 SETTLED = 100
+_ended = itertools.count(1)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
-def pytest_runtest_logfinish(nodeid: str) -> None:
-    _finished.append(nodeid)
-    if len(_finished) % SETTLED == 0:
+def pytest_runtest_logfinish() -> None:
+    if next(_ended) % SETTLED == 0:
         gc.collect()
         gc.freeze()
-
-
-_finished: list[str] = []
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -6,16 +6,23 @@ from kerasflow.config import Settings, from_environment
 
 
 def test_the_environment_is_read():
-    said = {"KERASFLOW_BACKEND": "other", "KERASFLOW_THREADS": "3", "KERASFLOW_VERIFY": "0"}
-    assert from_environment(said) == Settings("other", 3, False)
+    said = {
+        "KERASFLOW_BACKEND": "other",
+        "KERASFLOW_THREADS": "3",
+        "KERASFLOW_PROGRAMS": "7",
+        "KERASFLOW_VERIFY": "0",
+    }
+    assert from_environment(said) == Settings("other", 3, 7, False)
 
 
 def test_an_empty_variable_is_as_good_as_none():
-    empty = dict.fromkeys(("KERASFLOW_BACKEND", "KERASFLOW_THREADS", "KERASFLOW_VERIFY"), "")
-    assert from_environment(empty) == from_environment({}) == Settings("numpy", None, True)
+    names = ("KERASFLOW_BACKEND", "KERASFLOW_THREADS", "KERASFLOW_PROGRAMS", "KERASFLOW_VERIFY")
+    empty = dict.fromkeys(names, "")
+    assert from_environment(empty) == from_environment({}) == Settings("numpy", None, 128, True)
 
 
-@pytest.mark.parametrize("threads", ["0", "-1", "two", " "])
-def test_what_is_no_number_of_threads(threads):
-    with pytest.raises(ValueError, match="KERASFLOW_THREADS must be a positive integer, received"):
-        from_environment({"KERASFLOW_THREADS": threads})
+@pytest.mark.parametrize("name", ["KERASFLOW_THREADS", "KERASFLOW_PROGRAMS"])
+@pytest.mark.parametrize("number", ["0", "-1", "two", " ", "²"])
+def test_what_is_no_number(name, number):
+    with pytest.raises(ValueError, match=f"{name} must be a positive integer, received"):
+        from_environment({name: number})

@@ -3,7 +3,7 @@
 In the order in which data passes: `prepare` rewrites the graph for NumPy,
 `blocks` cuts it up for several threads, `fusion` finds the updates that many
 variables share, `storage` gives every value its memory (`control` those of sub-graphs), `lowering` and `codegen`
-write the function, `program` runs it with `kernels`' help.
+write the function, `allocation` lays out its workspace, `binding` joins both, `program` runs it with `kernels`' help.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Graph
+from kerasflow_numpy.allocation import allocate
 from kerasflow_numpy.blocks import block
 from kerasflow_numpy.codegen import generate
 from kerasflow_numpy.control import plan_storage
@@ -51,9 +52,9 @@ class NumpyBackend:
         if not self.exact:
             updates = {node for group in find_groups(graph) for node in group.nodes}
             graph = block(graph, updates, self.threads)
-        plan = plan_storage(graph, find_groups(graph))
+        plan = plan_storage(graph, find_groups(graph), threads=self.threads)
         code = generate(graph, plan, self.poison, self.threads)
-        return NumpyProgram(code, plan.workspace, [v.aval for v in graph.inputs])
+        return NumpyProgram(code, allocate(plan), [v.aval for v in graph.inputs])
 
     def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A copy that programs may write."""

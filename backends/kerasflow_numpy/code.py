@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from kerasflow.graph import Node, Value, printable
-from kerasflow_numpy.storage import FRESH, LOCAL, WORK, Plan, Storage
+from kerasflow_numpy.storage import CONSTANT, FRESH, LOCAL, WORK, Plan, Storage
 
 
 @dataclass(frozen=True)
@@ -48,15 +46,17 @@ class Chunks:
     """A loop of a fused update: for each name an arena (storages one behind the other) or a scratch array.
 
     Attributes:
-        arenas: pairs of a loop variable and its storages. scratch: pairs of a loop variable and a dtype.
-        size: elements of each arena. parts: on how many threads the loop may run.
+        arenas: pairs of a loop variable and its storages. scratch: pairs of a loop variable and a block of the
+            workspace, a row for each thread.
+        size: elements of each arena. parts: on how many threads the loop may run. round: elements of a round.
     """
 
     name: str
     arenas: list[tuple[str, list[Storage]]]
-    scratch: list[tuple[str, np.dtype[Any]]]
+    scratch: list[tuple[str, Storage]]
     size: int
     parts: int
+    round: int
 
 
 @dataclass
@@ -64,7 +64,8 @@ class Blocks:
     """A function that is run for each of several blocks.
 
     Attributes:
-        name: of the runs in the code that calls them. code: the function. workspace: bytes it needs.
+        name: of the runs in the code that calls them. code: the function.
+        scratch: its memory, a part for each thread.
         given: for each array of another function that it works on: its storage, the array's name there, and the axis
             along which blocks are cut (None: every block has all of it; -1: a place of its own in front).
         count: how many blocks. parts: on how many threads they run.
@@ -72,7 +73,7 @@ class Blocks:
 
     name: str
     code: Code
-    workspace: int
+    scratch: Storage
     given: list[tuple[Storage, str, int | None]]
     count: int
     parts: int
@@ -86,7 +87,7 @@ class Code:
         lines: of `def name(...)`. What its names stand for, by kind:
         storages: arrays at fixed places. views: `(name, source name, expression)` in order.
         objects: anything else by name. chunks: the loops of fused updates. blocks: functions that it calls.
-        made, compiled: kept by who binds it.
+        made, compiled, derived: kept by who binds it.
     """
 
     name: str
@@ -98,6 +99,14 @@ class Code:
     blocks: list[Blocks] = field(default_factory=list)
     made: tuple[str, list[str]] | None = None
     compiled: Any = None
+    derived: Any = None
+
+    @property
+    def constants(self) -> list[np.ndarray[Any, Any]]:
+        """The arrays that are in it from the start, those of the functions that it calls too."""
+        own = [storage.array for storage in self.storages if storage.kind == CONSTANT]
+        inside = [array for blocks in self.blocks for array in blocks.code.constants]
+        return list({id(array): array for array in (*own, *inside)}.values())
 
     @property
     def text(self) -> str:
@@ -123,7 +132,7 @@ def memory(
     """For each position of the schedule, and for the end, the bytes that come into use there, and that are in use.
 
     Args:
-        times: how many workspaces there are. around: bytes that are in use outside.
+        times: how many times there is memory for it, one a thread. around: bytes that are in use outside.
         filled: bytes outside that come into use with a value, and are in `around`.
     """
     end = len(plan.items)

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Value, identifier, unique
+from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, identifier, unique
 from kerasflow_numpy import control
-from kerasflow_numpy.blocks import cut
 from kerasflow_numpy.code import Blocks, Chunks, Code, Line, indented, memory
 from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
@@ -33,8 +32,6 @@ from kerasflow_numpy.storage import (
     STATE,
     STATIC,
     WORK,
-    Given,
-    Memory,
     Place,
     Plan,
     Storage,
@@ -220,7 +217,7 @@ class Generator:
             node = item.members[0].nodes[-1] if isinstance(item, Group) else item
             self.here = Line("", node.scope, allocated=allocated, held=held)
             if isinstance(item, Group):
-                self._group(item)
+                self._group(item, position)
             else:
                 self._node(item)
             self._poison(ends.get(position, ()))
@@ -357,19 +354,12 @@ class Generator:
         """A body run for block after block; the arrays at fixed places are cut once, arguments at each call."""
         body, count, cuts = node.params["body"], node.params["count"], node.params["cuts"]
         joins = tuple(-1 if axis is None else axis for axis in node.params["joins"])
-        samples: list[Memory] = []
-        passed = []
-        for v, arg, axis in zip(node.inputs, args, cuts, strict=True):
-            place = self.plan.places[v]
-            if place.storage.kind in STATIC:
-                samples.append((GIVEN, cut(place.sample, axis, 0, count)))
-            else:
-                samples.append((INPUT, None))
-                passed.append(arg if axis is None else _block_text(arg, axis, v.aval.shape[axis] // count))
-        results = [
-            (GIVEN, cut(place.sample, axis, 0, count)) for place, axis in zip(places, joins, strict=True)
+        plan, scratch = self.plan.bodies[node], self.plan.scratch[node]
+        passed = [
+            arg if axis is None else _block_text(arg, axis, v.aval.shape[axis] // count)
+            for v, arg, axis in zip(node.inputs, args, cuts, strict=True)
+            if self.plan.places[v].storage.kind not in STATIC
         ]
-        plan = control.plan_storage(body, [], Given(samples, results))
         outer = [*zip(body.inputs, args, cuts, strict=True)]
         outer += zip(body.outputs, map(self.name, places), joins, strict=True)
         given = []
@@ -379,14 +369,14 @@ class Generator:
                 storage.name = name
                 given.append((storage, name, axis))
         function = self.unique(f"block{len(self.code.blocks)}")
-        # Each thread has a workspace for its blocks, and fills its part of the results.
+        # Each thread has memory of its own for its blocks, and fills its part of the results.
         generator = Generator(body, plan, self.poison, 1, function)
         sizes = {v: result.aval.nbytes for v, result in zip(body.outputs, node.outputs, strict=True)}
-        generator.memory = memory(plan, self.threads, self.here.held, sizes)
+        generator.memory = memory(plan, self.threads, self.here.held - scratch.aval.nbytes, sizes)
         code = generator.run()
         self.here = replace(self.here, allocated=0)
         runs, part, run, k = (self.unique(n) for n in (f"blocks{len(self.code.blocks)}", "part", "run", "k"))
-        self.code.blocks.append(Blocks(runs, code, plan.workspace, given, count, self.threads))
+        self.code.blocks.append(Blocks(runs, code, scratch, given, count, self.threads))
         self._begin_scope("")
         self.emit(f"def {function}_each({part}):", note=f"each of {count} blocks")
         self.emit(
@@ -397,7 +387,7 @@ class Generator:
 
     # -- fused updates --------------------------------------------------------------------------------------
 
-    def _group(self, group: Group) -> None:
+    def _group(self, group: Group, position: int) -> None:
         arenas = self.plan.arenas[id(group)]
         leaves = [self.unique(_short(storages)) for storages in arenas]
         member = group.members[0]
@@ -408,7 +398,15 @@ class Generator:
                 if kind != "scalar":
                     last_read[kind, operand] = j
         free: dict[np.dtype[Any], list[str]] = {}
-        scratch: list[tuple[str, np.dtype[Any]]] = []
+        parts = self.threads if group.size >= MIN_ELEMENTS else 1
+        length = max(min(CHUNK, -(-group.size // parts)), 1)
+        scratch: list[tuple[str, Storage]] = []
+
+        def temporary_array(dtype: np.dtype[Any]) -> str:
+            storage = Storage(WORK, ShapedArray((parts, length), dtype), first=position, last=position)
+            scratch.append((self.unique(f"s{len(scratch)}"), storage))
+            return scratch[-1][0]
+
         where: dict[tuple[str, int], str] = {("leaf", k): name for k, name in enumerate(leaves)}
         body: list[str] = []
         late: list[str] = []
@@ -432,13 +430,13 @@ class Generator:
                 if last_read.get(("leaf", k), -1) <= j:
                     out = leaves[k]
                 else:
-                    out = self._scratch(dtype, scratch)
+                    out = temporary_array(dtype)
                     late.append(f"np.copyto({leaves[k]}, {out})")
             elif free.get(dtype):
                 out = free[dtype].pop()
                 temporary.add(out)
             else:
-                out = self._scratch(dtype, scratch)
+                out = temporary_array(dtype)
                 temporary.add(out)
             where["node", j] = out
             call = Call(node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x)
@@ -447,12 +445,11 @@ class Generator:
             body[:0] = [f"kernels.poison({n})" for n, _ in scratch]
         name = self.unique("chunks")
         variables = leaves + [n for n, _ in scratch]
-        parts = self.threads if group.size >= MIN_ELEMENTS else 1
+        self.plan.storages.extend(storage for _, storage in scratch)
+        nbytes = sum(storage.aval.nbytes for _, storage in scratch)
         self.code.chunks.append(
-            Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size, parts)
+            Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size, parts, length)
         )
-        rounds = parts * min(CHUNK, -(-group.size // parts))
-        nbytes = rounds * sum(dtype.itemsize for _, dtype in scratch)
         self.here = replace(self.here, allocated=self.here.allocated + nbytes, held=self.here.held + nbytes)
         self._begin_scope(member.nodes[-1].scope)
         shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
@@ -474,11 +471,6 @@ class Generator:
             return name
         place = self.plan.places[value]
         return self.derive(name, f"{name}.reshape(())", place.storage.kind in STATIC)
-
-    def _scratch(self, dtype: np.dtype[Any], scratch: list[tuple[str, np.dtype[Any]]]) -> str:
-        name = self.unique(f"s{len(scratch)}")
-        scratch.append((name, dtype))
-        return name
 
 
 def _block_text(name: str, axis: int, size: int) -> str:

@@ -17,11 +17,14 @@ import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
+from kerasflow_numpy.allocation import allocate
+from kerasflow_numpy.blocks import cut
 from kerasflow_numpy.code import Line, indented
 from kerasflow_numpy.fusion import Group
 from kerasflow_numpy.storage import (
     FRESH,
     GIVEN,
+    INPUT,
     PASSED,
     STATIC,
     WORK,
@@ -39,9 +42,15 @@ if TYPE_CHECKING:
 _FLAG = ShapedArray((), np.dtype(bool))
 
 
-def plan_storage(graph: Graph, groups: list[Group], given: Given | None = None) -> Plan:
-    """Decide where every value of a graph, and of its sub-graphs, lives; `given` as in `Planner`."""
-    return _Planner(graph, groups, given).run()
+def plan_storage(graph: Graph, groups: list[Group], given: Given | None = None, threads: int = 1) -> Plan:
+    """Decide in what memory every value of a graph, and of its sub-graphs, lives; `given` as in `Planner`.
+
+    Args:
+        threads: on how many of them blocks run.
+    """
+    planner = _Planner(graph, groups, given)
+    planner.threads = threads
+    return planner.run()
 
 
 # -- planning -----------------------------------------------------------------------------------------------
@@ -50,9 +59,13 @@ def plan_storage(graph: Graph, groups: list[Group], given: Given | None = None) 
 class _Planner(Planner):
     """Plans sub-graphs too."""
 
+    threads = 1
+
     def _place_node(self, node: Node, position: int) -> None:
         if node.primitive.name not in _EMITTERS:
             super()._place_node(node, position)
+            if node.primitive.name == "blocks":
+                self._plan_blocks(node, position)
             return
         first = node.params.get("constants", 1)
         carries = _carries(node)
@@ -64,16 +77,34 @@ class _Planner(Planner):
                 may_be = [node.inputs[first + i]] if i < carries else []
             storage = self._storage_of_result(node, v, position, may_be, taken)
             taken.add(storage)
-            place = self._put(v, storage)
-            if storage.array is not None:
-                place.sample = storage.array
+            self._put(v, storage)
         bodies = _BODIES[node.primitive.name](self, node)
         self.plan.inner[node] = [(graph, plan_storage(graph, [], given)) for graph, given in bodies]
-        size = max(plan.workspace for _, plan in self.plan.inner[node])
-        work = ShapedArray((size,), np.dtype(np.uint8))
-        self.plan.scratch[node] = self._storage(WORK, work, first=position, last=position)
+        self.plan.scratch[node] = self._scratch(
+            max(allocate(plan) for _, plan in self.plan.inner[node]), position
+        )
         if node.primitive.name == "while_loop":
             self.plan.flags[node] = self._storage(WORK, _FLAG, first=position, last=position)
+
+    def _scratch(self, nbytes: int, position: int) -> Storage:
+        """Memory for what happens at one position of the schedule."""
+        return self._storage(WORK, ShapedArray((nbytes,), np.dtype(np.uint8)), first=position, last=position)
+
+    def _plan_blocks(self, node: Node, position: int) -> None:
+        """Plan one block: what stays at fixed places is cut once, what does not at each call."""
+        count, cuts, joins = (node.params[key] for key in ("count", "cuts", "joins"))
+        samples: list[Memory] = []
+        for v, axis in zip(node.inputs, cuts, strict=True):
+            place = self.place(v)
+            static = place.storage.kind in STATIC
+            samples.append((GIVEN, cut(place.sample, axis, 0, count)) if static else (INPUT, None))
+        results = [
+            (GIVEN, cut(self.place(v).sample, -1 if axis is None else axis, 0, count))
+            for v, axis in zip(node.outputs, joins, strict=True)
+        ]
+        plan = self.plan.bodies[node] = plan_storage(node.params["body"], [], Given(samples, results))
+        # Each thread has a part for its blocks.
+        self.plan.scratch[node] = self._scratch(self.threads * allocate(plan), position)
 
     def _storage_of_result(
         self, node: Node, value: Value, position: int, may_be: Sequence[Value], taken: set[Storage]

@@ -17,7 +17,6 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, evaluate_node
 from kerasflow_numpy.fusion import Group, schedule
 
-ALIGNMENT = 64
 Item = Node | Group
 
 # The kinds of storage. What is `STATIC` is at the same place in every call, so that views of it are made once.
@@ -89,33 +88,25 @@ class Plan:
     Attributes:
         items: nodes and groups in execution order.
         places: of every value that is computed or given.
-        storages: all of them. workspace: bytes needed.
+        storages: all of them; `allocation` gives those of the workspace their places.
         copies: `(state index, value)` pairs to copy at the end of a call.
         arenas: for each group and each of its leaves the storages that lie one behind the other.
         fills: whether the results go into memory that is given, rather than being returned.
         inner: for each conditional and loop its sub-graphs and their plans; scratch: the blocks that they work in.
         flags: for each loop with a condition where that is put.
+        bodies: for each `blocks` node the plan of one block, in memory of which `scratch` has one part a thread.
     """
 
     items: list[Item]
     places: dict[Value, Place] = field(default_factory=dict)
     storages: list[Storage] = field(default_factory=list)
-    workspace: int = 0
     copies: list[tuple[int, Value]] = field(default_factory=list)
     arenas: dict[int, list[list[Storage]]] = field(default_factory=dict)
     fills: bool = False
     inner: dict[Node, list[tuple[Graph, Plan]]] = field(default_factory=dict)
     scratch: dict[Node, Storage] = field(default_factory=dict)
     flags: dict[Node, Storage] = field(default_factory=dict)
-
-    def move(self, start: int) -> None:
-        """Let the workspace begin at an offset of another."""
-        for storage in self.storages:
-            if storage.kind == WORK:
-                storage.offset += start
-        for plans in self.inner.values():
-            for _, plan in plans:
-                plan.move(start)
+    bodies: dict[Node, Plan] = field(default_factory=dict)
 
 
 class Planner:
@@ -133,6 +124,7 @@ class Planner:
         self.last: dict[Value, int] = {}
         self.reads: dict[Value, list[int]] = {}
         self.reserved: dict[Value, Storage] = {}
+        self.samples: dict[Value, Any] = {}  # of memory that is given
         self.state_target: dict[Value, int] = {}
         self.outputs = set(graph.outputs)
         self._find_lifetimes()
@@ -171,7 +163,8 @@ class Planner:
         return storage
 
     def _put(self, value: Value, storage: Storage) -> Place:
-        place = Place(storage, np.empty(value.aval.shape, value.aval.dtype))
+        sample = self.samples.get(value)
+        place = Place(storage, np.empty(value.aval.shape, value.aval.dtype) if sample is None else sample)
         self.plan.places[value] = place
         storage.last = max(storage.last, self.last.get(value, 0))
         return place
@@ -185,16 +178,17 @@ class Planner:
             given = Given(arguments(len(graph.inputs), INPUT), [], arguments(len(graph.state_inputs), STATE))
         for values, memories in ((graph.state_inputs, given.state), (graph.inputs, given.inputs)):
             for i, (v, (kind, sample)) in enumerate(zip(values, memories, strict=True)):
-                place = self._put(v, self._storage(kind, v.aval, index=i))
-                place.sample = place.sample if sample is None else sample
+                self.samples[v] = sample
+                self._put(v, self._storage(kind, v.aval, index=i))
         for v, (kind, sample) in zip(graph.outputs, given.outputs, strict=False):
-            self.reserved[v] = self._storage(kind, v.aval, array=sample)
+            self.samples[v] = sample
+            self.reserved[v] = self._storage(kind, v.aval)
 
     def place(self, value: Value) -> Place:
         """The place of an operand; constants get theirs when they are first asked for."""
         if isinstance(value, Constant) and value not in self.plan.places:
-            place = self._put(value, self._storage(CONSTANT, value.aval, array=value.array))
-            place.sample = value.array
+            self.samples[value] = value.array
+            self._put(value, self._storage(CONSTANT, value.aval, array=value.array))
         return self.plan.places[value]
 
     def _reserve_arenas(self) -> None:
@@ -233,7 +227,6 @@ class Planner:
             own = self.plan.places[graph.state_inputs[i]].storage
             if place.storage is not own or place.source is not None:
                 self.plan.copies.append((i, now))
-        self._allocate()
         return self.plan
 
     def _place_group(self, group: Group, position: int) -> None:
@@ -254,9 +247,7 @@ class Planner:
                 at.storage.last = max(at.storage.last, self.last[v])
             return
         for v in node.outputs:
-            place = self._put(v, self._choose(node, v, position))
-            if place.storage.array is not None:
-                place.sample = place.storage.array
+            self._put(v, self._choose(node, v, position))
 
     def _is_view(self, node: Node, value: Value, source: Value) -> bool:
         """Whether the result can be the source's memory."""
@@ -326,58 +317,6 @@ class Planner:
             v is not value and not isinstance(v, Constant) and self.plan.places[v].storage is storage
             for v in node.inputs
         )
-
-    # -- offsets --------------------------------------------------------------------------------------------
-
-    def _allocate(self) -> None:
-        """Offsets for the blocks of the workspace: first fit, in the order in which they come to life."""
-        arenas = [arena for group in self.plan.arenas.values() for arena in group]
-        arena_of = {id(s): arena for arena in arenas for s in arena if s.kind == WORK}
-        blocks: list[tuple[int, int, int, list[Storage]]] = []  # first, last, bytes, storages
-        seen: set[int] = set()
-        for storage in self.plan.storages:
-            if storage.kind != WORK or id(storage) in seen:
-                continue
-            members = arena_of.get(id(storage), [storage])
-            seen.update(id(s) for s in members)
-            nbytes = sum(s.aval.nbytes for s in members)
-            blocks.append((min(s.first for s in members), max(s.last for s in members), nbytes, members))
-        free: list[tuple[int, int]] = []  # offset, bytes
-        live: list[tuple[int, int, int]] = []  # last, offset, bytes
-        for first, last, nbytes, members in sorted(blocks, key=lambda b: b[0]):
-            for entry in [e for e in live if e[0] < first]:
-                live.remove(entry)
-                free.append(entry[1:])
-            free = _coalesce(free)
-            need = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
-            fitting = [hole for hole in free if hole[1] >= need]
-            if fitting:
-                hole = min(fitting, key=lambda h: h[1])
-                free.remove(hole)
-                if hole[1] > need:
-                    free.append((hole[0] + need, hole[1] - need))
-                offset = hole[0]
-            else:
-                offset = self.plan.workspace
-                self.plan.workspace += need
-            live.append((last, offset, need))
-            for storage in members:
-                storage.offset = offset
-                offset += storage.aval.nbytes
-        for node, plans in self.plan.inner.items():
-            for _, plan in plans:
-                plan.move(self.plan.scratch[node].offset)
-
-
-def _coalesce(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Neighbouring holes joined."""
-    joined: list[tuple[int, int]] = []
-    for offset, nbytes in sorted(free):
-        if joined and joined[-1][0] + joined[-1][1] == offset:
-            joined[-1] = (joined[-1][0], joined[-1][1] + nbytes)
-        else:
-            joined.append((offset, nbytes))
-    return joined
 
 
 def _reads_and_writes(item: Item) -> tuple[list[Value], list[Value]]:

@@ -14,12 +14,15 @@ class Settings:
         backend: name of the default backend (`KERASFLOW_BACKEND`, default `numpy`).
         threads: how many threads the linear algebra library may use
             (`KERASFLOW_THREADS`); None leaves its own choice, all cores.
+        programs: how many programs a function (a model's step) keeps, one for each kind of batch
+            (`KERASFLOW_PROGRAMS`); of more, those go that were used longest ago.
         verify: check every graph after every transformation
             (`KERASFLOW_VERIFY`, default on; `0` switches it off).
     """
 
     backend: str = "numpy"
     threads: int | None = None
+    programs: int = 128
     verify: bool = True
 
 
@@ -29,12 +32,17 @@ def from_environment(environment: os._Environ[str] | dict[str, str]) -> Settings
     Raises:
         ValueError: naming the variable, for a value that makes no sense.
     """
-    threads = environment.get("KERASFLOW_THREADS")
-    if threads and not (threads.isdigit() and int(threads) > 0):
-        raise ValueError(f"KERASFLOW_THREADS must be a positive integer, received {threads!r}")
+
+    def number(name: str) -> int | None:
+        value = environment.get(name)
+        if value and not (value.isascii() and value.isdigit() and int(value) > 0):
+            raise ValueError(f"{name} must be a positive integer, received {value!r}")
+        return int(value) if value else None
+
     return Settings(
         backend=environment.get("KERASFLOW_BACKEND") or "numpy",
-        threads=int(threads) if threads else None,
+        threads=number("KERASFLOW_THREADS"),
+        programs=number("KERASFLOW_PROGRAMS") or Settings.programs,
         verify=environment.get("KERASFLOW_VERIFY", "1") != "0",
     )
 

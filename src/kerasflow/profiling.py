@@ -56,6 +56,8 @@ class Profile:
         lines: of the program, in the order in which they ran, with the clock: together a little more than `seconds`.
         optimizer: the name under which the optimizer's lines are found, "" if there is none.
         state, inputs: bytes of the weights and all other state, and of the batch.
+        kept: bytes that the program has between steps besides: its workspace, which all programs of a thread share,
+            and its constants.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Profile:
     optimizer: str
     state: int
     inputs: int
+    kept: int = 0
 
     @property
     def measured(self) -> float:
@@ -156,7 +159,7 @@ class Profile:
     def _memory(self) -> str:
         return (
             f"Memory: {size(self.state)} weights and other state, {size(self.inputs)} batch, "
-            f"at most {size(self.peak)} held for results at once."
+            f"at most {size(self.peak)} held for results at once, {size(self.kept)} kept for them between steps."
         )
 
     def __str__(self) -> str:

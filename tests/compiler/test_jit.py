@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import kerasflow  # isort: skip  (before Keras)
 import keras
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from keras import ops
 
 from kerasflow import jit
+from kerasflow.config import settings
 from kerasflow.errors import KerasflowError, TracingError
 
 X = np.arange(6.0).reshape(2, 3)
@@ -146,3 +150,37 @@ def test_it_keeps_the_functions_name():
 def test_every_error_is_one_of_ours():
     with pytest.raises(KerasflowError):
         jit(lambda x: np.unwrap(x[0]))(X)
+
+
+def test_the_programs_that_were_used_longest_ago_go(monkeypatch):
+    monkeypatch.setattr(settings, "programs", 3)
+    traced = Counting(lambda x: x + 1)
+    function = jit(traced)
+
+    def run(n):
+        np.testing.assert_array_equal(function(np.zeros(n)), np.ones(n))
+
+    for n in (1, 2, 3):
+        run(n)
+    programs = {
+        entry.graph.inputs[0].aval.shape[0]: weakref.ref(entry.program) for entry in function.entries.values()
+    }
+    run(1)
+    run(4)
+    gc.collect()
+    assert traced.traces == 4
+    assert [n for n, program in programs.items() if program() is None] == [2]
+    for n in (1, 3, 4):
+        run(n)
+    assert traced.traces == 4
+    run(2)
+    assert traced.traces == 5 and len(function.entries) == 3
+
+
+def test_a_bound_that_was_lowered_holds_from_the_next_program_on(monkeypatch):
+    function = jit(lambda x: x + 1)
+    for n in range(6):
+        function(np.zeros(n))
+    monkeypatch.setattr(settings, "programs", 2)
+    function(np.zeros(9))
+    assert [entry.graph.inputs[0].aval.shape for entry in function.entries.values()] == [(5,), (9,)]

@@ -83,6 +83,7 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
         getattr(getattr(model, "optimizer", None), "name", ""),
         sum(cell.aval.nbytes for cell in entry.cells),
         sum(array.nbytes for array in inputs),
+        getattr(entry.program, "kept", 0),
     )
 
 

@@ -24,6 +24,7 @@ class Program(Protocol):
         measured(): a program that computes the same and returns a third part: a list of `Measurement`s, one for each
             of its lines (or what it has for lines), the same lines each time, whose seconds add up to its time.
             `kerasflow.profile` shows them.
+        kept: the bytes that it has in use between calls, but for the state.
     """
 
     def __call__(

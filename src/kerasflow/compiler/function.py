@@ -8,6 +8,7 @@ buffers and stay there between calls.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend
+from kerasflow.config import settings
 from kerasflow.graph import Graph, ShapedArray, shaped
 from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
 from kerasflow.tracing.state import PATIENCE
@@ -29,6 +31,7 @@ from kerasflow.tracing.state import PATIENCE
 # Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.
 _compiling = threading.RLock()
 _forking: list[bool] = []
+_uses = itertools.count()
 
 
 def _before_fork() -> None:
@@ -62,6 +65,7 @@ class Entry:
         writes: for each cell whether the program changes it. changes: whether it changes any.
         structure: of the outputs. outputs: for each leaf its place among the
             program's outputs, or -1 and the constant that it is.
+        used: when it was asked for last, as a number that grows.
     """
 
     graph: Graph
@@ -71,6 +75,7 @@ class Entry:
     writes: list[bool]
     structure: Any
     outputs: list[tuple[int, Any]]
+    used: int = 0
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
@@ -138,6 +143,8 @@ class CompiledFunction:
     Args:
         backend: the name of the backend that runs it; None takes the one chosen when it is called.
 
+    It keeps the programs that were used last, `settings.programs` of them.
+
     Attributes:
         jit_compile: whether the backend is asked to compile just in time; None leaves that to it.
     """
@@ -175,8 +182,16 @@ class CompiledFunction:
         if entry is None:
             with _compiling:
                 entry = self.entries.get(full_key) or self._compile(leaves, structure, backend, asked)
-                self.entries[full_key] = entry
+                self._keep(full_key, entry)
+        entry.used = next(_uses)
         return entry, inputs
+
+    def _keep(self, key: Any, entry: Entry) -> None:
+        """Keep an entry, and let those go that were used longest ago."""
+        others = sorted(self.entries, key=lambda other: self.entries[other].used)
+        for other in others[: max(len(others) + 1 - settings.programs, 0)]:
+            del self.entries[other]
+        self.entries[key] = entry
 
     def _compile(self, leaves: list[Any], structure: Any, backend: Backend, asked: dict[str, Any]) -> Entry:
         avals = [shaped(np.asarray(leaf)) if _is_array(leaf) else None for leaf in leaves]

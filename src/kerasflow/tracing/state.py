@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -57,6 +58,23 @@ def _is_of_this_process(thread: int) -> bool:
     return thread >> _SHIFT == _process
 
 
+class _Lent:
+    """The memory of an array, handed out to be read; it lives as long as anybody has it, or a view of it.
+
+    NumPy lets a view of a view keep what the first one is of: here this.
+    """
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self._array = array
+        address = array.__array_interface__["data"][0]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, True)}
+
+    def view(self) -> np.ndarray[Any, Any]:
+        """The array, read-only."""
+        # The interface does not know the dtypes of extensions.
+        return np.asarray(self).view(self._array.dtype)
+
+
 class Cell:
     """A place for one array, held by the backend that used it last.
 
@@ -65,14 +83,14 @@ class Cell:
         name: a readable name, e.g. a Keras variable's path.
     """
 
-    __slots__ = ("aval", "name", "_buffer", "_owner", "_shared", "_readers", "_writer", "__weakref__")
+    __slots__ = ("aval", "name", "_buffer", "_owner", "_lent", "_readers", "_writer", "__weakref__")
 
     def __init__(self, array: np.ndarray[Any, Any], name: str = "") -> None:
         self.aval: ShapedArray = shaped(array)
         self.name = name
         self._buffer: Any = array
         self._owner: Owner | None = None
-        self._shared = True  # Host code may hold the buffer.
+        self._lent: weakref.ref[_Lent] | None = None  # The buffer, to host code.
         # The threads whose programs use the buffer. An interrupted thread that is still noted here blocks the
         # others at most, never itself.
         self._readers: set[int] = set()
@@ -81,15 +99,22 @@ class Cell:
     def _host(self) -> np.ndarray[Any, Any]:
         return self._buffer if self._owner is None else self._owner.to_host(self._buffer)
 
+    @property
+    def _is_lent(self) -> bool:
+        return self._lent is not None and self._lent() is not None
+
     def read(self) -> np.ndarray[Any, Any]:
         """The contents, a read-only array that stays as it is."""
         with _lock:
             _wait_for_writers((self,))
             host = self._host()
-            if host.nbytes <= COPIED:
-                host = host.copy()
-            else:
-                self._shared, host = True, host.view()
+            if host.nbytes > COPIED:
+                lent = None if self._lent is None else self._lent()
+                if lent is None:
+                    lent = _Lent(host)
+                    self._lent = weakref.ref(lent)
+                return lent.view()
+            host = host.copy()
         host.flags.writeable = False
         return host
 
@@ -102,17 +127,17 @@ class Cell:
         with _lock:
             _wait_for_writers((self,))
             refill = getattr(self._owner, "refill", None)
-            if refill is not None and not (self._shared or self._readers or self._writer):
+            if refill is not None and not (self._is_lent or self._readers or self._writer):
                 refill(self._buffer, array)
             else:
-                self._buffer, self._owner, self._shared = array, None, True
+                self._buffer, self._owner, self._lent = array, None, None
 
     def _acquire(self, backend: Owner, writes: bool, thread: int) -> Any:
         if self._readers and not self._readers <= {thread}:
             self._readers = set(filter(_is_of_this_process, self._readers))
-        busy = writes and (self._shared or not self._readers <= {thread})
+        busy = writes and (self._is_lent or not self._readers <= {thread})
         if busy or self._owner is not backend:
-            self._buffer, self._owner, self._shared = backend.from_host(self._host()), backend, False
+            self._buffer, self._owner, self._lent = backend.from_host(self._host()), backend, None
         if writes:
             self._writer = thread
         else:

@@ -1,0 +1,81 @@
+"""Where in a workspace each block of memory lies: values that are not alive at the same time share theirs."""
+
+from __future__ import annotations
+
+from kerasflow_numpy.storage import WORK, Plan, Storage
+
+ALIGNMENT = 64
+
+
+def allocate(plan: Plan) -> int:
+    """Give each block of a planned workspace its offset, and its size to the plan.
+
+    First fit, in the order in which blocks come to life.
+
+    Returns:
+        The bytes that are needed.
+    """
+    arenas = [arena for group in plan.arenas.values() for arena in group]
+    arena_of = {id(s): arena for arena in arenas for s in arena if s.kind == WORK}
+    blocks: list[tuple[int, int, int, list[Storage]]] = []  # first, last, bytes, storages
+    seen: set[int] = set()
+    for storage in plan.storages:
+        if storage.kind != WORK or id(storage) in seen:
+            continue
+        members = arena_of.get(id(storage), [storage])
+        seen.update(id(s) for s in members)
+        nbytes = sum(s.aval.nbytes for s in members)
+        blocks.append((min(s.first for s in members), max(s.last for s in members), nbytes, members))
+    end = 0
+    free: list[tuple[int, int]] = []  # offset, bytes
+    live: list[tuple[int, int, int]] = []  # last, offset, bytes
+    for first, last, nbytes, members in sorted(blocks, key=lambda b: b[0]):
+        for entry in [e for e in live if e[0] < first]:
+            live.remove(entry)
+            free.append(entry[1:])
+        free = _coalesce(free)
+        need = round_up(max(nbytes, 1))
+        fitting = [hole for hole in free if hole[1] >= need]
+        if fitting:
+            hole = min(fitting, key=lambda h: h[1])
+            free.remove(hole)
+            if hole[1] > need:
+                free.append((hole[0] + need, hole[1] - need))
+            offset = hole[0]
+        else:
+            offset = end
+            end += need
+        live.append((last, offset, need))
+        for storage in members:
+            storage.offset = offset
+            offset += storage.aval.nbytes
+    for node, plans in plan.inner.items():
+        for _, inner in plans:
+            _move(inner, plan.scratch[node].offset)
+    return end
+
+
+def round_up(nbytes: int) -> int:
+    """The next multiple of the alignment."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+def _move(plan: Plan, start: int) -> None:
+    """Let a workspace begin at an offset of another."""
+    for storage in plan.storages:
+        if storage.kind == WORK:
+            storage.offset += start
+    for plans in plan.inner.values():
+        for _, inner in plans:
+            _move(inner, start)
+
+
+def _coalesce(free: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbouring holes joined."""
+    joined: list[tuple[int, int]] = []
+    for offset, nbytes in sorted(free):
+        if joined and joined[-1][0] + joined[-1][1] == offset:
+            joined[-1] = (joined[-1][0], joined[-1][1] + nbytes)
+        else:
+            joined.append((offset, nbytes))
+    return joined

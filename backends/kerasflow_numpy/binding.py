@@ -1,0 +1,204 @@
+"""Binding: a generated function gets the memory that its names stand for."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from kerasflow_numpy import blas, convolution, kernels, parallel, pooling
+from kerasflow_numpy.blocks import cut
+from kerasflow_numpy.code import Blocks, Chunks, Code
+from kerasflow_numpy.codegen import MODULES
+from kerasflow_numpy.measure import Stopwatch
+from kerasflow_numpy.storage import CONSTANT, GIVEN, STATE, WORK, Storage
+
+Array = np.ndarray[Any, Any]
+
+
+class _Scipy:
+    """`scipy.special`'s functions, imported when a program that uses one is bound."""
+
+    def __getattr__(self, name: str) -> Any:
+        import scipy.special
+
+        return getattr(scipy.special, name)
+
+
+class Context:
+    """A function bound to a workspace and to one set of state arrays.
+
+    Args:
+        workspace: bytes. watch: measures the function's lines.
+    """
+
+    def __init__(self, code: Code, workspace: Array, watch: Stopwatch | None = None) -> None:
+        self.code = code
+        self.watch = watch
+        self.workspace = workspace
+        self.state: list[Array] = []
+        self.step: Callable[..., Any] | None = None
+
+    def holds(self, state: Sequence[Array]) -> bool:
+        """Whether these are the state arrays that the function is bound to."""
+        return self.step is not None and len(state) == len(self.state) and all(map(is_, state, self.state))
+
+    def bind(self, state: Sequence[Array]) -> None:
+        """Bind to state arrays; those of a fused update are moved together if they are not yet."""
+        self.step = None
+        self.state = list(state)
+        for chunks in self.code.chunks:
+            for _, storages in chunks.arenas:
+                self._gather_arena(storages)
+        arrays = {s.name: self._array(s) for s in self.code.storages}
+        rounds = {chunks.name: self._chunks(chunks) for chunks in self.code.chunks}
+        self.step = _bind(self.code, self.workspace, arrays, rounds, self.watch)
+
+    def _array(self, storage: Storage) -> Array:
+        return self.state[storage.index] if storage.kind == STATE else _place(storage, self.workspace)
+
+    def _gather_arena(self, storages: list[Storage]) -> None:
+        """Lay state arrays one behind the other in one flat array."""
+        if storages[0].kind != STATE or len(storages) == 1:
+            return
+        arrays = [self.state[s.index] for s in storages]
+        address = arrays[0].ctypes.data
+        base = arrays[0].base
+        for array in arrays:
+            if array.base is not base or base is None or array.ctypes.data != address:
+                break
+            address += array.nbytes
+        else:
+            return
+        flat = np.empty(sum(a.size for a in arrays), arrays[0].dtype)
+        start = 0
+        for storage, array in zip(storages, arrays, strict=True):
+            part = flat[start : start + array.size].reshape(array.shape)
+            part[...] = array
+            self.state[storage.index] = part
+            start += array.size
+
+    def _flat(self, storages: list[Storage]) -> Array:
+        """One flat array over storages that lie one behind the other."""
+        first = self._array(storages[0])
+        if len(storages) == 1:
+            return first.reshape(-1)
+        total = sum(s.aval.size for s in storages)
+        if storages[0].kind == WORK:
+            nbytes = total * first.itemsize
+            return self.workspace[storages[0].offset : storages[0].offset + nbytes].view(first.dtype)
+        base = first.base
+        assert isinstance(base, np.ndarray)
+        begin = (first.ctypes.data - base.ctypes.data) // first.itemsize
+        return base.reshape(-1)[begin : begin + total]
+
+    def _chunks(self, chunks: Chunks) -> Any:
+        """The rounds of a fused update's loop; for several threads a list with the rounds of each."""
+        flats = [self._flat(storages) for _, storages in chunks.arenas]
+        bounds = [chunks.size * k // chunks.parts for k in range(chunks.parts + 1)]
+        arrays = [_place(storage, self.workspace) for _, storage in chunks.scratch]
+        parts = []
+        for k, (begin, end) in enumerate(itertools.pairwise(bounds)):
+            scratch = [array[k] for array in arrays]
+            rounds = []
+            for start in range(begin, end, chunks.round):
+                stop = min(start + chunks.round, end)
+                rounds.append((*(f[start:stop] for f in flats), *(s[: stop - start] for s in scratch)))
+            parts.append((rounds,))
+        return parts if chunks.parts > 1 else parts[0][0]
+
+
+def _place(storage: Storage, workspace: Array) -> Array:
+    """A constant, or a block of a workspace as an array."""
+    if storage.kind == CONSTANT:
+        array: Array = storage.array
+        return array
+    aval = storage.aval
+    block = workspace[storage.offset : storage.offset + aval.nbytes]
+    return block.view(aval.dtype).reshape(aval.shape)
+
+
+def _bind(
+    code: Code,
+    workspace: Array,
+    arrays: dict[str, Array],
+    things: dict[str, Any],
+    watch: Stopwatch | None,
+) -> Callable[..., Any]:
+    """The function, with what its names stand for.
+
+    Args:
+        workspace: the memory for blocks. arrays: at fixed places. things: anything else. watch: measures its lines.
+    """
+    names: dict[str, Any] = {
+        **dict(zip(MODULES, _MODULES, strict=True)),
+        **code.objects,
+        **things,
+        **arrays,
+    }
+    text, used = _text(code)
+    exec(code.derived, names)
+    for blocks in code.blocks:
+        names[blocks.name] = _runs(blocks, workspace, names, watch)
+    if watch is not None:
+        names |= watch.names(code)
+        compiled = watch.compiled(code, text)
+    else:
+        compiled = code.compiled = code.compiled or compile(text, "<kerasflow program>", "exec")
+    exec(compiled, names)
+    # Taken out of what it sees: memory is free as soon as the function is gone, not when cycles are looked for.
+    make = names.pop("make")
+    # By position: Python looks for each argument that is given by name among all names.
+    function: Callable[..., Any] = make(*[_resolve(name, names) for name in used])
+    return function
+
+
+def _runs(
+    blocks: Blocks, workspace: Array, names: dict[str, Any], watch: Stopwatch | None
+) -> list[tuple[list[tuple[Callable[..., Any], int]]]]:
+    """For each thread the blocks that it runs, each a function bound to its own memory, and their numbers."""
+    parts = []
+    bounds = [blocks.count * k // blocks.parts for k in range(blocks.parts + 1)]
+    memories = _place(blocks.scratch, workspace).reshape(blocks.parts, -1)
+    for memory, (begin, end) in zip(memories, itertools.pairwise(bounds), strict=True):
+        own = {s.name: _place(s, memory) for s in blocks.code.storages if s.kind != GIVEN}
+        runs = []
+        for k in range(begin, end):
+            given = {s.name: cut(names[name], axis, k, blocks.count) for s, name, axis in blocks.given}
+            runs.append((_bind(blocks.code, memory, {**own, **given}, {}, watch), k))
+        parts.append((runs,))
+    return parts
+
+
+def _text(code: Code) -> tuple[str, list[str]]:
+    """The text of `make(...)`, which makes the function, and the names that it takes; views are compiled with it."""
+    if code.made is None:
+        views = "".join(f"{name} = {expression}\n" for name, _, expression in code.views)
+        code.derived = compile(views, "<kerasflow program>", "exec")
+        # `np.add` becomes the local name `np_add`: found faster, and the text stays readable.
+        text = _FUNCTION.sub(r"\1_\2", code.text)
+        functions = sorted({f"{m[1]}_{m[2]}" for m in _FUNCTION.finditer(code.text)})
+        names = [*functions, *(s.name for s in code.storages), *(v[0] for v in code.views), *code.objects]
+        names += [c.name for c in code.chunks] + [b.name for b in code.blocks]
+        words = set(re.findall(r"\w+", text))
+        used = [n for n in dict.fromkeys(names) if n in words]
+        body = "".join(f"    {line}\n" for line in text.splitlines())
+        code.made = f"def make({', '.join(used)}):\n{body}    return {code.name}\n", used
+    return code.made
+
+
+def _resolve(name: str, names: dict[str, Any]) -> Any:
+    """The object that a name of the generated code stands for; `np_add` is `np.add`."""
+    if name in names:
+        return names[name]
+    root, _, rest = name.partition("_")
+    return getattr(names[root], rest)
+
+
+# What `MODULES` names.
+_MODULES = (np, _Scipy(), kernels, blas, parallel, convolution, pooling)
+_FUNCTION = re.compile(rf"\b({'|'.join(MODULES)})\.(\w+)")

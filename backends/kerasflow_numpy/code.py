@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from kerasflow.graph import Node, Value, printable
 from kerasflow_numpy.storage import CONSTANT, FRESH, LOCAL, WORK, Plan, Storage
 

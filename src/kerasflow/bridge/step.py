@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from kerasflow.bridge.adjust import STRINGS
 from kerasflow.compiler import CompiledFunction, Entry
-from kerasflow.compiler.interrupts import undisturbed
+from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.errors import KerasflowError, TracingError
 from kerasflow.tracing import Trace, Tracer, recording, suspended
 
@@ -110,14 +110,10 @@ class Step:
         def lift(x: Any) -> Any:
             return trace.lift(x) if isinstance(x, np.ndarray) and not _is_text(x) else x
 
-        try:
-            with recording(trace):
-                if first is not None:
-                    first()
-                result = self.run(tree.map_structure(lift, batch))
-        except BaseException:
-            undisturbed(trace.undo)
-            raise
+        with all_or_nothing(), recording(trace):
+            if first is not None:
+                first()
+            result = self.run(tree.map_structure(lift, batch))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
 
 

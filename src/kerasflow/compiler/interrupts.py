@@ -11,8 +11,11 @@ from __future__ import annotations
 import importlib
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from kerasflow.tracing import Cell, journal
 
 T = TypeVar("T")
 
@@ -79,3 +82,19 @@ def undisturbed(function: Callable[..., T], *args: Any) -> T:
         if held is not None:
             raise held
     return result
+
+
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """What host code assigns to variables in the block it assigns if the block ends well, else nothing of it."""
+    with journal() as before:
+        try:
+            yield
+        except BaseException:
+            undisturbed(_undo, before)
+            raise
+
+
+def _undo(before: Mapping[Cell, Any]) -> None:
+    for cell, array in list(before.items()):
+        cell.write(array)

@@ -2,7 +2,7 @@
 
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
-from kerasflow.tracing.state import Cell, acquire, release
+from kerasflow.tracing.state import Cell, acquire, journal, release
 from kerasflow.tracing.trace import (
     Trace,
     apply,
@@ -28,6 +28,7 @@ __all__ = [
     "cast",
     "concrete_array",
     "current_trace",
+    "journal",
     "observing",
     "record",
     "recording",

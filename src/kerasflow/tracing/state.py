@@ -14,7 +14,9 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +50,25 @@ _SHIFT = 64
 COPIED = 4096
 # Seconds that a fork waits for programs to end.
 PATIENCE = 60.0
+
+
+# What cells held that host code has assigned, where that may have to be undone.
+_journal: ContextVar[dict[Cell, np.ndarray[Any, Any]] | None] = ContextVar("kerasflow_journal", default=None)
+
+
+@contextmanager
+def journal() -> Iterator[dict[Cell, np.ndarray[Any, Any]]]:
+    """What the cells that host code assigns in the block held before it; an array each that cannot be changed."""
+    outer = _journal.get()
+    token = _journal.set({})
+    try:
+        yield _journal.get()  # type: ignore[misc]
+    finally:
+        inner = _journal.get() or {}
+        _journal.reset(token)
+        if outer is not None:
+            for cell, array in inner.items():
+                outer.setdefault(cell, array)
 
 
 def _this_thread() -> int:
@@ -126,6 +147,9 @@ class Cell:
         """
         with _lock:
             _wait_for_writers((self,))
+            assigned = _journal.get()
+            if assigned is not None and self not in assigned:
+                assigned[self] = self.read()
             refill = getattr(self._owner, "refill", None)
             if refill is not None and not (self._is_lent or self._readers or self._writer):
                 refill(self._buffer, array)

@@ -151,9 +151,6 @@ class Trace:
         self.nodes: list[Node] = []
         self.inputs: list[Value] = []
         self.cells: dict[Any, CellUse] = {}  # by `State`
-        self.before: dict[
-            Cell, np.ndarray[Any, Any]
-        ] = {}  # what cells held that this concrete trace has assigned
         self.arrays: MutableMapping[Value, np.ndarray[Any, Any]] = WeakKeyDictionary()
         # What a sub-graph uses of the enclosing traces: pairs of the tracer there and the one here.
         self.captures: dict[Value, tuple[Tracer, Tracer]] = {}
@@ -255,17 +252,10 @@ class Trace:
     def write(self, cell: Cell, x: Any) -> None:
         """Assign the cell from this point of the program on."""
         if self.concrete:
-            if cell not in self.before:
-                self.before[cell] = cell.read()
             cell.write(np.array(concrete_array(x)))
         else:
             use = self.use(cell)
             use.current, use.written, use.fresh = x, True, True
-
-    def undo(self) -> None:
-        """Give the cells that this concrete trace has assigned what they held before."""
-        for cell, array in self.before.items():
-            cell.write(array)
 
     # -- the result -----------------------------------------------------------------------------------------
 

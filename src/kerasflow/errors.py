@@ -15,6 +15,10 @@ class DatasetError(KerasflowError, ValueError):
     """A data-set file is missing, corrupt or of the wrong shape."""
 
 
+class DamagedFileError(KerasflowError, OSError, ValueError):
+    """A file is damaged, or not of the kind that its name says."""
+
+
 class UnknownBackendError(KerasflowError, ValueError):
     """A backend name that is not registered, or a backend that cannot be loaded: its framework is missing or fails."""
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import tempfile
-import threading
+import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from kerasflow.drafts import PREVIOUS, draft_folder
 from kerasflow.errors import KerasflowError
+
+_BLOCK = 1 << 20
+_EXPANSION = 100
 
 
 def check_writable(path: Path, suffixes: Collection[str]) -> None:
@@ -35,6 +38,25 @@ def check_writable(path: Path, suffixes: Collection[str]) -> None:
         raise KerasflowError(f"nothing can be written into {path.parent}: {problem.strerror}") from problem
 
 
+def flaw_of_zip(path: Path) -> str:
+    """Why a zip archive cannot be read from its beginning to its end; "" if it can.
+
+    Members that would be very much larger than what is stored are left out: who reads them has to refuse them.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                if member.file_size <= _EXPANSION * member.compress_size + _BLOCK:
+                    with archive.open(member) as opened:
+                        while opened.read(_BLOCK):  # which compares the checksum
+                            pass
+    except PermissionError:
+        raise
+    except Exception as problem:  # of a dozen kinds
+        return str(problem) or type(problem).__name__
+    return ""
+
+
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yields a name to write to, and moves that file to `path` if all went well.
@@ -53,8 +75,8 @@ def written_whole(path: Path) -> Iterator[Path]:
 def drafted(path: Path) -> Iterator[Path]:
     """Yields the same name in a folder beside `path`, and moves all that was written there to where `path` is.
 
-    If the block fails, `path` is as it was, and the folder is gone. If the process is killed, the folder stays until a
-    process writes to `path` again. What cannot be replaced (a device, a pipe, a file that may not be written, anything
+    If the block fails, `path` is as it was, and the folder is gone. If the process is killed, the folder stays until
+    `path` is written again. What cannot be replaced (a device, a pipe, a file that may not be written, anything
     in a folder where nothing may be made) is yielded itself.
     """
     target = path.resolve()  # a link stays a link
@@ -62,11 +84,7 @@ def drafted(path: Path) -> Iterator[Path]:
     if not may_be_replaced or not os.access(target.parent, os.W_OK | os.X_OK):
         yield path
         return
-    _remove_drafts_of_the_dead(target)
-    folder = target.with_name(f".{os.getpid()}-{threading.get_native_id()}.{target.name}")
-    shutil.rmtree(folder, ignore_errors=True)  # In a container every process may have the same number.
-    folder.mkdir()
-    try:
+    with draft_folder(target) as folder:
         yield folder / path.name
         written = sorted(folder.iterdir(), key=lambda file: file.suffix == ".json")
         for file in written:
@@ -76,34 +94,12 @@ def drafted(path: Path) -> Iterator[Path]:
             if place.exists():
                 shutil.copymode(place, file)
             file.replace(place)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sync(file: Path) -> None:
     """Bring a file onto the disk, so that no crash of the machine leaves its name with nothing behind it."""
     with file.open("rb+") as opened:
         os.fsync(opened.fileno())
-
-
-def _remove_drafts_of_the_dead(target: Path) -> None:
-    """Remove what killed processes have left beside `target`."""
-    if os.name != "posix":  # Elsewhere there is no harmless question whether a process lives.
-        return
-    for folder in target.parent.iterdir():
-        found = re.fullmatch(rf"\.(\d+)-\d+\.{re.escape(target.name)}", folder.name)
-        if found and not _lives(int(found[1])):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
 
 
 @contextlib.contextmanager
@@ -123,20 +119,16 @@ def folder_written_whole(path: Path, mark: str) -> Iterator[Path]:
         raise KerasflowError(
             f"the folder {path} holds something else (it has no {mark}); give the name of another one"
         )
-    draft, before = (target.with_name(f".{target.name}.{os.getpid()}.{kind}") for kind in ("new", "old"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
-        if target.exists():
-            target.replace(before)
-        draft.replace(target)
-        for kept in before.iterdir() if before.exists() else ():
-            if not (target / kept.name).exists():
-                kept.replace(target / kept.name)
-        shutil.rmtree(before, ignore_errors=True)
+        with draft_folder(target) as folder:
+            draft, before = folder / "new", folder / PREVIOUS
+            yield draft
+            if target.exists():
+                target.replace(before)
+            draft.replace(target)
+            for kept in before.iterdir() if before.exists() else ():
+                if not (target / kept.name).exists():
+                    kept.replace(target / kept.name)
     except OSError as problem:
-        if before.exists() and not target.exists():
-            before.replace(target)
         raise KerasflowError(f"{path} could not be written: {problem}") from problem
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

@@ -241,13 +241,13 @@ def _save_whole(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
-def _explain_damage(module: ModuleType) -> Iterator[None]:
-    """Of a damaged file Keras says that there is no such file."""
+def _load_whole(module: ModuleType) -> Iterator[None]:
+    """Of a damaged file Keras says that there is none, or whatever comes up; and it may have loaded a half of it."""
     yield
-    from kerasflow.bridge.saving import explaining_damage
+    from kerasflow.bridge.loading import loading_whole
 
-    for name in ("load_model", "load_weights"):
-        setattr(module, name, explaining_damage(getattr(module, name)))
+    module.load_model = loading_whole(module.load_model, into_a_model=False)  # type: ignore[attr-defined]
+    module.load_weights = loading_whole(module.load_weights, into_a_model=True)  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -344,7 +344,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.models.functional": functools.partial(_bind_to_backend, name="Functional"),
     "keras.src.models.model": functools.partial(_bind_to_backend, name="Model"),
     "keras.src.optimizers.base_optimizer": _build_once,
-    "keras.src.saving.saving_api": _explain_damage,
+    "keras.src.saving.saving_api": _load_whole,
     "keras.src.saving.keras_saveable": functools.partial(_pickles_with_kerasflow, name="KerasSaveable"),
     "keras.src.saving.saving_lib": _save_whole,
     "keras.src.saving.serialization_lib": _leave_tensorflow,

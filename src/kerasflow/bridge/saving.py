@@ -1,4 +1,4 @@
-"""Saved files are written whole: beside the previous one, then moved to its place. Damaged ones are called so.
+"""Saved files are written whole: beside the previous one, then moved to its place.
 
 Keras opens a file for writing and fills it; whatever interrupts that leaves neither the previous model nor the new one.
 """
@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import zipfile
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from kerasflow.bridge.loading import remedy
 from kerasflow.files import drafted
 
 SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
@@ -47,32 +46,6 @@ def saving_whole(save: Callable[..., Any]) -> Callable[..., Any]:
                 raise
 
     return saved
-
-
-# What to do if the file that is being loaded is damaged.
-_remedy: ContextVar[str] = ContextVar("kerasflow_remedy", default="Take another copy.")
-
-
-def explaining_damage(load: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of Keras that loads a file, but it says that a file is damaged. (Keras says that it is not found.)"""
-
-    @functools.wraps(load)
-    def loaded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return load(*args, **kwargs)
-        except (OSError, ValueError) as problem:
-            for name in [*args, kwargs.get("filepath")]:
-                if not isinstance(name, (str, os.PathLike)) or not os.path.isfile(name):
-                    continue
-                cut_off = os.fspath(name).endswith(".keras") and not zipfile.is_zipfile(name)
-                if cut_off or (isinstance(problem, OSError) and not isinstance(problem, PermissionError)):
-                    problem.add_note(
-                        f"The file {os.fspath(name)} is there, {os.path.getsize(name)} bytes, but it is damaged or of "
-                        f"another kind: its writing or its download was cut off, perhaps. {_remedy.get()}"
-                    )
-            raise
-
-    return loaded
 
 
 def opening_whole(open_file: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,12 +84,9 @@ def backing_up_progress(callback: Any) -> None:
 
         progress = self.kerasflow_progress
         self.model._initial_epoch = None
-        token = _remedy.set(f"Delete the folder {self.backup_dir}, and the training begins anew.")
-        try:
-            with attached(progress):
-                load(self)
-        finally:
-            _remedy.reset(token)
+        anew = f"Delete the folder {self.backup_dir}, and the training begins anew."
+        with remedy(anew), attached(progress):
+            load(self)
         if progress is not None and progress.found is not None:
             self.model._initial_epoch = progress.epoch
         elif not file_utils.exists(self._weights_path):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from kerasflow.datasets import standin
 from kerasflow.datasets.standin import Split
 from kerasflow.errors import DatasetError
+from kerasflow.files import flaw_of_zip
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DOWNLOAD_TIMEOUT = 10.0  # seconds that the network may stay silent
@@ -76,7 +76,7 @@ def _download(cached: Path) -> tuple[Split, Split]:
     with contextlib.suppress(OSError):
         home.mkdir(parents=True, exist_ok=True)
     # Where its home cannot be written, Keras takes a temporary folder of its own: leave it all to Keras then.
-    name = f"{cached.name}.{os.getpid()}.part" if os.access(home, os.W_OK) else cached.name
+    name = f"{cached.name}.{secrets.token_hex(4)}.part" if os.access(home, os.W_OK) else cached.name
     partial = cached.with_name(name)
     try:
         with _network_timeout(DOWNLOAD_TIMEOUT):
@@ -103,6 +103,10 @@ def _network_timeout(seconds: float) -> Iterator[None]:
 def _read(path: Path, remedy: str) -> tuple[Split, Split]:
     """Reads and checks an `.npz` file; `remedy` ends the message of the error."""
     try:
+        with path.open("rb") as file:
+            is_zip = file.read(2) == b"PK"
+        if is_zip and (flaw := flaw_of_zip(path)):
+            raise _error(path, f"it is corrupt or truncated ({flaw})", remedy)
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise _error(path, "it holds a single array", remedy)
@@ -110,11 +114,11 @@ def _read(path: Path, remedy: str) -> tuple[Split, Split]:
             return _split(archive, "train", path, remedy), _split(archive, "test", path, remedy)
     except FileNotFoundError:
         raise DatasetError(f"There is no data file {path}. {remedy}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
+    except (DatasetError, MemoryError):
+        raise
+    except (OSError, EOFError) as problem:
         raise _error(path, f"it cannot be read, or is corrupt or truncated ({problem})", remedy) from problem
-    except ValueError as problem:
-        if isinstance(problem, DatasetError):
-            raise
+    except Exception as problem:  # NumPy parses what it finds
         raise _error(path, f"it is not an .npz archive of arrays ({problem})", remedy) from problem
 
 

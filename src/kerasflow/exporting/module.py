@@ -19,7 +19,9 @@ from kerasflow.exporting.expression import Expression
 from kerasflow.graph import Graph, Size, Value, literal, plain
 
 # What the file itself, and the functions that it may include, call by these names.
-RESERVED = "np x y sample_weight n state weights WEIGHTS base64 collections io math itertools Path _".split()
+RESERVED = (
+    "np x y sample_weight n state weights WEIGHTS base64 collections io math itertools Path problem _".split()
+)
 
 
 @dataclass(frozen=True)
@@ -228,8 +230,14 @@ def _load(
     if not arrays:
         return []
     if weights_file is not None:
-        place = f"Path(__file__).with_name({literal(weights_file)})"
-        return [f"with np.load({place}) as weights:", *(f"    {line}" for line in loads)]
+        return [
+            f"WEIGHTS = Path(__file__).with_name({literal(weights_file)})",
+            "try:",
+            "    with np.load(WEIGHTS) as weights:",
+            *(f"        {line}" for line in loads),
+            "except Exception as problem:",
+            '    raise ValueError(f"{WEIGHTS} is missing, damaged or of another model: {problem}") from problem',
+        ]
     packed = io.BytesIO()
     np.savez(packed, **arrays)  # type: ignore[arg-type]
     text = textwrap.wrap(base64.b64encode(packed.getvalue()).decode(), 100)

@@ -1,0 +1,75 @@
+"""Whether an HDF5 file can be read.
+
+Most damage is an exception of h5py's. Where the text of an attribute is damaged, HDF5's library may crash its process
+or never come back: there another process reads first. That is this file, as a program (`python hdf5.py FILE`).
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+# Seconds for reading attributes, of which a large file has no more than a small one.
+PATIENCE = 20.0
+# A data set may claim to have any size; compressed, it has at most so many bytes for each of the file.
+_EXPANSION = 1100
+
+
+def flaw_of_attributes(path: Path) -> str:
+    """Why the attributes of a file cannot be read; "" if they can. It takes a tenth of a second."""
+    # Where Python is embedded, this may be any program.
+    if not re.fullmatch(r"(python|pypy)[\d.]*w?(\.exe)?", Path(sys.executable or "").name, re.IGNORECASE):
+        return ""
+    command = [sys.executable, "-P", __file__, str(path.absolute())]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return "reading its attributes takes for ever"
+    except OSError:  # No process can be started here.
+        return ""
+    if done.returncode < 0:
+        return "reading its attributes crashes"
+    lines = done.stdout.decode(errors="replace").splitlines()
+    return lines[-1] if lines else ""
+
+
+def flaw_of_data(path: Path) -> str:
+    """Why a file cannot be read from its beginning to its end, but for attributes; "" if it can."""
+    most = _EXPANSION * path.stat().st_size
+
+    def read(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            if item.nbytes > most:
+                raise ValueError(f"{name} would have {item.nbytes} bytes")
+            item[()]
+
+    try:
+        with h5py.File(path) as file:
+            file.visititems(read)
+    except MemoryError:
+        return ""
+    except Exception as problem:
+        return str(problem) or type(problem).__name__
+    return ""
+
+
+def _read_attributes(path: str) -> None:
+    def read(name: str, item: Any) -> None:
+        for key in item.attrs:
+            item.attrs[key]
+
+    with h5py.File(path) as file:
+        read("", file)
+        file.visititems(read)
+
+
+if __name__ == "__main__":
+    try:
+        _read_attributes(sys.argv[1])
+    except Exception as problem:
+        print(repr(str(problem) or type(problem).__name__)[1:-1])

@@ -94,6 +94,14 @@ def _lu(x: Tensor) -> tuple[Tensor, ...]:
     return a, pivots, order
 
 
+def _cholesky(x: Tensor) -> Tensor:
+    """TensorFlow fills the result with NaN, and with what was there, where the matrix is not positive definite."""
+    found = tf.linalg.cholesky(x)
+    parts = [tf.math.real(found), tf.math.imag(found)] if x.dtype.is_complex else [found]
+    with tf.control_dependencies([tf.debugging.check_numerics(part, "cholesky") for part in parts]):
+        return tf.identity(found)
+
+
 def _qr(x: Tensor, mode: str) -> tuple[Tensor, ...]:
     q, r = tf.linalg.qr(x, full_matrices=mode == "complete")
     return q, r
@@ -125,7 +133,7 @@ _PRODUCT = {**HALF, **INTEGERS}
 LOWERINGS: dict[str, Lowering] = {
     "matmul": via(tf.matmul, _PRODUCT),
     "einsum": via(_einsum, _PRODUCT),
-    "cholesky": tf.linalg.cholesky,
+    "cholesky": _cholesky,
     "solve": _batched(tf.linalg.solve),
     "solve_triangular": _batched(tf.linalg.triangular_solve),
     "lstsq": _batched(_lstsq),

@@ -251,6 +251,22 @@ def _load_whole(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def _name_the_layer(module: ModuleType) -> Iterator[None]:
+    """An error in a layer says of which class that is, not which one it is."""
+    yield
+    from kerasflow.graph import locate
+
+    leave = module.name_scope.__exit__
+
+    def __exit__(self: Any, kind: Any = None, error: Any = None, *rest: Any) -> None:
+        if error is not None and self.caller is not None:
+            locate(error, module.current_path())
+        leave(self, kind, error, *rest)
+
+    module.name_scope.__exit__ = __exit__
+
+
+@contextmanager
 def _keep_optimizer(module: ModuleType) -> Iterator[None]:
     """Saving a legacy file takes the optimizer out of the model's own configuration: later files would be without."""
     yield
@@ -329,6 +345,7 @@ ADJUSTED: dict[str, Callable[[ModuleType], AbstractContextManager[None]]] = {
     "keras.src.backend": _compute_on_one_device,
     "keras.src.backend.config": _select_numpy,
     "keras.src.backend.common.dtypes": _keep_float64,
+    "keras.src.backend.common.name_scope": _name_the_layer,
     "keras.src.backend.common.variables": _name_strings,
     "keras.src.backend.numpy.numpy": _override_numpy,
     "keras.src.callbacks.backup_and_restore": _back_up_progress,

@@ -24,7 +24,7 @@ from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend
 from kerasflow.config import settings
-from kerasflow.graph import Graph, ShapedArray, shaped
+from kerasflow.graph import Graph, ShapedArray, evaluate, shaped
 from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
 from kerasflow.tracing.state import PATIENCE
 
@@ -90,10 +90,26 @@ class Entry:
         before = now = acquire(self.cells, self.writes, self.backend)
         try:
             outputs, now = self.program(before, inputs)
+        except Exception as error:
+            found = self._located(error, before, inputs)
+            if found is error:
+                raise
+            raise found from error
         finally:
             release(self.cells, before, now)
         leaves = [constant if i < 0 else outputs[i] for i, constant in self.outputs]
         return optree.tree_unflatten(self.structure, leaves)
+
+    def _located(self, error: Exception, state: Sequence[Any], inputs: Sequence[Any]) -> Exception:
+        """What the graph's reference meaning raises where a program has failed: the same for every backend, and it
+        says from which layer it comes. The program's own error if there is none.
+        """
+        if not isinstance(error, MemoryError):
+            try:
+                evaluate(self.graph, [self.backend.to_host(buffer) for buffer in state], inputs)
+            except Exception as found:
+                return found
+        return error
 
 
 def trace(

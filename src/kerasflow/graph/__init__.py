@@ -2,6 +2,7 @@
 
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
+from kerasflow.graph.location import locate
 from kerasflow.graph.measurement import Measurement
 from kerasflow.graph.naming import identifier, literal, plain, printable, unique
 from kerasflow.graph.printer import format_graph, format_origins, format_params, split_scope
@@ -29,6 +30,7 @@ __all__ = [
     "infer",
     "last_uses",
     "literal",
+    "locate",
     "needed",
     "plain",
     "printable",

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.graph.location import locate
 from kerasflow.graph.types import ShapedArray, shaped
 
 
@@ -151,9 +152,17 @@ def infer(
 
 
 def evaluate_node(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
-    """Apply a node to NumPy arrays; always a tuple."""
-    with np.errstate(all="ignore"):
-        result = node.primitive.evaluate(*arrays, **node.params)
+    """Apply a node to NumPy arrays; always a tuple.
+
+    Raises:
+        Exception: what NumPy raises, with the node's scope in the message.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            result = node.primitive.evaluate(*arrays, **node.params)
+    except Exception as error:
+        locate(error, node.scope)
+        raise
     return tuple(result) if node.primitive.multiple_results else (result,)
 
 

@@ -10,7 +10,7 @@ from kerasflow.errors import TracingError
 from kerasflow.graph import Constant, Value
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
-from kerasflow.tracing.trace import apply
+from kerasflow.tracing.trace import apply, sizes_are_real
 from kerasflow.tracing.tracer import Tracer
 
 
@@ -136,8 +136,7 @@ def _take_blocks(x: Any, parts: list[Any]) -> Any:
     for position, part in enumerate(parts):
         if isinstance(part, slice) and any(map(_without_value, (part.start, part.stop, part.step))):
             length, n = _block_length(part), x.shape[axis]
-            start = wrap_negative(cast(part.start, np.dtype(np.int64)), n)
-            places = np.where(start < 0, n, start) + np.arange(length)
+            places = block_start(cast(part.start, np.dtype(np.int64)), n) + np.arange(length)
             x = np.moveaxis(apply("gather", np.moveaxis(x, axis, 0), places), 0, axis)
             parts[position] = slice(None)
         axis += part is not None
@@ -190,18 +189,26 @@ def gather(x: Any, axes: list[int], indices: list[Any]) -> Any:
     """
     rest = [i for i in range(x.ndim) if i not in axes]
     x = np.transpose(x, axes + rest)
-    wrapped = [wrap_negative(i, x.shape[axis]) for axis, i in enumerate(indices)]
-    return apply("gather", x, *wrapped)
+    return apply("gather", x, *(known_places(i, x.shape[axis]) for axis, i in enumerate(indices)))
 
 
-def wrap_negative(indices: Any, n: int) -> Any:
-    """Indices counted from the start; constants are brought to that form at once."""
+def known_places(indices: Any, n: int) -> Any:
+    """Indices of an axis. Those that are known are counted from the start, and checked now.
+
+    Raises:
+        IndexError: one is out of bounds. Of those that are not known the program raises it.
+    """
     if isinstance(indices, Tracer):
-        if indices.dtype.kind == "u":
-            return indices
-        return np.where(indices < 0, indices + cast(n, indices.dtype), indices)
+        return indices
     indices = np.asarray(indices)
     wrong = (indices < -n) | (indices >= n)
     if wrong.any():
+        if not sizes_are_real():
+            return indices
         raise IndexError(at_user_line(f"index {indices[wrong][0]} is out of bounds for an axis of size {n}"))
     return np.where(indices < 0, indices + n, indices)
+
+
+def block_start(start: Any, n: int) -> Any:
+    """Where a block of an axis begins, counted from its beginning; what is out of bounds stays so."""
+    return np.where((start < 0) & (start >= -n), start + n, start)

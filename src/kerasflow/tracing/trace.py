@@ -19,7 +19,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from kerasflow.errors import TracingError
-from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, evaluate_node, infer, shaped
+from kerasflow.graph import (
+    Constant,
+    Graph,
+    Node,
+    Primitive,
+    ShapedArray,
+    Value,
+    evaluate_node,
+    infer,
+    shaped,
+)
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
@@ -59,6 +69,11 @@ def current_trace() -> Trace | None:
 def is_recording(trace: Trace) -> bool:
     """Whether the trace records on this thread, also where another records inside it."""
     return trace in _stack.traces
+
+
+def sizes_are_real() -> bool:
+    """Whether the sizes of arrays are those of data; while shapes are inferred, unknown ones are made up."""
+    return all(trace.sizes_are_real for trace in _stack.traces)
 
 
 @contextmanager
@@ -143,11 +158,15 @@ class Trace:
     Args:
         concrete: compute every operation at once, and keep no nodes.
         parent: the enclosing trace, for a sub-graph.
+        sizes_are_real: whether sizes are those of data.
     """
 
-    def __init__(self, concrete: bool = False, parent: Trace | None = None) -> None:
+    def __init__(
+        self, concrete: bool = False, parent: Trace | None = None, sizes_are_real: bool = True
+    ) -> None:
         self.concrete = concrete
         self.parent = parent
+        self.sizes_are_real = sizes_are_real
         self.nodes: list[Node] = []
         self.inputs: list[Value] = []
         self.cells: dict[Any, CellUse] = {}  # by `State`
@@ -337,6 +356,7 @@ __all__ = [
     "record",
     "recording",
     "scope",
+    "sizes_are_real",
     "suspended",
     "watched",
 ]

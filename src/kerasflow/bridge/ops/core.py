@@ -26,6 +26,8 @@ from kerasflow.compiler import use_device
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Trace, Tracer, apply, at_user_line, current_trace, recording
 from kerasflow.tracing import trace as trace_module
+from kerasflow.tracing.indexing import block_start
+from kerasflow.tracing.trace import sizes_are_real
 
 SUPPORTS_SPARSE_TENSORS = False
 SUPPORTS_RAGGED_TENSORS = False
@@ -165,7 +167,7 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
         return isinstance(x, KerasTensor) and None in x.shape
 
     def infer(fill: int) -> Any:
-        trace = Trace()
+        trace = Trace(sizes_are_real=False)
 
         def abstract(x: Any) -> Any:
             if isinstance(x, Tracer):  # A layer is being built by a call that is being recorded.
@@ -233,13 +235,33 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     return apply("scatter", inputs, updates, *_columns(indices), mode=_REDUCTIONS[reduction])
 
 
-def _starts(start_indices: Any, n: int) -> tuple[list[Any], bool]:
-    """The start of each axis, as integers if they are all known."""
+def _starts(start_indices: Any, sizes: Sequence[int], shape: Sequence[int]) -> tuple[list[Any], bool]:
+    """The start of a block on each axis, counted from the beginning, and whether they are integers.
+
+    Raises:
+        IndexError: the block reaches outside of the array. If its start is traced, the program raises it.
+    """
     if isinstance(start_indices, Tracer):
-        return [start_indices[i] for i in builtins.range(n)], False
-    starts = list(start_indices)
-    traced = builtins.any(isinstance(s, Tracer) for s in starts)
-    return (starts if traced else [int(s) for s in starts]), not traced
+        start_indices = [start_indices[i] for i in builtins.range(len(sizes))]
+    if builtins.min(shape, default=0) < 0:
+        raise ValueError(f"The shape of a block has no negative sizes; received {tuple(shape)}.")
+    known = not builtins.any(isinstance(s, Tracer) for s in start_indices)
+    starts = []
+    for axis, (start, size, n) in enumerate(zip(start_indices, sizes, shape, strict=True)):
+        if isinstance(start, Tracer):
+            starts.append(block_start(tracing.cast(start, np.int64), size))
+            continue
+        begin = int(start) + (size if int(start) < 0 else 0)
+        if sizes_are_real() and not 0 <= begin <= begin + n <= size:
+            outside = int(start) if begin < 0 else max(begin, size)
+            raise IndexError(
+                at_user_line(
+                    f"index {outside} is out of bounds for axis {axis} with size {size}: the block there begins at "
+                    f"{int(start)} and has {n} entries; it is of shape {tuple(shape)}, the array of {tuple(sizes)}"
+                )
+            )
+        starts.append(begin)
+    return starts, known
 
 
 def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Any:
@@ -250,7 +272,7 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[int]) -> Any:
             f"Received: start_indices={start_indices}, shape={shape}"
         )
     inputs = tensor(inputs)
-    starts, known = _starts(start_indices, inputs.ndim)
+    starts, known = _starts(start_indices, inputs.shape, shape)
     if known:
         return inputs[tuple(builtins.slice(s, s + n) for s, n in zip(starts, shape, strict=True))]
     return apply("gather", inputs, *_grid(starts, shape))
@@ -260,7 +282,7 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Any:
     """The inputs with the block that begins at `start_indices` replaced."""
     inputs = tensor(inputs)
     updates = tensor(updates, inputs.dtype)
-    starts, known = _starts(start_indices, inputs.ndim)
+    starts, known = _starts(start_indices, inputs.shape, updates.shape)
     if known:
         index = tuple((s, s + n, 1) for s, n in zip(starts, updates.shape, strict=True))
         return apply("setitem", inputs, updates, index=index)

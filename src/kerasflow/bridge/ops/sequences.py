@@ -8,13 +8,22 @@ import numpy as np
 
 from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import computed_in_float32, floating
-from kerasflow.tracing import apply
+from kerasflow.tracing import apply, at_user_line
+from kerasflow.tracing.trace import sizes_are_real
 
 
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """The k largest along the last axis, largest first, and their places; of equals the first comes first."""
     x = tensor(x)
+    if not x.ndim:
+        raise ValueError(at_user_line(f"`top_k` needs an axis to look along; received the number {x!r}."))
     n = x.shape[-1]
+    if k < 0 or (k > n and sizes_are_real()):
+        raise ValueError(
+            at_user_line(
+                f"`top_k` gives from 0 to {n} entries of a last axis of {n}; received k={k}, x of shape {x.shape}."
+            )
+        )
     # A stable ascending sort of the reversed rows, read backwards.
     order = n - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., : n - k - 1 if k < n else None : -1]
     return np.take_along_axis(x, order, axis=-1), cast(order, "int32")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.indexing import gather, wrap_negative
+from kerasflow.tracing.indexing import gather, known_places
 from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, promote, unknown_function
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
@@ -23,7 +23,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     elif mode == "wrap":
         indices = np.remainder(indices, n)
     if axis == 0:
-        return apply("gather", a, wrap_negative(indices, n))
+        return apply("gather", a, known_places(indices, n))
     result = gather(a, [axis], [indices])
     return np.moveaxis(result, range(indices.ndim), range(axis, axis + indices.ndim))
 
@@ -38,7 +38,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     )
     arr = np.broadcast_to(arr, (*shape[:axis], arr.shape[axis], *shape[axis + 1 :]))
     places = list(np.ix_(*(np.arange(n) for n in shape)))
-    places[axis] = wrap_negative(indices, arr.shape[axis])
+    places[axis] = known_places(indices, arr.shape[axis])
     return apply("gather", arr, *places)
 
 

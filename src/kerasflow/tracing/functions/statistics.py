@@ -11,7 +11,9 @@ from kerasflow.tracing.functions.complex import each_part, is_complex
 # NumPy's own `take` does not look at traced indices into a constant.
 from kerasflow.tracing.functions.indexing import take
 from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, is_weak, unknown_function
+from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply
+from kerasflow.tracing.tracer import Tracer
 
 
 def quantile(
@@ -75,6 +77,8 @@ def _quantile(
         raise unknown_function("np.quantile(weights=…)")
     a = as_operand(a)
     levels = as_operand(q)
+    if not isinstance(levels, Tracer) and not np.all((levels >= 0) & (levels <= 1)):
+        raise ValueError(at_user_line(f"Quantiles must be in the range [0, 1]; received {q!r}"))
     axes = canonical_axes(axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
     flat = np.reshape(np.transpose(a, rest + list(axes)), (*(a.shape[i] for i in rest), -1))

@@ -1,9 +1,7 @@
 """The NumPy backend: graphs become flat Python functions of NumPy calls.
 
-In the order in which data passes: `prepare` rewrites the graph for NumPy,
-`blocks` cuts it up for several threads, `fusion` finds the updates that many
-variables share, `storage` gives every value its memory (`control` those of sub-graphs), `lowering` and `codegen`
-write the function, `allocation` lays out its workspace, `binding` joins both, `program` runs it with `kernels`' help.
+In the order in which data passes: `plan` decides what is computed how, and where every value lives; `emit` writes the
+function; `run` gives it memory and runs it.
 """
 
 from __future__ import annotations
@@ -13,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Graph
-from kerasflow_numpy.allocation import allocate
-from kerasflow_numpy.blocks import block
-from kerasflow_numpy.codegen import generate
-from kerasflow_numpy.control import plan_storage
-from kerasflow_numpy.fusion import find_groups
-from kerasflow_numpy.lowering import SUPPORTED
-from kerasflow_numpy.prepare import prepare
-from kerasflow_numpy.program import NumpyProgram
+from kerasflow_numpy.emit.codegen import generate
+from kerasflow_numpy.emit.lowering import SUPPORTED
+from kerasflow_numpy.plan.allocation import allocate
+from kerasflow_numpy.plan.blocks import block
+from kerasflow_numpy.plan.fusion import find_groups
+from kerasflow_numpy.plan.prepare import prepare
+from kerasflow_numpy.plan.subgraphs import plan_storage
+from kerasflow_numpy.run.program import NumpyProgram
 
 
 class NumpyBackend:

@@ -28,7 +28,7 @@ def perturbed(rule: Any, operand: int) -> Any:
                 found[operand] = found[operand] * 1.001
             return found
 
-        return Joint(function)
+        return type(rule)(function)
 
     def wrap(partial: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args, **params: partial(*args, **params) * 1.001

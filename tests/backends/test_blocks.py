@@ -13,8 +13,9 @@ from kerasflow.passes import optimize
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.testing import SPECS, OpSpec, assert_close
 from kerasflow.tracing import apply
-from kerasflow_numpy import NumpyBackend, blocks
-from kerasflow_numpy.partition import block_params, splits
+from kerasflow_numpy import NumpyBackend
+from kerasflow_numpy.plan import blocks
+from kerasflow_numpy.plan.partition import block_params, splits
 
 # Without a derivative by blocks: shapes that depend on nothing that could be cut, sub-graphs, sums of another kind.
 CUT = [spec for spec in SPECS if not PRIMITIVES[spec.primitive].multiple_results]

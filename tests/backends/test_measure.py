@@ -9,7 +9,8 @@ from graphs import Graph, aval, copies, graph_of
 
 from kerasflow.bridge.step import traced
 from kerasflow.passes import optimize
-from kerasflow_numpy import NumpyBackend, blocks
+from kerasflow_numpy import NumpyBackend
+from kerasflow_numpy.plan import blocks
 
 L = keras.layers
 

@@ -12,7 +12,8 @@ import threadpoolctl
 from kerasflow.compiler import threads as policy
 from kerasflow.graph import Graph, Node, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
-from kerasflow_numpy import NumpyBackend, blas, parallel
+from kerasflow_numpy import NumpyBackend
+from kerasflow_numpy.run import blas, parallel
 
 RANDOM = np.random.default_rng(0)
 F4 = np.dtype(np.float32)

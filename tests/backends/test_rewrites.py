@@ -9,8 +9,9 @@ import pytest
 from graphs import aval, graph_of, names
 from scipy import special
 
-from kerasflow_numpy import NumpyBackend, kernels
-from kerasflow_numpy.prepare import prepare
+from kerasflow_numpy import NumpyBackend
+from kerasflow_numpy.plan.prepare import prepare
+from kerasflow_numpy.run import kernels
 
 
 @pytest.mark.parametrize("keepdims", [False, True])

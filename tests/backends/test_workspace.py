@@ -19,8 +19,8 @@ import kerasflow
 from kerasflow.bridge.step import traced
 from kerasflow.graph import Graph, evaluate
 from kerasflow_numpy import NumpyBackend
-from kerasflow_numpy.program import NumpyProgram
-from kerasflow_numpy.workspace import workspace
+from kerasflow_numpy.run.program import NumpyProgram
+from kerasflow_numpy.run.workspace import workspace
 
 # What NumPy reports to tracemalloc.
 NUMPY = tracemalloc.DomainFilter(True, 389047)
@@ -127,7 +127,7 @@ def test_without_memory_the_next_program_runs(monkeypatch: pytest.MonkeyPatch) -
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("kerasflow_numpy.workspace.aligned", refuse)
+        patch.setattr("kerasflow_numpy.run.workspace.aligned", refuse)
         with pytest.raises(MemoryError):
             _matches(programs[1], large, 64)
     assert _matches(programs[0], small, 8)

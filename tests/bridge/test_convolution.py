@@ -19,7 +19,8 @@ from kerasflow.bridge.ops import nn
 from kerasflow.graph import Graph, Node, Value, infer, shaped
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.testing import check_grads
-from kerasflow_numpy import NumpyBackend, patches
+from kerasflow_numpy import NumpyBackend
+from kerasflow_numpy.run import patches
 
 
 def windows(x: np.ndarray, window: Any, strides: Any, dilation: Any, padding: str, fill: float = 0.0) -> Any:

@@ -23,7 +23,7 @@ from imported import imported
 from kerasflow.graph import identifier, literal, plain, printable
 from kerasflow.testing.keras_cases import zoo
 from kerasflow.text import drawn, html
-from kerasflow_numpy.code import Code
+from kerasflow_numpy.emit.code import Code
 
 L = keras.layers
 

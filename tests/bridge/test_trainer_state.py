@@ -95,7 +95,7 @@ def test_assignments_in_callbacks_count_from_the_next_step():
 
 def test_a_program_is_bound_once(monkeypatch):
     """What is assigned between steps (metrics that begin anew, a learning rate) goes into buffers that are there."""
-    from kerasflow_numpy import program
+    from kerasflow_numpy.run import program
 
     bound = []
     bind = program.Context.bind

@@ -13,7 +13,8 @@ from programs import SHAPES, STATE_SHAPES, recipes, run
 
 from kerasflow.graph import Graph, evaluate, verify
 from kerasflow.passes import PASSES, optimize
-from kerasflow_numpy import NumpyBackend, blocks
+from kerasflow_numpy import NumpyBackend
+from kerasflow_numpy.plan import blocks
 
 # Zeros of both signs, ties, infinities; the ends are likelier than the middle.
 ELEMENTS = np.array([0, -0.0, 1, 2, -1, 0.5, -3, 1e30, -1e-40, np.inf, -np.inf, np.nan, 7, 0.1], np.float32)

@@ -1,7 +1,7 @@
 """Derivatives: the table of rules, the reverse sweep, and the tape and functions that users call."""
 
-from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, Joint
-from kerasflow.autodiff.tape import GradientTape, grad, value_and_grad
-from kerasflow.autodiff.vjp import sweep
+from kerasflow.autodiff.joint import Joint
+from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES
+from kerasflow.autodiff.tape import GradientTape, grad, sweep, value_and_grad
 
 __all__ = ["NONDIFFERENTIABLE", "RULES", "GradientTape", "Joint", "grad", "sweep", "value_and_grad"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.autodiff.rules.joint import Part
+from kerasflow.autodiff.joint import Part
 from kerasflow.graph import Value
 from kerasflow.tracing import apply
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import optree
 
+from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES
 from kerasflow.autodiff.rules.complex import conj
-from kerasflow.autodiff.vjp import sweep
+from kerasflow.autodiff.vjp import Sweep
 from kerasflow.errors import GradientError
 from kerasflow.graph import Node, Value
 from kerasflow.tracing import (
@@ -26,6 +27,8 @@ from kerasflow.tracing import (
     recording,
     watched,
 )
+
+sweep = Sweep(RULES, NONDIFFERENTIABLE)
 
 
 class GradientTape:

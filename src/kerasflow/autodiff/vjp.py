@@ -1,20 +1,19 @@
 """Reverse-mode differentiation: one sweep backwards over recorded nodes.
 
-The sweep runs the rules of `autodiff.rules` in traced operations, so that a
-derivative is again a recorded program and can be differentiated. Rules need not
-care about broadcasting: it is undone here, once.
+The sweep runs rules (the table of `autodiff.rules`, which it is given) in traced
+operations, so that a derivative is again a recorded program and can be
+differentiated. Rules need not care about broadcasting: it is undone here, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kerasflow.autodiff.cotangents import Cotangents
-from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, Joint
-from kerasflow.autodiff.rules.joint import Part
+from kerasflow.autodiff.joint import Joint, Nested, Part
 from kerasflow.errors import GradientError
 from kerasflow.graph import Constant, Node, ShapedArray, Value, printable
 from kerasflow.tracing import Trace, cast, scope
@@ -47,88 +46,101 @@ def _as_cotangent(g: Any, aval: ShapedArray) -> Any:
     return cast(np.real(g) if g.dtype.kind == "c" and aval.dtype.kind != "c" else g, aval.dtype)
 
 
-def on_path(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Node]:
-    """The nodes through which a derivative with respect to the sources can flow."""
-    reached = set(sources)
-    path: set[Node] = set()
-    for node in nodes:
-        if node.primitive.name in NONDIFFERENTIABLE:
-            continue
-        if any(v in reached for v in node.inputs):
-            flowing = [v for v in node.outputs if is_differentiable(v)]
-            if flowing:
-                reached.update(flowing)
-                path.add(node)
-    return path
+Rule = tuple[Callable[..., Any] | None, ...] | Joint
 
 
-def sweep(
-    trace: Trace,
-    nodes: Sequence[Node],
-    targets: Sequence[tuple[Value, Any]],
-    sources: Sequence[Value],
-) -> list[Any]:
-    """Vector-Jacobian products of recorded values.
+class Sweep:
+    """Reverse-mode differentiation by a table of rules.
 
     Args:
-        trace: the trace of the nodes; new nodes are recorded by the current trace.
-        nodes: the nodes to differentiate through, in execution order.
-        targets: pairs of a value and its cotangent.
-        sources: the values to differentiate with respect to.
-
-    Returns:
-        For each source its cotangent, or None where no target depends on it.
-
-    Raises:
-        GradientError: if a primitive on the way has no rule.
+        rules: by the names of primitives. nondifferentiable: the primitives through which nothing flows.
     """
-    path = on_path(nodes, sources)
-    cotangents = Cotangents()
-    wanted = set(sources) | {v for node in path for v in node.outputs}
-    for value, g in targets:
-        if value in wanted:
-            cotangents.add(value, g)
-    for node in reversed(nodes):
-        if node not in path or not any(v in cotangents for v in node.outputs):
-            continue
-        flags = [v in wanted and not isinstance(v, Constant) and is_differentiable(v) for v in node.inputs]
-        if not any(flags):
-            continue
-        with scope(f"grad {node.scope}".strip() if not node.scope.startswith("grad") else node.scope):
-            gs = [cotangents.get(v) for v in node.outputs]
-            for value, g in zip(node.inputs, _apply_rule(trace, node, gs, flags), strict=True):
-                if g is not None:
-                    cotangents.add(value, _as_cotangent(g, value.aval))
-    return [cotangents.get(v) for v in sources]
 
+    def __init__(self, rules: Mapping[str, Rule], nondifferentiable: Collection[str]) -> None:
+        self.rules = rules
+        self.nondifferentiable = nondifferentiable
 
-def _apply_rule(trace: Trace, node: Node, gs: list[Any], flags: list[bool]) -> list[Any]:
-    """The cotangent of each input that is wanted, before broadcasting is undone; None for the others."""
-    rule = RULES.get(node.primitive.name)
-    if rule is None:
-        raise GradientError(
-            f"`{node.primitive.name}` (in {printable(node.scope) or 'the traced function'}) has no derivative"
-        )
-    inputs = [trace.wrap(v) for v in node.inputs]
-    results = [trace.wrap(v) for v in node.outputs]
-    if isinstance(rule, Joint):
-        gs = [_zeros_like(v) if g is None else g for v, g in zip(node.outputs, gs, strict=True)]
-        found = rule.function(gs, results, inputs, flags, **node.params)
-        return [g if flag else None for g, flag in zip(found, flags, strict=True)]
-    g, result = gs[0], results[0]
-    cotangents: list[Any] = []
-    for flag, partial in zip(flags, rule, strict=True):
-        if not flag:
-            cotangents.append(None)
-        elif partial is None:
-            raise GradientError(f"`{node.primitive.name}` has no derivative with respect to this operand")
-        else:
-            cotangents.append(partial(g, result, *inputs, **node.params))
-    return cotangents
+    def __call__(
+        self,
+        trace: Trace,
+        nodes: Sequence[Node],
+        targets: Sequence[tuple[Value, Any]],
+        sources: Sequence[Value],
+    ) -> list[Any]:
+        """Vector-Jacobian products of recorded values.
+
+        Args:
+            trace: the trace of the nodes; new nodes are recorded by the current trace.
+            nodes: the nodes to differentiate through, in execution order.
+            targets: pairs of a value and its cotangent.
+            sources: the values to differentiate with respect to.
+
+        Returns:
+            For each source its cotangent, or None where no target depends on it.
+
+        Raises:
+            GradientError: if a primitive on the way has no rule.
+        """
+        path = self.path(nodes, sources)
+        cotangents = Cotangents()
+        wanted = set(sources) | {v for node in path for v in node.outputs}
+        for value, g in targets:
+            if value in wanted:
+                cotangents.add(value, g)
+        for node in reversed(nodes):
+            if node not in path or not any(v in cotangents for v in node.outputs):
+                continue
+            flags = [
+                v in wanted and not isinstance(v, Constant) and is_differentiable(v) for v in node.inputs
+            ]
+            if not any(flags):
+                continue
+            with scope(f"grad {node.scope}".strip() if not node.scope.startswith("grad") else node.scope):
+                gs = [cotangents.get(v) for v in node.outputs]
+                for value, g in zip(node.inputs, self._apply_rule(trace, node, gs, flags), strict=True):
+                    if g is not None:
+                        cotangents.add(value, _as_cotangent(g, value.aval))
+        return [cotangents.get(v) for v in sources]
+
+    def path(self, nodes: Iterable[Node], sources: Iterable[Value]) -> set[Node]:
+        """The nodes through which a derivative with respect to the sources can flow."""
+        reached = set(sources)
+        path: set[Node] = set()
+        for node in nodes:
+            if node.primitive.name in self.nondifferentiable:
+                continue
+            if any(v in reached for v in node.inputs):
+                flowing = [v for v in node.outputs if is_differentiable(v)]
+                if flowing:
+                    reached.update(flowing)
+                    path.add(node)
+        return path
+
+    def _apply_rule(self, trace: Trace, node: Node, gs: list[Any], flags: list[bool]) -> list[Any]:
+        """The cotangent of each input that is wanted, before broadcasting is undone; None for the others."""
+        rule = self.rules.get(node.primitive.name)
+        if rule is None:
+            raise GradientError(
+                f"`{node.primitive.name}` (in {printable(node.scope) or 'the traced function'}) has no derivative"
+            )
+        inputs = [trace.wrap(v) for v in node.inputs]
+        results = [trace.wrap(v) for v in node.outputs]
+        if isinstance(rule, Joint):
+            gs = [_zeros_like(v) if g is None else g for v, g in zip(node.outputs, gs, strict=True)]
+            nested = (self,) if isinstance(rule, Nested) else ()
+            found = rule.function(*nested, gs, results, inputs, flags, **node.params)
+            return [g if flag else None for g, flag in zip(found, flags, strict=True)]
+        g, result = gs[0], results[0]
+        cotangents: list[Any] = []
+        for flag, partial in zip(flags, rule, strict=True):
+            if not flag:
+                cotangents.append(None)
+            elif partial is None:
+                raise GradientError(f"`{node.primitive.name}` has no derivative with respect to this operand")
+            else:
+                cotangents.append(partial(g, result, *inputs, **node.params))
+        return cotangents
 
 
 def _zeros_like(value: Value) -> Any:
     return np.zeros(value.aval.shape, value.aval.dtype)
-
-
-__all__ = ["is_differentiable", "on_path", "sweep", "unbroadcast"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from kerasflow.costs import PHASES, Costs
 from kerasflow.plotting.boxes import LONGEST
 from kerasflow.plotting.figure import Picture
-from kerasflow.profiling import PHASES, Profile
 from kerasflow.text import drawn, shortened
 
 # More layers than these are one bar.
 LAYERS = 15
 
 
-def draw_profile(profile: Profile) -> Figure:
+def draw_profile(profile: Costs) -> Figure:
     """Draws the time of each layer, and the memory that is held while each line of the program runs."""
     costs = profile.layers
     rows = [(cost.layer, [getattr(cost, phase) for phase in PHASES]) for cost in costs[:LAYERS]]

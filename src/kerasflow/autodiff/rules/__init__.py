@@ -8,9 +8,6 @@ any number of operands have one `Joint` function for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from kerasflow.autodiff.rules import (
     complex,
     control,
@@ -27,7 +24,7 @@ from kerasflow.autodiff.rules import (
     shape,
     whiles,
 )
-from kerasflow.autodiff.rules.joint import Joint
+from kerasflow.autodiff.vjp import Rule
 
 FAMILIES = (
     elementwise,
@@ -46,8 +43,6 @@ FAMILIES = (
     whiles,
 )
 
-Rule = tuple[Callable[..., Any] | None, ...] | Joint
-
 RULES: dict[str, Rule] = {name: rule for family in FAMILIES for name, rule in family.RULES.items()}
 
 # Piecewise constant, integer or boolean results: nothing flows back.
@@ -58,4 +53,4 @@ NONDIFFERENTIABLE: frozenset[str] = frozenset(
     "stop_gradient any all argmax argmin argsort searchsorted random_bits view".split()
 )
 
-__all__ = ["FAMILIES", "NONDIFFERENTIABLE", "RULES", "Joint", "Rule"]
+__all__ = ["FAMILIES", "NONDIFFERENTIABLE", "RULES"]

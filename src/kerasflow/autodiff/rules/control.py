@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.autodiff.rules.joint import Joint, flows
+from kerasflow.autodiff.joint import Joint, Nested, flows
+from kerasflow.autodiff.vjp import Sweep
 from kerasflow.graph import Graph
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.tracing import Trace, apply, current_trace, recording
 from kerasflow.tracing.subgraphs import inline
 
 
-def graph_vjp(graph: Graph, flowing: list[int], wanted: list[int]) -> Graph:
+def graph_vjp(sweep: Sweep, graph: Graph, flowing: list[int], wanted: list[int]) -> Graph:
     """The graph from a graph's operands, and the cotangents of some outputs, to those of the wanted operands.
 
     Args:
@@ -25,20 +26,23 @@ def graph_vjp(graph: Graph, flowing: list[int], wanted: list[int]) -> Graph:
         operands = [trace.add_input(v.aval) for v in graph.inputs]
         cotangents = [trace.add_input(graph.outputs[i].aval) for i in flowing]
         return trace.graph(
-            apply_vjp(trace, graph, operands, dict(zip(flowing, cotangents, strict=True)), wanted)
+            apply_vjp(sweep, trace, graph, operands, dict(zip(flowing, cotangents, strict=True)), wanted)
         )
 
 
 def apply_vjp(
-    trace: Trace, graph: Graph, operands: list[Any], cotangents: dict[int, Any], wanted: list[int]
+    sweep: Sweep,
+    trace: Trace,
+    graph: Graph,
+    operands: list[Any],
+    cotangents: dict[int, Any],
+    wanted: list[int],
 ) -> list[Any]:
     """The cotangents of a graph's wanted operands, recorded in the trace together with what they need of the graph.
 
     Args:
         operands: tracers. cotangents: of the outputs, by position.
     """
-    from kerasflow.autodiff.vjp import sweep
-
     begin = len(trace.nodes)
     results = inline(trace, graph, operands)
     nodes = trace.nodes[begin:]
@@ -50,11 +54,13 @@ def apply_vjp(
     ]
 
 
-def _switch(gs: Any, results: Any, operands: Any, flags: Any, branches: tuple[Graph, ...]) -> list[Any]:
+def _switch(
+    sweep: Sweep, gs: Any, results: Any, operands: Any, flags: Any, branches: tuple[Graph, ...]
+) -> list[Any]:
     index, *rest = operands
     wanted = [i for i, flag in enumerate(flags[1:]) if flag]
     flowing = [i for i, g in enumerate(gs) if flows(g)]
-    vjps = tuple(graph_vjp(branch, flowing, wanted) for branch in branches)
+    vjps = tuple(graph_vjp(sweep, branch, flowing, wanted) for branch in branches)
     found = iter(apply(PRIMITIVES["switch"], index, *rest, *(gs[i] for i in flowing), branches=vjps))
     return [None, *(next(found) if i in wanted else None for i in range(len(rest)))]
 
@@ -79,4 +85,4 @@ def _custom_vjp(
     return [*cotangents, *[None] * (residuals + outputs)]
 
 
-RULES: dict[str, Any] = {"switch": Joint(_switch), "custom_vjp": Joint(_custom_vjp)}
+RULES: dict[str, Any] = {"switch": Nested(_switch), "custom_vjp": Joint(_custom_vjp)}

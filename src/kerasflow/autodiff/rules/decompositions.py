@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.autodiff.joint import Joint, flows
 from kerasflow.autodiff.rules.complex import conj
-from kerasflow.autodiff.rules.joint import Joint, flows
 from kerasflow.errors import GradientError
 from kerasflow.tracing import apply
 

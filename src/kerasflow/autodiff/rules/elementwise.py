@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.autodiff.joint import Joint
 from kerasflow.autodiff.rules.complex import conj
-from kerasflow.autodiff.rules.joint import Joint
 from kerasflow.tracing import Tracer, apply, cast
 
 

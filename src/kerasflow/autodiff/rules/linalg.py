@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.autodiff.rules.joint import Joint
+from kerasflow.autodiff.joint import Joint
 from kerasflow.primitives.linalg import split_subscripts
 from kerasflow.tracing import apply
 

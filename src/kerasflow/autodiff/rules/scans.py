@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.autodiff.rules.joint import Joint, flows
+from kerasflow.autodiff.joint import Nested, flows
+from kerasflow.autodiff.vjp import Sweep, is_differentiable
 from kerasflow.graph import Constant, Graph, Node, Value, needed
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.tracing import Trace, apply, current_trace, recording
@@ -21,6 +22,7 @@ from kerasflow.tracing.subgraphs import bind_scan, inlined
 
 
 def _scan(
+    sweep: Sweep,
     gs: Any,
     results: Any,
     operands: Any,
@@ -33,13 +35,13 @@ def _scan(
 ) -> list[Any]:
     trace = current_trace()
     assert trace is not None
-    carried = carried_cotangents(body, gs, wanted, constants, carries)
+    carried = carried_cotangents(sweep, body, gs, wanted, constants, carries)
     flowing = [i for i in range(carries, len(gs)) if flows(gs[i])]
     slices = range(constants + carries, len(operands))
     sources = [i for i in range(constants) if wanted[i]]
     sources += [constants + i for i in carried]
     sources += [i for i in slices if wanted[i]]
-    step = _Step(body, sources, [*carried, *flowing])
+    step = _Step(sweep, body, sources, [*carried, *flowing])
 
     # The steps backwards: what is added up over the steps, what is carried, and what each step gives.
     summed = [i for i in step.gradients if i < constants]
@@ -74,15 +76,15 @@ def _scan(
     return [answers.get(i) for i in range(len(operands))]
 
 
-def carried_cotangents(body: Graph, gs: Any, wanted: Any, constants: int, carries: int) -> list[int]:
+def carried_cotangents(
+    sweep: Sweep, body: Graph, gs: Any, wanted: Any, constants: int, carries: int
+) -> list[int]:
     """The carries through which a cotangent flows from a result to an operand that wants one."""
-    from kerasflow.autodiff.vjp import is_differentiable, on_path
-
     inputs, outputs = body.inputs[constants:], body.outputs
     reached = {v for v, want in zip(body.inputs, wanted, strict=True) if want}
     flowing = {i for i, g in enumerate(gs) if flows(g)}
     while True:  # Forwards from the operands, backwards from the results, until nothing is added.
-        made = {v for node in on_path(body.nodes, reached) for v in node.outputs if is_differentiable(v)}
+        made = {v for node in sweep.path(body.nodes, reached) for v in node.outputs if is_differentiable(v)}
         forwards = {inputs[i] for i in range(carries) if outputs[i] in made | reached} - reached
         ends = [outputs[i] for i in flowing]
         read = {v for node in needed(body.nodes, ends) for v in node.inputs}.union(ends)
@@ -107,9 +109,7 @@ class _Step:
         origin: for a value of `own`, and for an input, the same value in the body.
     """
 
-    def __init__(self, body: Graph, sources: Sequence[int], arrived: Sequence[int]) -> None:
-        from kerasflow.autodiff.vjp import sweep
-
+    def __init__(self, sweep: Sweep, body: Graph, sources: Sequence[int], arrived: Sequence[int]) -> None:
         self.body = body
         trace = self.trace = Trace()
         with recording(trace):
@@ -208,4 +208,4 @@ class _Backwards:
         return Graph(arguments, nodes, [env.get(v, v) for v in self.outputs])
 
 
-RULES: dict[str, Any] = {"scan": Joint(_scan)}
+RULES: dict[str, Any] = {"scan": Nested(_scan)}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.autodiff.rules.joint import Joint, Part
+from kerasflow.autodiff.joint import Joint, Part
 from kerasflow.tracing import apply, cast
 
 Index = tuple[tuple[int, int | None, int], ...]

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.autodiff.joint import Nested
 from kerasflow.autodiff.rules.control import apply_vjp
-from kerasflow.autodiff.rules.joint import Joint
 from kerasflow.autodiff.rules.scans import carried_cotangents
+from kerasflow.autodiff.vjp import Sweep
 from kerasflow.graph import Graph, ShapedArray
 from kerasflow.tracing import Trace, apply, current_trace
 from kerasflow.tracing.subgraphs import bind_while, inline, subgraph
@@ -31,6 +32,7 @@ _COUNTER = ShapedArray((), np.dtype(np.int64))
 
 
 def _while_loop(
+    sweep: Sweep,
     gs: Any,
     results: Any,
     operands: Any,
@@ -43,11 +45,11 @@ def _while_loop(
     trace = _current()
     fixed, start = operands[:constants], operands[constants:]
     count, every, kept = _with_checkpoints(trace, fixed, start, cond, body, maximum)
-    carried = carried_cotangents(body, gs, wanted, constants, len(start))
+    carried = carried_cotangents(sweep, body, gs, wanted, constants, len(start))
     summed = [i for i in range(constants) if wanted[i]]
     totals = [np.zeros(fixed[i].shape, fixed[i].dtype) for i in summed]
     last = _backwards(
-        trace, body, (count, every), fixed, kept, totals, [gs[i] for i in carried], summed, carried
+        sweep, trace, body, (count, every), fixed, kept, totals, [gs[i] for i in carried], summed, carried
     )
     answers = dict(zip([*summed, *(constants + i for i in carried)], last, strict=True))
     return [answers.get(i) for i in range(len(operands))]
@@ -107,6 +109,7 @@ def _with_checkpoints(
 
 
 def _backwards(
+    sweep: Sweep,
     trace: Trace,
     body: Graph,
     counts: tuple[Any, Any],
@@ -139,7 +142,7 @@ def _backwards(
         at = [apply("gather", b, slot) for b in memory]
         _, *at = bind_while(_current(), behind, advance, [*own, t], [slot * every, *at])
         ends = dict(zip(carried, cotangents[len(summed) :], strict=True))
-        found = apply_vjp(_current(), body, [*own, *at], ends, wanted)
+        found = apply_vjp(sweep, _current(), body, [*own, *at], ends, wanted)
         sums = [total + g for total, g in zip(cotangents, found[: len(summed)], strict=False)]
         return [t - 1, *sums, *found[len(summed) :]]
 
@@ -150,4 +153,4 @@ def _backwards(
     return bind_while(trace, go_on, subgraph(step, avals), [*fixed, every, *kept], [last, *totals, *ends])[1:]
 
 
-RULES: dict[str, Any] = {"while_loop": Joint(_while_loop)}
+RULES: dict[str, Any] = {"while_loop": Nested(_while_loop)}

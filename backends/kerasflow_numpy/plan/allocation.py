@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kerasflow_numpy.storage import WORK, Plan, Storage
+from kerasflow_numpy.plan.storage import WORK, Plan, Storage
 
 ALIGNMENT = 64
 

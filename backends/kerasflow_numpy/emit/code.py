@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Node, Value, printable
-from kerasflow_numpy.storage import CONSTANT, FRESH, LOCAL, WORK, Plan, Storage
+from kerasflow_numpy.plan.storage import CONSTANT, FRESH, LOCAL, WORK, Plan, Storage
 
 
 @dataclass(frozen=True)

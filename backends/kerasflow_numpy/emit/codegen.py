@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, identifier, unique
-from kerasflow_numpy import control
-from kerasflow_numpy.code import Blocks, Chunks, Code, Line, indented, memory
-from kerasflow_numpy.fusion import Group
-from kerasflow_numpy.lowering import LOWERINGS, Call, view_expression
-from kerasflow_numpy.parallel import MIN_ELEMENTS
-from kerasflow_numpy.storage import (
+from kerasflow_numpy.emit import control
+from kerasflow_numpy.emit.call import Call
+from kerasflow_numpy.emit.code import Blocks, Chunks, Code, Line, indented, memory
+from kerasflow_numpy.emit.lowering import LOWERINGS, view_expression
+from kerasflow_numpy.plan.fusion import Group
+from kerasflow_numpy.plan.storage import (
     CONSTANT,
     FRESH,
     GIVEN,
@@ -41,6 +41,8 @@ from kerasflow_numpy.storage import (
 MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling")
 # Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
 CHUNK = 1 << 20
+# An update of fewer elements is not worth waking a thread for.
+MIN_ELEMENTS = 1 << 16
 
 _FUNCTIONS = tuple(f"{module}_" for module in MODULES)
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)

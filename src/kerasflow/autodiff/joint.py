@@ -24,6 +24,11 @@ class Joint:
 
 
 @dataclass(frozen=True)
+class Nested(Joint):
+    """A rule that differentiates sub-graphs: its function has the sweep (`vjp.Sweep`) in front of its arguments."""
+
+
+@dataclass(frozen=True)
 class Part:
     """A cotangent that is zero but for a slice: what a rule may return for an operand of which that slice was taken.
 

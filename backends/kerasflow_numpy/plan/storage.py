@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, evaluate_node
-from kerasflow_numpy.fusion import Group, schedule
+from kerasflow_numpy.plan.fusion import Group, schedule
 
 Item = Node | Group
 

@@ -7,41 +7,17 @@ A lowering gets a `Call` and returns lines of Python. `np.name` is NumPy,
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from kerasflow.graph import Constant, Node
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
-from kerasflow_numpy.algebra import ALGEBRA
-from kerasflow_numpy.parallel import MIN_OPERATIONS
+from kerasflow_numpy.emit.algebra import ALGEBRA
+from kerasflow_numpy.emit.call import Call
 
-
-@dataclass
-class Call:
-    """One node to lower.
-
-    Attributes:
-        node: the node. args: an expression for each operand. out: the name of the array to fill.
-        same: for each operand whether it is the very memory of `out`.
-        bind: gives an object a name that the generated code can use.
-        view: a name for a view of `out`, made by a function, or the expression if it must be made at each call.
-        threads: on how many a large operation may run.
-    """
-
-    node: Node
-    args: list[str]
-    out: str
-    same: list[bool]
-    bind: Callable[[str, Any], str]
-    view: Callable[[str, str], str]
-    threads: int = 1
-
-    @property
-    def params(self) -> dict[str, Any]:
-        return self.node.params
+# A product of fewer multiplications and additions is not worth waking a thread for.
+MIN_OPERATIONS = 1 << 24
 
 
 def _ufunc(call: Call) -> list[str]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow_numpy import blas, convolution, kernels, parallel, pooling
-from kerasflow_numpy.blocks import cut
-from kerasflow_numpy.code import Blocks, Chunks, Code
-from kerasflow_numpy.codegen import MODULES
-from kerasflow_numpy.measure import Stopwatch
-from kerasflow_numpy.storage import CONSTANT, GIVEN, STATE, WORK, Storage
+from kerasflow_numpy.emit.code import Blocks, Chunks, Code
+from kerasflow_numpy.emit.codegen import MODULES
+from kerasflow_numpy.plan.blocks import cut
+from kerasflow_numpy.plan.storage import CONSTANT, GIVEN, STATE, WORK, Storage
+from kerasflow_numpy.run import blas, convolution, kernels, parallel, pooling
+from kerasflow_numpy.run.measure import Stopwatch
 
 Array = np.ndarray[Any, Any]
 

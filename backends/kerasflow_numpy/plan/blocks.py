@@ -21,8 +21,8 @@ import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, evaluate, infer
 from kerasflow.primitives import PRIMITIVES
-from kerasflow_numpy.partition import Split, block_params, splits
-from kerasflow_numpy.scans import scan_block, scan_splits
+from kerasflow_numpy.plan.partition import Split, block_params, splits
+from kerasflow_numpy.plan.scans import scan_block, scan_splits
 
 # The largest array of a block. Smaller ones would stay in the cache, but each call from Python costs more then.
 BLOCK_BYTES = 1 << 22

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kerasflow.graph import Measurement
-from kerasflow_numpy.code import Code
+from kerasflow_numpy.emit.code import Code
 
 # Seconds and number of calls of each line, of one call of a function.
 Record = tuple[list[float], list[int]]

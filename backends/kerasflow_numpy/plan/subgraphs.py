@@ -1,27 +1,24 @@
-"""Conditionals and loops: sub-graphs that run in the memory of the function that they are part of.
+"""The memory of sub-graphs, which run in that of the function that they are part of: of conditionals, loops, blocks.
 
 A body is planned like a program: a carry is its state, so that a step computes
 the new one in place of the old one where nobody reads that any more; a stacked
 result is memory that is given, one slice a step; everything else is its own
-workspace, one block of the outer function's. The text of a body stands in the
-outer function, behind an `if`, a `for` or a `while`.
+workspace, one block of the outer function's. `emit.control` writes the text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
-from kerasflow_numpy.allocation import allocate
-from kerasflow_numpy.blocks import cut
-from kerasflow_numpy.code import Line, indented
-from kerasflow_numpy.fusion import Group
-from kerasflow_numpy.storage import (
+from kerasflow_numpy.plan.allocation import allocate
+from kerasflow_numpy.plan.blocks import cut
+from kerasflow_numpy.plan.fusion import Group
+from kerasflow_numpy.plan.storage import (
     FRESH,
     GIVEN,
     INPUT,
@@ -35,9 +32,6 @@ from kerasflow_numpy.storage import (
     Planner,
     Storage,
 )
-
-if TYPE_CHECKING:
-    from kerasflow_numpy.codegen import Generator
 
 _FLAG = ShapedArray((), np.dtype(bool))
 
@@ -53,28 +47,25 @@ def plan_storage(graph: Graph, groups: list[Group], given: Given | None = None, 
     return planner.run()
 
 
-# -- planning -----------------------------------------------------------------------------------------------
-
-
 class _Planner(Planner):
     """Plans sub-graphs too."""
 
     threads = 1
 
     def _place_node(self, node: Node, position: int) -> None:
-        if node.primitive.name not in _EMITTERS:
+        if node.primitive.name not in _BODIES:
             super()._place_node(node, position)
             if node.primitive.name == "blocks":
                 self._plan_blocks(node, position)
             return
         first = node.params.get("constants", 1)
-        carries = _carries(node)
+        carried = carries(node)
         taken: set[Storage] = set()
         for i, v in enumerate(node.outputs):
             if node.primitive.name == "switch":
                 may_be = [x for x in node.inputs[first:] if x.aval == v.aval]
             else:
-                may_be = [node.inputs[first + i]] if i < carries else []
+                may_be = [node.inputs[first + i]] if i < carried else []
             storage = self._storage_of_result(node, v, position, may_be, taken)
             taken.add(storage)
             self._put(v, storage)
@@ -133,7 +124,8 @@ class _Planner(Planner):
         return GIVEN if place.storage.kind in STATIC else PASSED, place.sample
 
 
-def _carries(node: Node) -> int:
+def carries(node: Node) -> int:
+    """How many results of a conditional or a loop are carries."""
     return len(node.outputs) if node.primitive.name == "while_loop" else node.params.get("carries", 0)
 
 
@@ -233,89 +225,3 @@ _BODIES: dict[str, Callable[[_Planner, Node], list[Body]]] = {
     "while_loop": _while_bodies,
     "switch": _switch_bodies,
 }
-
-
-# -- code ---------------------------------------------------------------------------------------------------
-
-
-def emit(generator: Generator, node: Node, args: list[str]) -> None:
-    """Write a conditional or a loop into the function."""
-    for v in node.outputs:
-        generator.allocate(generator.plan.places[v])
-    _EMITTERS[node.primitive.name](generator, node, args)
-
-
-def _begin(generator: Generator, node: Node, args: list[str]) -> list[str]:
-    """The carries' first values, where the carries are; the names of the carries."""
-    first, places = node.params["constants"], generator.plan.places
-    names = []
-    for v, x, arg in zip(node.outputs[: _carries(node)], node.inputs[first:], args[first:], strict=False):
-        place, begin = places[v], places.get(x)
-        names.append(generator.name(place))
-        if begin is None or begin.storage is not place.storage:
-            generator.emit(f"np.copyto({names[-1]}, {arg})")
-    return names
-
-
-def _block(generator: Generator, head: str, lines: Sequence[Line]) -> None:
-    """Write a compound statement."""
-    generator.emit(head)
-    generator.lines.extend(indented(lines or [generator.line("pass")]))
-
-
-def _slice(name: str, number: str, ndim: int) -> str:
-    # Of a number an array, which can be written to.
-    return f"{name}[{number}]" if ndim > 1 else f"{name}[{number}, ...]"
-
-
-def _scan(generator: Generator, node: Node, args: list[str]) -> None:
-    (plan,), params = generator.plan.inner[node], node.params
-    c, n, length = params["constants"], params["carries"], params["length"]
-    carries = _begin(generator, node, args)
-    number = generator.unique("i")
-    steps = f"range({length - 1}, -1, -1)" if params["reverse"] else f"range({length})"
-    slices, lines = [], []
-    stacks = [*args[c + n :], *(generator.name(generator.plan.places[v]) for v in node.outputs[n:])]
-    for name, v in zip(stacks, [*node.inputs[c + n :], *node.outputs[n:]], strict=True):
-        slices.append(generator.unique(f"{name}_i"))
-        lines.append(generator.line(f"{slices[-1]} = {_slice(name, number, v.aval.ndim)}"))
-    inputs = len(args) - c - n
-    body = generator.inside(*plan, [*args[:c], *slices[:inputs]], slices[inputs:], carries)
-    _block(generator, f"for {number} in {steps}:", [*lines, *body])
-
-
-def _while_loop(generator: Generator, node: Node, args: list[str]) -> None:
-    (test, body), c, maximum = generator.plan.inner[node], node.params["constants"], node.params["maximum"]
-    carries = _begin(generator, node, args)
-    flag = generator.plan.flags[node].name
-    lines = generator.inside(*test, [*args[:c], *carries], [flag], [])
-    lines += map(generator.line, (f"if not {flag}:", "    break"))
-    lines += generator.inside(*body, args[:c], [], carries)
-    head = "while True:" if maximum is None else f"for {generator.unique('_')} in range({maximum}):"
-    _block(generator, head, lines)
-
-
-def _switch(generator: Generator, node: Node, args: list[str]) -> None:
-    plans = generator.plan.inner[node]
-    pairs = paired(node, generator.plan.places)
-    names = [generator.name(generator.plan.places[v]) for v in node.outputs]
-    index, *operands = args
-    inputs = [arg for j, arg in enumerate(operands) if j not in pairs]
-    given = [name for i, name in enumerate(names) if i not in pairs.values()]
-    state = [names[i] for i in pairs.values()]
-    bodies = [generator.inside(*plan, inputs, given, state) for plan in plans]
-    if node.inputs[0].aval.dtype == bool:
-        heads, bodies = [f"if {index}:", "else:"], bodies[::-1]
-    else:
-        heads = [f"{'el' * (i > 0)}if {index} == {i}:" for i in range(len(bodies) - 1)]
-        heads.append("else:" if heads else "if True:")
-    for head, body in zip(heads, bodies, strict=True):
-        _block(generator, head, body)
-
-
-_EMITTERS: dict[str, Callable[[Generator, Node, list[str]], None]] = {
-    "scan": _scan,
-    "while_loop": _while_loop,
-    "switch": _switch,
-}
-CONTROL = frozenset(_EMITTERS)

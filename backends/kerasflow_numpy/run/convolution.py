@@ -11,8 +11,8 @@ import numpy as np
 
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.convolution import Sizes
-from kerasflow_numpy import depthwise, parallel
-from kerasflow_numpy.patches import PATCH_BYTES, Geometry, Memory, lines, patches, pieces, scratch
+from kerasflow_numpy.run import depthwise, parallel
+from kerasflow_numpy.run.patches import PATCH_BYTES, Geometry, Memory, lines, patches, pieces, scratch
 
 Array = np.ndarray[Any, Any]
 

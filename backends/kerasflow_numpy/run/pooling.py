@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.convolution import Pairs, Sizes
-from kerasflow_numpy import parallel
+from kerasflow_numpy.run import parallel
 
 Array = np.ndarray[Any, Any]
 

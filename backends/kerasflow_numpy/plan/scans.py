@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasflow.graph import Graph, Node, ShapedArray, Value, infer
-from kerasflow_numpy.partition import Split, block_params, splits
+from kerasflow_numpy.plan.partition import Split, block_params, splits
 
 Axes = Sequence[int | None]
 

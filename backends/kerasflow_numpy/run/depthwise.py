@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow_numpy.patches import PATCH_BYTES, Geometry, Piece, Region, pieces
+from kerasflow_numpy.run.patches import PATCH_BYTES, Geometry, Piece, Region, pieces
 
 Array = np.ndarray[Any, Any]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerasflow_numpy.allocation import ALIGNMENT
+from kerasflow_numpy.plan.allocation import ALIGNMENT
 
 if TYPE_CHECKING:
-    from kerasflow_numpy.binding import Context
+    from kerasflow_numpy.run.binding import Context
 
 Array = np.ndarray[Any, Any]
 

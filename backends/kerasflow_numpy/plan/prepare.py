@@ -14,7 +14,7 @@ from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import broadcast_shapes
 from kerasflow.primitives.linalg import split_subscripts
-from kerasflow_numpy.combinations import combine, updates
+from kerasflow_numpy.plan.combinations import combine, updates
 
 _WORDS: dict[int, np.dtype[Any]] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Measurement, ShapedArray, check_inputs
-from kerasflow_numpy import parallel
-from kerasflow_numpy.binding import Context
-from kerasflow_numpy.code import Code
-from kerasflow_numpy.measure import Stopwatch
-from kerasflow_numpy.workspace import Workspace, aligned, workspace
+from kerasflow_numpy.emit.code import Code
+from kerasflow_numpy.run import parallel
+from kerasflow_numpy.run.binding import Context
+from kerasflow_numpy.run.measure import Stopwatch
+from kerasflow_numpy.run.workspace import Workspace, aligned, workspace
 
 Array = np.ndarray[Any, Any]
 

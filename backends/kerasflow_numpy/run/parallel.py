@@ -22,14 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow_numpy import blas
+from kerasflow_numpy.run import blas
 
 Array = np.ndarray[Any, Any]
 
-# A product of fewer multiplications and additions is not worth waking a thread for.
-MIN_OPERATIONS = 1 << 24
-# An update of fewer elements neither.
-MIN_ELEMENTS = 1 << 16
 # Parts begin at multiples of this many rows or columns: whole vectors of the processor.
 _STEP = 16
 

@@ -6,10 +6,8 @@ LAPACK's functions make their results, which are copied to where they belong.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from kerasflow_numpy.lowering import Call
+from kerasflow_numpy.emit.call import Call
 
 # The calls: `{0}`, `{1}` are operands, names in braces parameters.
 _CALLS = {

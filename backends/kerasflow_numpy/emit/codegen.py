@@ -21,6 +21,7 @@ from kerasflow_numpy.emit import control
 from kerasflow_numpy.emit.call import Call
 from kerasflow_numpy.emit.code import Blocks, Chunks, Code, Line, indented, memory
 from kerasflow_numpy.emit.lowering import LOWERINGS, view_expression
+from kerasflow_numpy.emit.pieces import block_text, literal, short
 from kerasflow_numpy.plan.fusion import Group
 from kerasflow_numpy.plan.storage import (
     CONSTANT,
@@ -160,7 +161,7 @@ class Generator:
             if node.primitive.name in ("where", "pad", "setitem") or (
                 node.primitive.elementwise and any(v.aval.dtype == value.aval.dtype for v in beside)
             ):
-                return _literal(value.array)
+                return literal(value.array)
         place = self.plan.places.get(value)
         if place is None:
             assert isinstance(value, Constant)
@@ -358,7 +359,7 @@ class Generator:
         joins = tuple(-1 if axis is None else axis for axis in node.params["joins"])
         plan, scratch = self.plan.bodies[node], self.plan.scratch[node]
         passed = [
-            arg if axis is None else _block_text(arg, axis, v.aval.shape[axis] // count)
+            arg if axis is None else block_text(arg, axis, v.aval.shape[axis] // count)
             for v, arg, axis in zip(node.inputs, args, cuts, strict=True)
             if self.plan.places[v].storage.kind not in STATIC
         ]
@@ -391,7 +392,7 @@ class Generator:
 
     def _group(self, group: Group, position: int) -> None:
         arenas = self.plan.arenas[id(group)]
-        leaves = [self.unique(_short(storages)) for storages in arenas]
+        leaves = [self.unique(short(storages)) for storages in arenas]
         member = group.members[0]
         state_leaf = {number: member.leaves.index(self.graph.state_inputs[i]) for number, i in member.states}
         last_read: dict[tuple[str, int], int] = {}
@@ -473,31 +474,6 @@ class Generator:
             return name
         place = self.plan.places[value]
         return self.derive(name, f"{name}.reshape(())", place.storage.kind in STATIC)
-
-
-def _block_text(name: str, axis: int, size: int) -> str:
-    """The k-th block of an array, k written as `@k`."""
-    return f"{name}[{':, ' * axis}@k * {size} : @k * {size} + {size}]"
-
-
-def _literal(array: np.ndarray[Any, Any]) -> str:
-    item = array.item()
-    if isinstance(item, float) and not np.isfinite(item):
-        return "np.nan" if item != item else ("np.inf" if item > 0 else "-np.inf")
-    return repr(item)
-
-
-def _short(storages: list[Storage]) -> str:
-    """A name for an arena: what its members' names end in, as in `momentum`."""
-    if storages[0].kind == WORK:
-        return "g"
-    words = [storage.name.split("_") for storage in storages]
-    common: list[str] = []
-    for ending in zip(*(reversed(w) for w in words), strict=False):
-        if len(set(ending)) > 1:
-            break
-        common.insert(0, ending[0])
-    return "_".join(common) or "weights"
 
 
 def generate(graph: Graph, plan: Plan, poison: bool = False, threads: int = 1) -> Code:

@@ -1,4 +1,10 @@
-"""The compiler: what a backend is, which there are, and how a function becomes a program."""
+"""The compiler: what a backend is, which there are, and how a function becomes a program.
+
+A Python function comes in; `function` traces it, has the graph optimized, hands it to a backend (`compile`), keeps the
+program, and runs it with the state of its variables, whole or not at all (`interrupts`). `backend` says what a backend
+has to have, `registry` which there are, `options` what may be asked of one. It knows all below, and no Keras. Open
+`function` first.
+"""
 
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph

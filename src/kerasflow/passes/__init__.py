@@ -1,4 +1,7 @@
-"""Passes: functions from a graph to a better graph with the same meaning."""
+"""Passes: functions from a graph to a better graph with the same meaning, bit for bit.
+
+They know graphs and primitives, trace nothing, and know nothing of backends. Open `pipeline` first.
+"""
 
 from kerasflow.passes.batching import batched
 from kerasflow.passes.cse import eliminate_common_subexpressions

@@ -1,9 +1,9 @@
 """The intermediate representation: what all others speak of.
 
-Tracing makes graphs, autodiff and passes make graphs of graphs, backends and exported files are made of graphs. Here is
-what a graph is (`types`, `graph`), its reference meaning (`evaluate`), what can be asked of it (`analysis`), its check
-(`verify`) and its listing (`printer`); and the functions for a model's strings in what is made of it (`naming`). It knows
-NumPy and nothing else of ours. Open `graph` first.
+Tracing makes graphs, autodiff and passes make graphs of graphs, backends and exported files are made of graphs. Here
+is what a graph is (`types`, `graph`), its reference meaning (`evaluate`), what can be asked of it (`analysis`), its
+check (`verify`) and its listing (`printer`); and the functions for a model's strings in what is made of it
+(`naming`). It knows NumPy and nothing else of ours. Open `graph` first.
 """
 
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users

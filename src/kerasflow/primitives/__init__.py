@@ -1,7 +1,7 @@
 """The language: every primitive's name, NumPy meaning and shape rule, one file a family.
 
-Nothing comes in: these are definitions, and `PRIMITIVES` is the table of all. It knows graphs, and SciPy where NumPy has
-no such function. Open `elementwise` first.
+Nothing comes in: these are definitions, and `PRIMITIVES` is the table of all. It knows graphs, and SciPy where NumPy
+has no such function. Open `elementwise` first.
 """
 
 from __future__ import annotations

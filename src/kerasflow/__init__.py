@@ -18,7 +18,7 @@ from kerasflow.bridge import install as _install
 _install.install()
 
 from kerasflow.autodiff import GradientTape, grad, value_and_grad  # noqa: E402
-from kerasflow.compiler import backend, backends, jit, set_backend, use_backend  # noqa: E402
+from kerasflow.compiler import backends, jit, set_backend, use_backend  # noqa: E402
 from kerasflow.ipython import load_ipython_extension  # noqa: E402
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from kerasflow.bridge.facade import Sequential
     from kerasflow.bridge.plot_graph import plot_graph
     from kerasflow.bridge.profile import profile
+    from kerasflow.compiler import backend
     from kerasflow.debug import debug_backends
+else:
+    import kerasflow.backend  # to be called, and a module like Keras's
 
 __version__ = "0.1.0"
 

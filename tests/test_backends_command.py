@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import kerasflow
-from kerasflow import cli
-from kerasflow.config import settings
-from kerasflow.inventory import describe
+from kerasflow._settings import settings
+from kerasflow.cli import main as cli
+from kerasflow.cli.backends import describe
 
 # A package of backends whose import goes as an environment variable says.
 ODD = """

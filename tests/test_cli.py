@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import kerasflow
-from kerasflow import cli, workflow
+from kerasflow.cli import main as cli
+from kerasflow.cli import mnist as workflow
 from kerasflow.datasets import standin
 
 
@@ -51,7 +52,7 @@ def test_mnist_trains_plots_and_saves(data, clean_place, capfd):
 def test_results_on_the_stand_in_say_so(clean_place, monkeypatch, capfd):
     import keras
 
-    from kerasflow import plotting
+    from kerasflow.inspect import drawing as plotting
 
     def no_network(**_):
         raise Exception("URL fetch failure: no route to host")

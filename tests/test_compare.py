@@ -7,8 +7,8 @@ import textwrap
 import pytest
 from plugins import POINTS, SOURCE
 
-from kerasflow import cli
-from kerasflow.compare import Difference, Epoch, Fit, Run, as_text, differences, run
+from kerasflow.cli import main as cli
+from kerasflow.cli.compare import Difference, Epoch, Fit, Run, as_text, differences, run
 
 # Prints a word, trains two models, the second with validation data, and takes the number of epochs as an argument.
 TRAINING = """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kerasflow.config import Settings, from_environment
+from kerasflow._settings import Settings, from_environment
 
 
 def test_the_environment_is_read():

@@ -193,7 +193,7 @@ def test_the_stand_in_is_the_same_everywhere():
 def test_a_linear_model_does_worse_on_the_stand_in_than_the_network():
     import keras
 
-    from kerasflow import workflow
+    from kerasflow.cli import mnist as workflow
 
     train, test = standin.load_data(21_000, 2_000)
     network = workflow.train(train, test, epochs=4)

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from kerasflow import drafts
-from kerasflow.drafts import PREVIOUS, draft_folder
+from kerasflow.bridge import drafts
+from kerasflow.bridge.drafts import PREVIOUS, draft_folder
+from kerasflow.bridge.files import drafted, flaw_of_zip, folder_written_whole, written_whole
 from kerasflow.errors import KerasflowError
-from kerasflow.files import drafted, flaw_of_zip, folder_written_whole, written_whole
 
 # A process that saves the same name again and again; in a container every process may have the same numbers.
 SAVES = """
 import os, sys, threading
 os.getpid = threading.get_native_id = lambda: 1
 from pathlib import Path
-from kerasflow.files import drafted
+from kerasflow.bridge.files import drafted
 for i in range(150):
     with drafted(Path(sys.argv[1])) as draft:
         for part in range(3):

@@ -3,7 +3,7 @@
 `lowering` has the table from primitives to PyTensor's operations; `elementwise`, `arrays` and `windows` have the
 functions that it names, family by family, `numpys` NumPy's own functions as operations, `control` conditionals and
 loops. `modes` chooses linker and rewrites, `interpreted` what is compiled as C. `program` makes a graph a
-`pytensor.function`; meanwhile `blas` holds BLAS to one thread, and `products` cuts large products into parts.
+`pytensor.function`; `products` cuts large products into parts.
 """
 
 from __future__ import annotations

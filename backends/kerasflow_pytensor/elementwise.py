@@ -1,6 +1,7 @@
 """What is computed element by element with PyTensor's own operations; the dtypes for which these mean what NumPy's do.
 
-Kinds of dtypes are NumPy's letters: f, i, u, c, b.
+Kinds of dtypes are NumPy's letters: f, i, u, c, b. Each framework's table has the framework's own functions and its own
+doubts about dtypes in it; what they have in common are NumPy's names.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 from pytensor.link.basic import Container
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
+from kerasflow.blas import libraries, one_thread
 from kerasflow.graph import Graph, check_inputs
-from kerasflow_pytensor.blas import one_thread
 from kerasflow_pytensor.control import function
 from kerasflow_pytensor.dtypes import Array, carrier, tensor_type
 from kerasflow_pytensor.lowering import Lowered
@@ -22,6 +23,12 @@ def _shared(value: Any) -> TensorSharedVariable:
     """A shared variable whose container is empty."""
     kind = tensor_type(value.aval)
     return TensorSharedVariable(kind, None, None, container=Container(kind, [None]))
+
+
+@functools.cache
+def _libraries() -> tuple[Any, ...]:
+    """When the first program runs, what PyTensor links to is loaded."""
+    return libraries()
 
 
 class PytensorProgram:
@@ -52,7 +59,7 @@ class PytensorProgram:
         for given, aval in zip(inputs, self.inputs, strict=True):
             aligned = given if given.flags.aligned else given.copy()
             arrays.append(aligned.view(carrier(aval.dtype)))
-        with self._lock, one_thread(), np.errstate(all="ignore"):
+        with self._lock, one_thread(_libraries()), np.errstate(all="ignore"):
             try:
                 for container, buffer, (held, _) in zip(self.containers, state, self.state, strict=True):
                     container.storage[0] = buffer.view(held)

@@ -13,35 +13,34 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasflow._version import __version__ as __version__
 from kerasflow.bridge import install as _install
 
 _install.install()
 
 from kerasflow.autodiff import GradientTape, grad, value_and_grad  # noqa: E402
+from kerasflow.bridge.ipython import load_ipython_extension  # noqa: E402
 from kerasflow.compiler import backends, jit, set_backend, use_backend  # noqa: E402
-from kerasflow.ipython import load_ipython_extension  # noqa: E402
 
 if TYPE_CHECKING:
-    from kerasflow.bridge.explain import explain
     from kerasflow.bridge.export_numpy import export_numpy
     from kerasflow.bridge.facade import Sequential
-    from kerasflow.bridge.plot_graph import plot_graph
-    from kerasflow.bridge.profile import profile
     from kerasflow.compiler import backend
-    from kerasflow.debug import debug_backends
+    from kerasflow.inspect.explain import explain
+    from kerasflow.inspect.in_step import debug_backends
+    from kerasflow.inspect.plot_graph import plot_graph
+    from kerasflow.inspect.profile import profile
 else:
-    import kerasflow.backend  # to be called, and a module like Keras's
-
-__version__ = "0.1.0"
+    import kerasflow.backend  # noqa: F401  (to be called, and a module like Keras's)
 
 # What needs Keras, or is for the few, is imported at its first use, so that `import kerasflow` alone is quick.
 _LAZY = {
     "Sequential": "kerasflow.bridge.facade",
-    "debug_backends": "kerasflow.debug",
-    "explain": "kerasflow.bridge.explain",
+    "debug_backends": "kerasflow.inspect.in_step",
+    "explain": "kerasflow.inspect.explain",
     "export_numpy": "kerasflow.bridge.export_numpy",
-    "plot_graph": "kerasflow.bridge.plot_graph",
-    "profile": "kerasflow.bridge.profile",
+    "plot_graph": "kerasflow.inspect.plot_graph",
+    "profile": "kerasflow.inspect.profile",
 }
 
 __all__ = [

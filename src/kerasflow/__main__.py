@@ -11,7 +11,7 @@ import runpy
 import shlex
 import sys
 
-from kerasflow.spawned import reach_new_processes
+from kerasflow.bridge.spawned import reach_new_processes
 
 USAGE = """\
 usage: python -m kerasflow script.py [argument …]
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
 
 def _command(argv: list[str]) -> str:
     """What to say if it is the `kerasflow` command that knows these arguments."""
-    from kerasflow.cli import COMMANDS
+    from kerasflow.cli.main import COMMANDS
 
     known = any(command.name == argv[0] for command in COMMANDS)
     return f". The command is: {shlex.join(['kerasflow', *argv])}" if known else ""

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import threadpoolctl
 
+from kerasflow import blas
 from kerasflow.compiler import threads as policy
 from kerasflow.graph import Graph, Node, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
 from kerasflow_numpy import NumpyBackend
-from kerasflow_numpy.run import blas, parallel
+from kerasflow_numpy.run import parallel
 
 RANDOM = np.random.default_rng(0)
 F4 = np.dtype(np.float32)
@@ -45,16 +46,16 @@ def test_blas_has_one_thread_whichever_thread_runs_the_program():
     """To threadpoolctl one thread is in charge of the number, until it gives that up."""
 
     def held():
-        with parallel.single_threaded_blas():
-            return [library.num_threads for library in blas.libraries()]
+        with blas.one_thread(blas.numpys()):
+            return [library.num_threads for library in blas.numpys()]
 
     with ThreadPoolExecutor(1) as pool:
         found = [held(), pool.submit(held).result(), held()]
-    assert found == [[1] * len(blas.libraries())] * 3
+    assert found == [[1] * len(blas.numpys())] * 3
 
 
 def test_large_products_run_in_parts_and_leave_blas_as_it_was():
-    before = [library.num_threads for library in blas.libraries()]
+    before = [library.num_threads for library in blas.numpys()]
     x, y = RANDOM.random((256, 300), F4), RANDOM.random((300, 512), F4)
     program = NumpyBackend(threads=2).compile(product(x.shape, y.shape))
     assert "parallel.matmul" in program.source
@@ -63,7 +64,7 @@ def test_large_products_run_in_parts_and_leave_blas_as_it_was():
     (second,), _ = program([], [x, y])
     np.testing.assert_allclose(first, x @ y, rtol=1e-5)
     assert first.tobytes() == second.tobytes()
-    assert [library.num_threads for library in blas.libraries()] == before
+    assert [library.num_threads for library in blas.numpys()] == before
 
 
 def test_blas_has_one_thread_while_a_program_runs(monkeypatch):
@@ -71,7 +72,7 @@ def test_blas_has_one_thread_while_a_program_runs(monkeypatch):
     matmul, seen = np.matmul, []
 
     def watched(*args, **kwargs):
-        seen.extend(library.num_threads for library in blas.libraries())
+        seen.extend(library.num_threads for library in blas.numpys())
         return matmul(*args, **kwargs)
 
     monkeypatch.setattr(np, "matmul", watched)
@@ -80,7 +81,7 @@ def test_blas_has_one_thread_while_a_program_runs(monkeypatch):
     assert "parallel" not in program.source
     with threadpoolctl.threadpool_limits(2):
         program([], [x, y])
-    assert seen == [1] * len(blas.libraries())
+    assert seen == [1] * len(blas.numpys())
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_the_blas_that_numpy_uses(monkeypatch, paths, chosen):
     found = [SimpleNamespace(user_api="blas", filepath=path) for path in paths]
     found.append(SimpleNamespace(user_api="openmp", filepath="a/numpy.libs/libgomp.so"))
     monkeypatch.setattr(threadpoolctl, "ThreadpoolController", lambda: SimpleNamespace(lib_controllers=found))
-    assert blas.libraries.__wrapped__() == tuple(found[i] for i in chosen)
+    assert blas.numpys.__wrapped__() == tuple(found[i] for i in chosen)
 
 
 def test_every_part_is_done_once_whoever_does_it():
@@ -167,3 +168,17 @@ def test_the_setting_comes_first(monkeypatch):
     assert policy.threads() == 3
     monkeypatch.setattr(policy.settings, "threads", None)
     assert 1 <= policy.threads() <= policy.MOST
+
+
+def test_programs_of_several_backends_hold_one_library():
+    """The first to end does not give the other's threads back; the last one does."""
+    library = SimpleNamespace(filepath="a/libblas.so", num_threads=4)
+    library.set_num_threads = lambda n: setattr(library, "num_threads", n)
+    first, second = blas.one_thread([library]), blas.one_thread([library])
+    first.__enter__()
+    second.__enter__()
+    assert library.num_threads == 1
+    first.__exit__(None, None, None)
+    assert library.num_threads == 1
+    second.__exit__(None, None, None)
+    assert library.num_threads == 4 and "a/libblas.so" not in blas._held

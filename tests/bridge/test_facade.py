@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+import types
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -100,6 +101,38 @@ def test_keras_is_here_under_our_name():
         kerasflow.no_such_thing  # noqa: B018
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("kerasflow.no_such_module")
+
+
+# Modules of ours with the names of Keras's: they have all that Keras's have, and more.
+OWN = {"backend", "datasets"}
+
+
+def test_every_public_module_of_keras_is_here():
+    modules = {name for name in dir(keras) if isinstance(getattr(keras, name), types.ModuleType)}
+    public = {name for name in modules if not name.startswith("_")} - {"src"}
+    assert public > OWN
+    for name in sorted(public - OWN):
+        assert getattr(kerasflow, name) is getattr(keras, name), name
+        assert importlib.import_module(f"kerasflow.{name}") is getattr(keras, name), name
+    for name in OWN:
+        ours, theirs = getattr(kerasflow, name), getattr(keras, name)
+        assert importlib.import_module(f"kerasflow.{name}") is ours
+        assert set(dir(ours)) >= {other for other in dir(theirs) if not other.startswith("_")}
+    for name in set(dir(keras)) - modules:
+        if not name.startswith("_") and name not in kerasflow.__all__:
+            assert getattr(kerasflow, name) is getattr(keras, name), name
+
+
+def test_keras_names_do_what_they_do_there():
+    from kerasflow.config import set_floatx
+
+    from kerasflow.backend import epsilon, floatx
+
+    assert floatx is keras.backend.floatx and epsilon is keras.backend.epsilon
+    assert set_floatx is keras.config.set_floatx and kerasflow.config.floatx() == "float32"
+    assert kerasflow.backend() == "numpy" and "set_backend" in kerasflow.backend.__call__.__doc__
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        kerasflow.backend.no_such_thing  # noqa: B018
 
 
 def test_the_public_names():

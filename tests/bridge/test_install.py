@@ -13,6 +13,7 @@ import keras
 import pytest
 
 from kerasflow.bridge import install
+from kerasflow.bridge.adjust import ADJUSTED, adjustment
 from kerasflow.errors import ImportOrderError, KerasflowError
 
 
@@ -110,6 +111,11 @@ def test_our_modules_are_served_and_keras_keeps_its_own():
     assert sys.modules["keras.src.backend.numpy.numpy"].__spec__.origin.startswith(
         os.path.dirname(keras.__file__)
     )
+
+
+def test_every_adjustment_is_there():
+    for adjusted in ADJUSTED:
+        assert callable(adjustment(adjusted))
 
 
 def test_importing_twice_changes_nothing():

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from graphs import installed_backends
 from imported import imported
+from keras.src.backend.common import global_state
 
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.tracing import Cell
@@ -67,6 +68,14 @@ def contents(model: Any) -> list[np.ndarray]:
 
 def same(found: list[np.ndarray], expected: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.fixture(autouse=True)
+def name_scopes() -> Iterator[None]:
+    """An interrupt at the begin or the end of one of Keras's name scopes leaves it open: for no other test."""
+    before = list(global_state.get_global_attribute("name_scope_stack", default=[]))
+    yield
+    global_state.set_global_attribute("name_scope_stack", before)
 
 
 @contextmanager

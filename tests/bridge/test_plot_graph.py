@@ -10,8 +10,8 @@ import pytest
 import kerasflow
 from kerasflow.errors import TracingError
 from kerasflow.graph import ShapedArray
-from kerasflow.plotting.graph import OPERATIONS
-from kerasflow.plotting.layout import layered
+from kerasflow.inspect.drawing.graph import OPERATIONS
+from kerasflow.inspect.drawing.layout import layered
 from kerasflow.tracing import Trace, recording
 
 

@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 from kerasflow import jit
-from kerasflow.config import settings
+from kerasflow._settings import settings
 from kerasflow.errors import KerasflowError, TracingError
 
 X = np.arange(6.0).reshape(2, 3)

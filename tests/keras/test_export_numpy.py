@@ -21,7 +21,7 @@ from scipy import special
 
 import kerasflow
 from kerasflow.errors import ExportError, KerasflowError
-from kerasflow.exporting import helpers
+from kerasflow.exporting.numpy import helpers
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.testing.keras_cases import attention, convolution, layers, preprocessing, recurrent
 from kerasflow.testing.keras_cases.layer_use import Use

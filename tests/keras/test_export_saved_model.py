@@ -15,9 +15,9 @@ from exchange import samples
 from exported_models import OfTheBatch, mlp
 
 import kerasflow
+from kerasflow.bridge.files import folder_written_whole
 from kerasflow.compiler import registry
 from kerasflow.errors import ExportError, KerasflowError, UnknownBackendError
-from kerasflow.files import folder_written_whole
 from kerasflow.testing.keras_cases import attention, convolution, layers, preprocessing, recurrent
 from kerasflow.testing.keras_cases.zoo import ARCHITECTURES
 

@@ -12,7 +12,7 @@ from kerasflow.errors import TracingError
 from kerasflow.graph import evaluate, shaped, verify
 from kerasflow.testing import assert_close
 from kerasflow.tracing import Trace, Tracer, recording
-from kerasflow.tracing.normalize import newer
+from kerasflow.tracing.functions.missing import newer
 from kerasflow.tracing.tracer import METHODS
 
 # One of the calls is the cross product of vectors in the plane.

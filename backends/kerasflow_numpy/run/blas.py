@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.blas import numpys
+
 Array = np.ndarray[Any, Any]
 
 # How builds of BLAS spell a C function; those with a suffix take 64-bit sizes.
@@ -26,35 +28,12 @@ _TYPES: dict[str, tuple[str, Any]] = {"f": ("s", ctypes.c_float), "d": ("d", cty
 
 
 @functools.cache
-def libraries() -> tuple[Any, ...]:
-    """The controllers of the BLAS that NumPy is linked to; none where it cannot be controlled.
-
-    NumPy's wheels bring one of their own; other builds share the one that is there.
-    """
-    from threadpoolctl import ThreadpoolController
-
-    found = [lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas"]
-    return tuple([lib for lib in found if "numpy" in lib.filepath] or found)
-
-
-def set_threads(library: Any, number: int) -> None:
-    """How many threads a BLAS library uses, from any thread of this process.
-
-    To threadpoolctl the first thread that sets a number is in charge until it says otherwise: what others set counts
-    for nothing.
-    """
-    library.set_num_threads(number)
-    if hasattr(library, "clear_controlling_thread"):
-        library.clear_controlling_thread()
-
-
-@functools.cache
 def _function(char: str) -> Callable[..., None] | None:
     """`axpby(n, a, x, incx, b, y, incy)` for a dtype's character, or None if there is none."""
     if char not in _TYPES:
         return None
     prefix, real = _TYPES[char]
-    for library in libraries():
+    for library in numpys():
         handle = ctypes.CDLL(library.filepath)
         for spelling, integer in _SPELLINGS:
             function = getattr(handle, spelling.format(f"{prefix}axpby"), None)

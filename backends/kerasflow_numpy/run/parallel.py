@@ -15,14 +15,11 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-
-from kerasflow_numpy.run import blas
 
 Array = np.ndarray[Any, Any]
 
@@ -72,10 +69,9 @@ def _start(count: int) -> None:
 
 def _after_fork() -> None:
     """A forked process has none of its parent's threads."""
-    global _jobs, _starting, _holding, _held
+    global _jobs, _starting
     _jobs, _starting = SimpleQueue(), threading.Lock()
     _workers.clear()
-    _holding, _held = threading.Lock(), 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -129,28 +125,3 @@ def _batch(x: Array, out: Array, start: int, stop: int) -> Array:
 
 def _multiply(a: Array, b: Array, out: Array) -> None:
     np.matmul(a, b, out=out)
-
-
-_holding = threading.Lock()
-_held = 0
-_threads: list[int] = []
-
-
-@contextmanager
-def single_threaded_blas() -> Iterator[None]:
-    """Hold BLAS to one thread while any program is in the block."""
-    global _held
-    with _holding:
-        if _held == 0:
-            _threads[:] = [library.num_threads for library in blas.libraries()]
-            for library in blas.libraries():
-                blas.set_threads(library, 1)
-        _held += 1
-    try:
-        yield
-    finally:
-        with _holding:
-            _held -= 1
-            if _held == 0:
-                for library, n in zip(blas.libraries(), _threads, strict=True):
-                    blas.set_threads(library, n)

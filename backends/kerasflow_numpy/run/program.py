@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.blas import numpys, one_thread
 from kerasflow.graph import Measurement, ShapedArray, check_inputs
 from kerasflow_numpy.emit.code import Code
-from kerasflow_numpy.run import parallel
 from kerasflow_numpy.run.binding import Context
 from kerasflow_numpy.run.measure import Stopwatch
 from kerasflow_numpy.run.workspace import Workspace, aligned, workspace
@@ -57,7 +57,7 @@ class NumpyProgram:
     ) -> tuple[list[Any], Sequence[Array]]:
         if not context.holds(state):
             context.bind(state)
-        alone = parallel.single_threaded_blas() if self.uses_blas else nullcontext()
+        alone = one_thread(numpys()) if self.uses_blas else nullcontext()
         with alone, np.errstate(all="ignore"):
             outputs = context.step(*inputs)  # type: ignore[misc]
         return outputs, context.state

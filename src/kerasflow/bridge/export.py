@@ -13,9 +13,9 @@ from keras.src import layers
 from keras.src.utils import io_utils
 
 from kerasflow.bridge.exported import check_traceable, input_names, signature_avals, traced
+from kerasflow.bridge.files import folder_written_whole
 from kerasflow.compiler.registry import backend_for
 from kerasflow.exporting import spell_out
-from kerasflow.files import folder_written_whole
 from kerasflow.graph import Graph, ShapedArray, Size, printable
 from kerasflow.tracing import Cell
 

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import optree
 
+from kerasflow._version import __version__
 from kerasflow.bridge.exported import Traced, check_traceable, input_types, traced, training_types
+from kerasflow.bridge.files import check_writable, written_whole
 from kerasflow.bridge.step import Step
 from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting import Argument, Define, Function, check_exportable, number_text, write_module
-from kerasflow.files import check_writable, written_whole
 from kerasflow.graph import literal, plain, unique
 from kerasflow.tracing import Cell
 
@@ -69,7 +70,7 @@ def export_numpy(
     for function in functions:
         check_exportable(function.graph)
     state = {name: cell.read() for cell, name in names.items()}
-    title = f"The model '{plain(model.name)}' as NumPy code, written by kerasflow {_version()}."
+    title = f"The model '{plain(model.name)}' as NumPy code, written by kerasflow {__version__}."
     module = write_module(functions, state, title, None if embed else weights_path.name)
     if embed or not module.arrays:
         with written_whole(path) as draft:
@@ -99,12 +100,6 @@ def _check_importable(path: Path) -> None:
     raise ExportError(
         f"A file {path.name!r} could not be imported: {problem}. Give another one, {suggested + '.py'!r} say."
     )
-
-
-def _version() -> str:
-    from kerasflow import __version__
-
-    return __version__
 
 
 # What `numpy.savez(path, **state)` takes for arguments of its own.

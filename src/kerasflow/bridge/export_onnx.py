@@ -8,6 +8,7 @@ from typing import Any
 
 from keras.src.utils import io_utils
 
+from kerasflow._version import __version__
 from kerasflow.bridge.exported import (
     Traced,
     by_place,
@@ -16,9 +17,9 @@ from kerasflow.bridge.exported import (
     signature_types,
     traced,
 )
+from kerasflow.bridge.files import check_writable, written_whole
 from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting.onnx import OPSET, onnx_model
-from kerasflow.files import check_writable, written_whole
 
 
 def export_onnx(
@@ -60,8 +61,6 @@ def export_onnx(
         raise ExportError(
             f"The model {model.name!r} returns what is no array: {', '.join(map(repr, constants))}."
         )
-    from kerasflow import __version__
-
     proto = onnx_model(
         found.graph,
         [cell.read() for cell in found.cells],
@@ -89,7 +88,7 @@ def _output_names(model: Any, found: Traced) -> list[str]:
 
 def _described(tensor: Any) -> str:
     """A type, as users read it."""
-    from onnx import helper
+    from onnx import helper  # The package may be missing.
 
     dims = ", ".join(d.dim_param or str(d.dim_value) for d in tensor.shape.dim)
     return f"{helper.tensor_dtype_to_np_dtype(tensor.elem_type).name}({dims})"

@@ -11,9 +11,9 @@ import numpy as np
 import optree
 from keras.src.export.export_utils import get_input_signature
 
+from kerasflow._settings import settings
 from kerasflow.bridge.step import Step
 from kerasflow.compiler.function import trace
-from kerasflow.config import settings
 from kerasflow.errors import ExportError, KerasflowError, TracingError
 from kerasflow.exporting import align
 from kerasflow.graph import Graph, ShapedArray, printable

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from kerasflow.bridge.adjust import ADJUSTED, drop_hints
+from kerasflow.bridge.adjust import ADJUSTED, adjustment
+from kerasflow.bridge.signatures import drop_hints
 from kerasflow.errors import ImportOrderError
 
 # Keras's modules and the ones of this package that take their places.
@@ -76,7 +77,7 @@ class _AdjustingLoader(importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        with ADJUSTED[module.__name__](module):
+        with adjustment(module.__name__)(module):
             self.loader.exec_module(module)
 
     def __getattr__(self, name: str) -> Any:

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any
 
 from kerasflow.bridge import hdf5
+from kerasflow.bridge.files import flaw_of_zip
 from kerasflow.compiler.interrupts import all_or_nothing
 from kerasflow.errors import DamagedFileError
-from kerasflow.files import flaw_of_zip
 from kerasflow.text import shortened
 
 ZIPPED = ".keras"

@@ -43,8 +43,8 @@ from keras.src.backend.config import floatx
 from keras.src.random.seed_generator import SeedGenerator, draw_seed, make_default_seed
 
 from kerasflow.bridge.ops.activations import sigmoid
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import compute_dtype, constant
+from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.bridge.variates import (
     PROPOSALS,
     binomial_variates,

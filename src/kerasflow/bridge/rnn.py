@@ -11,8 +11,8 @@ import numpy as np
 from keras.src import tree
 
 from kerasflow.bridge.ops.control import abstract_trace, is_abstract
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
 from kerasflow.bridge.ops.loops import Loop
+from kerasflow.bridge.ops.tensors import cast, convert_to_tensor
 from kerasflow.tracing import Trace, at_user_line
 
 

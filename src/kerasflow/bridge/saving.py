@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from kerasflow.bridge.files import drafted
 from kerasflow.bridge.loading import remedy
-from kerasflow.files import drafted
+
+# What is needed of Keras is imported in functions: this file is there before the modules that it puts something around.
 
 SUFFIXES = (".keras", ".h5", ".hdf5", ".json")
 

@@ -22,7 +22,7 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
-from kerasflow.bridge.adjust import STRINGS
+from kerasflow.bridge.strings import is_string
 from kerasflow.compiler import CompiledFunction, Entry
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.errors import KerasflowError, TracingError
@@ -123,7 +123,7 @@ def _both(first: Callable[[], Any], entry: Entry, inputs: list[Any]) -> Any:
 
 
 def _is_text(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind in STRINGS
+    return isinstance(x, np.ndarray) and is_string(x.dtype)
 
 
 def _require_variables(metrics: Iterable[Any]) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
+import optree
 from keras.src.backend.common import KerasVariable
 
 from kerasflow.bridge.distribution import require_one_device_for_variables
+from kerasflow.bridge.ops.tensors import convert_to_tensor
+from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Cell, Tracer, at_user_line, current_trace, suspended
 from kerasflow.tracing.tracer import FOREIGN_TAPE
 
@@ -58,8 +61,6 @@ class Variable(KerasVariable):
             self._cell.write(np.array(value, dtype=self._dtype))
 
     def _convert_to_tensor(self, value: Any, dtype: Any = None) -> Any:
-        from kerasflow.bridge.ops.core import convert_to_tensor
-
         return convert_to_tensor(value, dtype=dtype)
 
     @property
@@ -68,8 +69,6 @@ class Variable(KerasVariable):
         trace = current_trace()
         if trace is not None and self._cell is None and self._initializer is not None:
             # Not initialized yet: while shapes are inferred, its shape is all that is needed.
-            from kerasflow.graph import ShapedArray
-
             while trace.parent is not None:
                 trace = trace.parent
             aval = ShapedArray(tuple(self._shape), np.dtype(self._dtype))
@@ -95,8 +94,6 @@ class Variable(KerasVariable):
         return getattr(ufunc, method)(*map(unwrap, inputs), **kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        import optree
-
         args, kwargs = optree.tree_map(unwrap, (args, kwargs))
         return func(*args, **kwargs)
 

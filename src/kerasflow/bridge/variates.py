@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, custom_vjp, while_loop
+from kerasflow.bridge.ops.control import while_loop
+from kerasflow.bridge.ops.gradients import custom_vjp
 from kerasflow.bridge.ops.precision import constant
+from kerasflow.bridge.ops.tensors import cast
 from kerasflow.tracing import Tracer, apply
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
-from kerasflow.config import settings
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, all_nodes, format_origins
 from kerasflow.passes import optimize

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import optree
 
+from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend
-from kerasflow.config import settings
 from kerasflow.graph import Graph, ShapedArray, evaluate, shaped
 from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
 from kerasflow.tracing.state import PATIENCE

@@ -12,9 +12,9 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 
 import numpy as np
 
+from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend
 from kerasflow.compiler.threads import threads
-from kerasflow.config import settings
 from kerasflow.errors import ExportError, UnknownBackendError
 
 GROUP = "kerasflow.backends"

@@ -12,7 +12,7 @@ import math
 import os
 from pathlib import Path
 
-from kerasflow.config import settings
+from kerasflow._settings import settings
 
 # More threads than this bring nothing to programs whose every operation is a Python call.
 MOST = 8

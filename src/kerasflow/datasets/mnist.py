@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasflow.bridge.files import flaw_of_zip
 from kerasflow.datasets import standin
 from kerasflow.datasets.standin import Split
 from kerasflow.errors import DatasetError
-from kerasflow.files import flaw_of_zip
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DOWNLOAD_TIMEOUT = 10.0  # seconds that the network may stay silent

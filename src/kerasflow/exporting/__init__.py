@@ -6,10 +6,10 @@ knows graphs and primitives, traces nothing and knows no Keras. Open `table` fir
 """
 
 from kerasflow.exporting.batch import align, number_text
-from kerasflow.exporting.block import Define
-from kerasflow.exporting.module import Argument, Function, Module, write_module
+from kerasflow.exporting.numpy.block import Define
+from kerasflow.exporting.numpy.module import Argument, Function, Module, write_module
+from kerasflow.exporting.numpy.table import check_exportable
 from kerasflow.exporting.spelled import spell_out
-from kerasflow.exporting.table import check_exportable
 
 __all__ = [
     "Argument",

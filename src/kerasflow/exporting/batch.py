@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.errors import ExportError
-from kerasflow.exporting.expression import ATOM, SUM
+from kerasflow.exporting.numpy.expression import ATOM, SUM
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Size, Value, printable
 
 

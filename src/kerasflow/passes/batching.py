@@ -4,6 +4,9 @@ One rule a primitive in one table; a primitive that works on stacks anyway needs
 none of its own. A rule gets the builder, the node, its inputs in the new graph,
 which of them are stacked, and how many elements there are; it returns the stacked
 result, or None if it knows no way.
+
+To cut arrays along an axis that they have (`kerasflow_numpy/plan/partition.py`) is another question, with a table of
+its own.
 """
 
 from __future__ import annotations

@@ -1,12 +1,32 @@
-"""Tracing: tracers that speak NumPy's protocols, the traces that record them, and the state they read and assign."""
+"""Tracing: what NumPy is asked to do with tracers is recorded as a graph.
 
+In come calls of NumPy's functions, operators and methods on tracers, and of
+`apply`; cells that are read and assigned. Out go tracers, in a concrete trace
+with their arrays, and a `Graph` (`Trace.graph`); each node is also told to the
+open tapes (`observing`). It may touch `graph`, `primitives` and NumPy: no Keras,
+no backend, no setting. What lasts are the cells and, for each thread, the stack
+of the traces that record. Which layer a node comes from the bridge tells
+(`trace.scope_provider`).
+
+Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those before it alone:
+
+- `source`: the user's line, for errors. `state`: cells, and who may use them when.
+- `tracer`: what stands for an array.
+- `trace`: recording; it makes tracers.
+- `subgraphs`: branches, and the bodies of loops.
+- `normalize`: operands, dtypes and axes in canonical form.
+- `indexing`: `x[key]`. `functions`: NumPy's functions in terms of primitives, and the table of them.
+- `dispatch`: from what NumPy asks of a tracer to what it means. The tracer, at the bottom, cannot know it, so it is
+  given to the class here.
+"""
+
+from kerasflow.tracing import dispatch
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell, acquire, journal, release
 from kerasflow.tracing.trace import (
     Trace,
     apply,
-    concrete_array,
     current_trace,
     observing,
     record,
@@ -15,7 +35,9 @@ from kerasflow.tracing.trace import (
     suspended,
     watched,
 )
-from kerasflow.tracing.tracer import Tracer
+from kerasflow.tracing.tracer import Tracer, concrete_array
+
+Tracer.dispatcher = dispatch
 
 __all__ = [
     "Cell",

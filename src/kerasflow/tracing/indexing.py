@@ -134,7 +134,7 @@ def _take_blocks(x: Any, parts: list[Any]) -> Any:
     """
     axis = 0
     for position, part in enumerate(parts):
-        if isinstance(part, slice) and any(map(_without_value, (part.start, part.stop, part.step))):
+        if isinstance(part, slice) and any(map(_is_abstract, (part.start, part.stop, part.step))):
             length, n = _block_length(part), x.shape[axis]
             places = block_start(cast(part.start, np.dtype(np.int64)), n) + np.arange(length)
             x = np.moveaxis(apply("gather", np.moveaxis(x, axis, 0), places), 0, axis)
@@ -143,7 +143,7 @@ def _take_blocks(x: Any, parts: list[Any]) -> Any:
     return x
 
 
-def _without_value(x: Any) -> bool:
+def _is_abstract(x: Any) -> bool:
     return isinstance(x, Tracer) and not x.owner.concrete
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from kerasflow.graph import ShapedArray, shaped
 
 
-class Owner(Protocol):
+class Holder(Protocol):
     """The part of a backend that a cell needs."""
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
@@ -104,13 +104,13 @@ class Cell:
         name: a readable name, e.g. a Keras variable's path.
     """
 
-    __slots__ = ("aval", "name", "_buffer", "_owner", "_lent", "_readers", "_writer", "__weakref__")
+    __slots__ = ("aval", "name", "_buffer", "_holder", "_lent", "_readers", "_writer", "__weakref__")
 
     def __init__(self, array: np.ndarray[Any, Any], name: str = "") -> None:
         self.aval: ShapedArray = shaped(array)
         self.name = name
         self._buffer: Any = array
-        self._owner: Owner | None = None
+        self._holder: Holder | None = None
         self._lent: weakref.ref[_Lent] | None = None  # The buffer, to host code.
         # The threads whose programs use the buffer. An interrupted thread that is still noted here blocks the
         # others at most, never itself.
@@ -118,7 +118,7 @@ class Cell:
         self._writer = 0
 
     def _host(self) -> np.ndarray[Any, Any]:
-        return self._buffer if self._owner is None else self._owner.to_host(self._buffer)
+        return self._buffer if self._holder is None else self._holder.to_host(self._buffer)
 
     @property
     def _is_lent(self) -> bool:
@@ -150,18 +150,18 @@ class Cell:
             assigned = _journal.get()
             if assigned is not None and self not in assigned:
                 assigned[self] = self.read()
-            refill = getattr(self._owner, "refill", None)
+            refill = getattr(self._holder, "refill", None)
             if refill is not None and not (self._is_lent or self._readers or self._writer):
                 refill(self._buffer, array)
             else:
-                self._buffer, self._owner, self._lent = array, None, None
+                self._buffer, self._holder, self._lent = array, None, None
 
-    def _acquire(self, backend: Owner, writes: bool, thread: int) -> Any:
+    def _acquire(self, backend: Holder, writes: bool, thread: int) -> Any:
         if self._readers and not self._readers <= {thread}:
             self._readers = set(filter(_is_of_this_process, self._readers))
         busy = writes and (self._is_lent or not self._readers <= {thread})
-        if busy or self._owner is not backend:
-            self._buffer, self._owner, self._lent = backend.from_host(self._host()), backend, None
+        if busy or self._holder is not backend:
+            self._buffer, self._holder, self._lent = backend.from_host(self._host()), backend, None
         if writes:
             self._writer = thread
         else:
@@ -194,7 +194,7 @@ def _wait_for_writers(cells: Sequence[Cell]) -> None:
             _wait_for_writers(cells)  # Meanwhile others may have been taken.
 
 
-def acquire(cells: Sequence[Cell], writes: Sequence[bool], backend: Owner) -> list[Any]:
+def acquire(cells: Sequence[Cell], writes: Sequence[bool], backend: Holder) -> list[Any]:
     """The contents of a program's cells as buffers of its backend, until `release`.
 
     Args:

@@ -3,7 +3,7 @@
 Traces form a stack, one stack a thread. The top one records. A *program* trace
 is abstract: its tracers have a shape and a dtype. A *concrete* trace
 (`run_eagerly=True`, `GradientTape` outside a program) computes each operation
-at once, so that its tracers have values; what was computed is kept only as long
+at once, so that its tracers have arrays; what was computed is kept only as long
 as a tracer or a tape needs it. A sub-graph (a branch of a
 conditional) has a trace of its own, which captures what it uses of the outer ones.
 """
@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from kerasflow.errors import TracingError
 from kerasflow.graph import (
     Constant,
     Graph,
@@ -33,6 +32,7 @@ from kerasflow.graph import (
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
+from kerasflow.tracing.tracer import Tracer, concrete_array, leaked
 
 
 class Observer(Protocol):
@@ -64,11 +64,6 @@ scope_provider: Callable[[], str] = str
 def current_trace() -> Trace | None:
     """The trace that records on this thread, or None."""
     return _stack.traces[-1] if _stack.traces else None
-
-
-def is_recording(trace: Trace) -> bool:
-    """Whether the trace records on this thread, also where another records inside it."""
-    return trace in _stack.traces
 
 
 def sizes_are_real() -> bool:
@@ -126,7 +121,7 @@ def scope(name: str) -> Iterator[None]:
         _stack.scope = saved
 
 
-class State(Protocol):
+class Assignable(Protocol):
     """What a trace reads and assigns: a `Cell`; what the bridge puts in its place inside `keras.StatelessScope`."""
 
     aval: ShapedArray
@@ -137,7 +132,7 @@ class CellUse:
     """How an abstract trace uses a cell.
 
     Attributes:
-        argument: the cell's value when the trace began.
+        argument: what the cell held when the trace began.
         current: what the cell holds now.
         written: whether the trace assigned it.
         fresh: whether it was assigned and not read since.
@@ -169,10 +164,15 @@ class Trace:
         self.sizes_are_real = sizes_are_real
         self.nodes: list[Node] = []
         self.inputs: list[Value] = []
-        self.cells: dict[Any, CellUse] = {}  # by `State`
+        self.cells: dict[Any, CellUse] = {}  # by `Assignable`
         self.arrays: MutableMapping[Value, np.ndarray[Any, Any]] = WeakKeyDictionary()
         # What a sub-graph uses of the enclosing traces: pairs of the tracer there and the one here.
         self.captures: dict[Value, tuple[Tracer, Tracer]] = {}
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it records on this thread, also where another trace records inside it."""
+        return self in _stack.traces
 
     # -- values ---------------------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class Trace:
 
     # -- state ----------------------------------------------------------------------------------------------
 
-    def use(self, cell: State) -> CellUse:
+    def use(self, cell: Assignable) -> CellUse:
         """How this abstract trace uses the cell; begins the use if it is the first.
 
         A sub-graph's trace has an argument of its own for it, to which whoever makes the sub-graph gives a value.
@@ -317,41 +317,11 @@ def record(primitive: str, *operands: Any, **params: Any) -> Any:
     return trace.bind(PRIMITIVES[primitive], operands, params)
 
 
-def concrete_array(x: Any) -> Any:
-    """The array of a concrete tracer; an array as it is.
-
-    Raises:
-        TracingError: if x is an abstract tracer.
-    """
-    if not isinstance(x, Tracer):
-        return x
-    if not x.owner.concrete:
-        raise leaked(x)
-    return x.owner.arrays[x.value]
-
-
-def leaked(x: Tracer) -> TracingError:
-    """The error for a traced array that outlived its trace."""
-    return TracingError(
-        at_user_line(
-            f"A traced array ({x.aval}) is used outside the call that traced it. "
-            "It has no value; it was probably stored in an attribute, a global or a list during tracing. "
-            "Return it from the traced function, or keep it in a `keras.Variable`."
-        )
-    )
-
-
-# The tracer needs the trace and the trace the tracer; the class stands in its own file for readers.
-from kerasflow.tracing.tracer import Tracer  # noqa: E402
-
 __all__ = [
     "CellUse",
     "Trace",
     "apply",
-    "concrete_array",
     "current_trace",
-    "is_recording",
-    "leaked",
     "observing",
     "record",
     "recording",

@@ -1,38 +1,67 @@
 """The tracer: stands for an array while a program is recorded, and speaks NumPy's dispatch protocols.
 
-NumPy functions and operators applied to a tracer come here (NEP 13:
-`__array_ufunc__`, NEP 18: `__array_function__`), are brought into canonical
-form by `tracing.normalize`, and become nodes of the tracer's trace.
+A tracer is its trace (`owner`) and a `Value` of the graph that is recorded
+(`value`). The numbers, where they are there, are an *array*: a concrete trace
+keeps one for each value.
+
+NumPy's functions, operators and subscripts on a tracer come here, and are
+handed on to `Tracer.dispatcher`. That is the module `tracing.dispatch`, which
+knows traces and all of NumPy's functions, so that this file need not; the
+package's `__init__` puts it there, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
 
 from kerasflow.errors import TracingError
-from kerasflow.graph import ShapedArray, Value
+from kerasflow.graph import Primitive, ShapedArray, Value
 from kerasflow.tracing.source import at_user_line
 
-if TYPE_CHECKING:
-    from kerasflow.tracing.trace import Trace
+
+class Owner(Protocol):
+    """What a tracer knows of the trace that made it."""
+
+    @property
+    def concrete(self) -> bool:
+        """Whether it computes each operation at once."""
+
+    @property
+    def arrays(self) -> Mapping[Value, np.ndarray[Any, Any]]:
+        """What it has computed."""
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether it records on this thread."""
 
 
-def _no_value(tracer: Tracer, what: str, remedy: str) -> NoReturn:
-    raise TracingError(
-        at_user_line(
-            f"{what}, but this is a traced array ({tracer.aval}): while a program is recorded, "
-            f"arrays have a shape and a dtype and no value yet. {remedy}"
-        )
-    )
+class Dispatcher(Protocol):
+    """What operations on tracers mean."""
+
+    def call_ufunc(
+        self, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """What `__array_ufunc__` does."""
+
+    def call_function(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What `__array_function__` does."""
+
+    def getitem(self, x: Any, key: Any) -> Any:
+        """`x[key]`."""
+
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """x with the given dtype."""
+
+    def apply(self, primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
+        """Apply a primitive."""
 
 
 _EAGER = (
     "Or compile the model (a subclass of `keras.Model`) with `run_eagerly=True`, where every value is there."
 )
-
 
 FOREIGN_TAPE = (
     "`tf.GradientTape` does not see what kerasflow computes. "
@@ -43,15 +72,21 @@ FOREIGN_TAPE = (
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     """An array of a program that is being recorded.
 
-    It has an ndarray's attributes and methods as far as they need no value. In
-    a concrete trace it has a value too, and converts to it.
+    It has an ndarray's attributes and methods as far as they need no numbers. In
+    a concrete trace there are numbers too, and it converts to an array of them.
+
+    Attributes:
+        owner: the trace that made it.
+        value: what it is in the graph.
+        dispatcher: what operations on tracers mean; the same for all of them.
     """
 
     # A __dict__ too: Keras hangs masks on its tensors.
     __slots__ = ("__dict__", "owner", "value")
     __array_priority__ = 1000
+    dispatcher: ClassVar[Dispatcher]
 
-    def __init__(self, owner: Trace, value: Value) -> None:
+    def __init__(self, owner: Owner, value: Value) -> None:
         self.owner = owner
         self.value = value
 
@@ -85,73 +120,70 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def nbytes(self) -> int:
         return self.value.aval.nbytes
 
-    def concrete(self, what: str, remedy: str = "") -> np.ndarray[Any, Any]:
-        """The value, in a concrete trace.
+    def array_for(self, what: str, remedy: str = "") -> np.ndarray[Any, Any]:
+        """Its array, in a concrete trace.
+
+        Args:
+            what: what needs it, and `remedy` how to do without: for the error.
 
         Raises:
             TracingError: in an abstract trace, with the user's line.
         """
         if not self.owner.concrete:
-            from kerasflow.tracing.trace import is_recording, leaked
-
-            if not is_recording(self.owner):
+            if not self.owner.is_recording:
                 raise leaked(self)
-            _no_value(self, what[0].upper() + what[1:], f"{remedy} {_EAGER}".strip())
+            raise _no_array(self, what[0].upper() + what[1:], f"{remedy} {_EAGER}".strip())
         return self.owner.arrays[self.value]
 
     # -- NumPy's protocols ----------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from kerasflow.tracing.normalize import call_ufunc
-
-        return call_ufunc(ufunc, method, inputs, kwargs)
+        return self.dispatcher.call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        from kerasflow.tracing.normalize import call_function
-
-        return call_function(func, args, kwargs)
+        return self.dispatcher.call_function(func, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = self.concrete(
+        array = self.array_for(
             "a NumPy array was asked for (`np.array`, `np.asarray`, or a function that NumPy does not dispatch)",
             "Use the tracer itself with NumPy functions, or `keras.ops.convert_to_tensor`.",
         )
         return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
 
-    # -- what needs a value ---------------------------------------------------------------------------------
+    # -- what needs its array ---------------------------------------------------------------------------------
 
     def __bool__(self) -> bool:
         return bool(
-            self.concrete(
+            self.array_for(
                 "python asked whether it is true (`if`, `while`, `and`, `not`, `assert`)",
                 "Use `keras.ops.cond(pred, true_fn, false_fn)` or `np.where`.",
             )
         )
 
     def __float__(self) -> float:
-        return float(self.concrete("a Python float was asked for", "Keep it an array."))
+        return float(self.array_for("a Python float was asked for", "Keep it an array."))
 
     def __int__(self) -> int:
-        return int(self.concrete("a Python int was asked for", "Keep it an array."))
+        return int(self.array_for("a Python int was asked for", "Keep it an array."))
 
     def __complex__(self) -> complex:
-        return complex(self.concrete("a Python complex was asked for", "Keep it an array."))
+        return complex(self.array_for("a Python complex was asked for", "Keep it an array."))
 
     def __index__(self) -> int:
-        return self.concrete(
+        return self.array_for(
             "a Python index or size was asked for (`range`, a list index, a shape)",
             "Shapes and loop counts must be known while tracing; index arrays with `np.take`.",
         ).__index__()
 
     def item(self, *args: Any) -> Any:
-        return self.concrete("`.item()` was called", "Keep it an array.").item(*args)
+        return self.array_for("`.item()` was called", "Keep it an array.").item(*args)
 
     def tolist(self) -> Any:
-        return self.concrete("`.tolist()` was called", "Keep it an array.").tolist()
+        return self.array_for("`.tolist()` was called", "Keep it an array.").tolist()
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """The value, in a concrete trace (TensorFlow's spelling)."""
-        return np.array(self.concrete("`.numpy()` was called", "Keep it an array."))
+        """A copy of its array, in a concrete trace (TensorFlow's spelling)."""
+        return np.array(self.array_for("`.numpy()` was called", "Keep it an array."))
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise TracingError(
@@ -184,9 +216,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     # -- containers -----------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
-        from kerasflow.tracing.indexing import getitem
-
-        return getitem(self, key)
+        return self.dispatcher.getitem(self, key)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -232,14 +262,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return np.imag(self)
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        from kerasflow.tracing.normalize import cast
-
-        return cast(self, dtype)
+        return self.dispatcher.cast(self, dtype)
 
     def view(self, dtype: Any) -> Any:
-        from kerasflow.tracing.trace import apply
-
-        return apply("view", self, dtype=np.dtype(dtype))
+        return self.dispatcher.apply("view", self, dtype=np.dtype(dtype))
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         return np.reshape(self, shape[0] if len(shape) == 1 else shape, **kwargs)
@@ -266,3 +292,36 @@ METHODS = (
 ).split()
 for _name in METHODS:
     setattr(Tracer, _name, _method(getattr(np, _name)))
+
+
+def concrete_array(x: Any) -> Any:
+    """The array of a concrete tracer; an array as it is.
+
+    Raises:
+        TracingError: if x is an abstract tracer.
+    """
+    if not isinstance(x, Tracer):
+        return x
+    if not x.owner.concrete:
+        raise leaked(x)
+    return x.owner.arrays[x.value]
+
+
+def leaked(x: Tracer) -> TracingError:
+    """The error for a traced array that outlived its trace."""
+    return TracingError(
+        at_user_line(
+            f"A traced array ({x.aval}) is used outside the call that traced it. "
+            "It has no value; it was probably stored in an attribute, a global or a list during tracing. "
+            "Return it from the traced function, or keep it in a `keras.Variable`."
+        )
+    )
+
+
+def _no_array(tracer: Tracer, what: str, remedy: str) -> TracingError:
+    return TracingError(
+        at_user_line(
+            f"{what}, but this is a traced array ({tracer.aval}): while a program is recorded, "
+            f"arrays have a shape and a dtype and no value yet. {remedy}"
+        )
+    )

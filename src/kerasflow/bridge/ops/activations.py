@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import tensor
 from kerasflow.bridge.ops.precision import computed_in_float32, constant, floating
+from kerasflow.bridge.ops.tensors import tensor
 from kerasflow.tracing import apply
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow.bridge.ops.activations import softmax
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 _AXES = (0, 2, 1, 3)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import is_float_dtype, standardize_dtype
 
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.layout import channels_axis, check_rank
 from kerasflow.bridge.ops.precision import compute_dtype, floating
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 
 def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Any:

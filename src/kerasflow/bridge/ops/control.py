@@ -5,7 +5,6 @@ Where values are known (plain arrays, `run_eagerly`) Python's own `if` and `for`
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,14 +13,9 @@ from keras.src import tree
 
 from kerasflow.bridge.ops.loops import Loop, same_structure, while_graphs
 from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
+from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.tracing import Trace, Tracer, at_user_line, cast, current_trace
-
-
-def _tensor(x: Any) -> Any:
-    from kerasflow.bridge.ops.core import convert_to_tensor
-
-    return convert_to_tensor(x)
 
 
 def is_abstract(x: Any) -> bool:
@@ -48,7 +42,7 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
         true_fn, false_fn: functions without arguments, returning the same
             structure of arrays of the same shapes.
     """
-    pred = _tensor(pred)
+    pred = convert_to_tensor(pred)
     trace = abstract_trace()
     if trace is None or not is_abstract(pred):
         return true_fn() if pred else false_fn()
@@ -66,7 +60,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
     """
     if not branches:
         raise ValueError("switch: there are no branches")
-    index = _tensor(index)
+    index = convert_to_tensor(index)
     if index.size != 1 or index.dtype.kind not in "iu":
         raise ValueError(
             at_user_line(f"switch: the index must be an integer scalar, received {index.dtype}{index.shape}")
@@ -86,7 +80,9 @@ def _branches(trace: Trace, what: str, index: Any, functions: Mapping[str, Calla
         branch = Subgraph(trace)
         with branch.recording():
             structures.append(function())
-            branch.outputs = [None if x is None else _tensor(x) for x in tree.flatten(structures[-1])]
+            branch.outputs = [
+                None if x is None else convert_to_tensor(x) for x in tree.flatten(structures[-1])
+            ]
         subgraphs.append(branch)
     names, first = list(functions), subgraphs[0].outputs
     for name, branch, structure in zip(names[1:], subgraphs[1:], structures[1:], strict=True):
@@ -140,7 +136,7 @@ def while_loop(
         ValueError: if the condition is no boolean scalar, or the body returns something else than it takes.
     """
     is_tuple = isinstance(loop_vars, (tuple, list))
-    state = tree.map_structure(_tensor, tuple(loop_vars) if is_tuple else (loop_vars,))
+    state = tree.map_structure(convert_to_tensor, tuple(loop_vars) if is_tuple else (loop_vars,))
     trace = abstract_trace()
     if trace is not None:
         state = while_graphs(trace, cond, body, state, maximum_iterations)
@@ -158,13 +154,13 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     trace = abstract_trace()
     if trace is None:
         val = init_val
-        for i in builtins.range(int(lower), int(upper)):
+        for i in range(int(lower), int(upper)):
             val = body_fun(i, val)
         return val
-    init_val = tree.map_structure(_tensor, init_val)
+    init_val = tree.map_structure(convert_to_tensor, init_val)
     if is_abstract(lower) or is_abstract(upper):
-        upper = _tensor(upper)
-        start = cast(_tensor(lower), upper.dtype)
+        upper = convert_to_tensor(upper)
+        start = cast(convert_to_tensor(lower), upper.dtype)
         return while_loop(
             lambda i, _: i < upper, lambda i, val: (i + 1, body_fun(i, val)), (start, init_val)
         )[1]
@@ -198,9 +194,9 @@ def scan(
         raise ValueError(f"`unroll` must be an positive integer or boolean. Received: unroll={unroll}")
     if xs is None and length is None:
         raise ValueError("Got no `xs` to scan over and `length` not provided.")
-    flat = [] if xs is None else [_tensor(x) for x in tree.flatten(xs)]
+    flat = [] if xs is None else [convert_to_tensor(x) for x in tree.flatten(xs)]
     n = _steps("scan", flat, length)
-    init = tree.map_structure(_tensor, init)
+    init = tree.map_structure(convert_to_tensor, init)
 
     def packed(slices: Sequence[Any]) -> Any:
         return tree.pack_sequence_as(xs, list(slices)) if flat else None
@@ -216,7 +212,7 @@ def scan(
         loop.run()
         return loop.last(carry), _no_results(init, n) if y is None else loop.stacked
     carry, results = init, []
-    for i in reversed(builtins.range(n)) if reverse else builtins.range(n):
+    for i in reversed(range(n)) if reverse else range(n):
         carry, y = f(carry, packed([leaf[i] for leaf in flat]))
         results.append(y)
     if not n or results[0] is None:
@@ -239,7 +235,7 @@ def _steps(what: str, flat: Sequence[Any], length: Any = None) -> int:
     """
     lengths = [x.shape[0] if x.ndim else None for x in flat]
     n = int(length) if length is not None else lengths[0]
-    if n is None or builtins.any(k != n for k in lengths):
+    if n is None or any(k != n for k in lengths):
         wanted = "the same first dimension" if length is None else f"the first dimension {n}, the length"
         raise ValueError(
             at_user_line(f"{what}: all arrays must have {wanted}; received shapes {[x.shape for x in flat]}")
@@ -247,7 +243,7 @@ def _steps(what: str, flat: Sequence[Any], length: Any = None) -> int:
     return n
 
 
-def map_(f: Callable[[Any], Any], xs: Any) -> Any:
+def map(f: Callable[[Any], Any], xs: Any) -> Any:
     """`f` of each slice along the first axis, one after the other, stacked."""
     _, ys = scan(lambda carry, x: (carry, f(x)), (), xs)
     return ys
@@ -259,12 +255,12 @@ def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
     Args:
         elements: an array, or a nested structure of them, with the same first dimension.
     """
-    flat = [_tensor(x) for x in tree.flatten(elements)]
+    flat = [convert_to_tensor(x) for x in tree.flatten(elements)]
     n = _steps("vectorized_map", flat)
     trace = abstract_trace()
     if trace is None:
-        results = [function(tree.pack_sequence_as(elements, [x[i] for x in flat])) for i in builtins.range(n)]
-        return tree.map_structure(lambda *leaves: np.stack([_tensor(x) for x in leaves]), *results)
+        results = [function(tree.pack_sequence_as(elements, [x[i] for x in flat])) for i in range(n)]
+        return tree.map_structure(lambda *leaves: np.stack([convert_to_tensor(x) for x in leaves]), *results)
     loop = Loop(trace, "vectorized_map", n)
     with loop.recording():
         loop.stack(function(tree.pack_sequence_as(elements, loop.slices(flat))))
@@ -283,8 +279,8 @@ def associative_scan(f: Callable[..., Any], elems: Any, reverse: bool = False, a
     """
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
-    flat = [_tensor(x) for x in tree.flatten(elems)]
-    if builtins.any(x.shape[axis] != flat[0].shape[axis] for x in flat):
+    flat = [convert_to_tensor(x) for x in tree.flatten(elems)]
+    if any(x.shape[axis] != flat[0].shape[axis] for x in flat):
         raise ValueError(
             "Array inputs to associative_scan must have the same first dimension. "
             f"(saw: {[x.shape for x in flat]})"
@@ -295,7 +291,7 @@ def associative_scan(f: Callable[..., Any], elems: Any, reverse: bool = False, a
 
     def combine(xs: list[Any], ys: list[Any]) -> list[Any]:
         a, b = (tree.pack_sequence_as(elems, [np.moveaxis(x, 0, axis) for x in z]) for z in (xs, ys))
-        return [np.moveaxis(_tensor(x), axis, 0) for x in tree.flatten(f(a, b))]
+        return [np.moveaxis(convert_to_tensor(x), axis, 0) for x in tree.flatten(f(a, b))]
 
     def running(xs: list[Any]) -> list[Any]:
         n = xs[0].shape[0]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from keras.src.backend.config import standardize_data_format
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor
 from kerasflow.bridge.ops.precision import common_dtype
+from kerasflow.bridge.ops.tensors import cast, convert_to_tensor
 from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes
 from kerasflow.tracing import apply
 

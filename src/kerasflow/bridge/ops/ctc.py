@@ -8,9 +8,10 @@ import numpy as np
 from keras.src.backend.common import dtypes
 
 from kerasflow.bridge.ops.activations import log_softmax
-from kerasflow.bridge.ops.core import cast, scan, tensor
+from kerasflow.bridge.ops.control import scan
 from kerasflow.bridge.ops.encodings import one_hot
 from kerasflow.bridge.ops.sequences import top_k
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 # The logarithm of what cannot be. As in Keras's other backends it is a number, so that the loss of labels that do not
 # fit into their sequence is large and its gradient finite.

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, tensor
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 
 def _hits(x: Any, num_classes: int, axis: int, sparse: bool) -> Any:

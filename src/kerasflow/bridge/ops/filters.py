@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.layout import channels_axis, check_rank
 from kerasflow.bridge.ops.precision import compute_dtype
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 
 def _correlate(images: Any, weights: Sequence[Any] | Any, axis: int) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import standardize_dtype
 
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
 from kerasflow.bridge.ops.sequences import extract_sequences
+from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.tracing import apply
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from keras.src import tree
 
 from kerasflow.autodiff import GradientTape
-from kerasflow.bridge.ops.core import cast, tensor
+from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.tracing import Tracer, current_trace
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from keras.src.backend import config
 
-from kerasflow.bridge.ops.core import tensor
+from kerasflow.bridge.ops.tensors import tensor
 
 
 def check_rank(images: Any) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.jvp import jvp
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
+from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.tracing import apply
 
 

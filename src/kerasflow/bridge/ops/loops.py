@@ -10,15 +10,10 @@ import numpy as np
 from keras.src import tree
 
 from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
+from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.passes import batched
 from kerasflow.tracing import Trace, Tracer, at_user_line, cast
 from kerasflow.tracing.subgraphs import bind_scan, bind_while, inline
-
-
-def _tensor(x: Any) -> Any:
-    from kerasflow.bridge.ops.core import convert_to_tensor
-
-    return convert_to_tensor(x)
 
 
 def same_structure(what: str, first: Any, second: Any) -> None:
@@ -56,7 +51,7 @@ def carried_on(what: str, old: Any, new: Any) -> list[Any]:
     leaves = []
     for (path, x), y in zip(tree.flatten_with_path(old), tree.flatten(new), strict=True):
         number = isinstance(y, (bool, int, float, complex)) and not isinstance(y, np.generic)
-        y = cast(_tensor(y), x.dtype) if number else _tensor(y)
+        y = cast(convert_to_tensor(y), x.dtype) if number else convert_to_tensor(y)
         if y.shape != x.shape or y.dtype != x.dtype:
             place = "".join(f"[{key!r}]" for key in path)
             raise ValueError(
@@ -101,7 +96,7 @@ class Loop:
             yield
             self.body.outputs = [
                 *(self.new.get(x, x) for x in self.carried),
-                *map(_tensor, tree.flatten(self.results)),
+                *map(convert_to_tensor, tree.flatten(self.results)),
             ]
 
     def slices(self, arrays: Sequence[Any]) -> list[Tracer]:
@@ -174,7 +169,7 @@ def while_graphs(
         for x in flat:
             graph.argument(x.shape, x.dtype)
     with test.recording():
-        go_on = _tensor(cond(*tree.pack_sequence_as(state, test.arguments)))
+        go_on = convert_to_tensor(cond(*tree.pack_sequence_as(state, test.arguments)))
         if go_on.size != 1 or go_on.dtype != bool:
             raise ValueError(
                 at_user_line(

@@ -8,9 +8,9 @@ import numpy as np
 from keras.src.backend.config import epsilon
 
 from kerasflow.bridge.ops.activations import log_softmax, parts
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.encodings import one_hot
 from kerasflow.bridge.ops.precision import compute_dtype, floating
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 # Outside of programs NumPy would warn, say of the probabilities 0/0 of an ignored class, which no other backend does.
 _quiet = np.errstate(all="ignore")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common import standardize_dtype
 
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import HALVES, compute_dtype, constant, floating
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Any, Any]:

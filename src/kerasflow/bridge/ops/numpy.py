@@ -14,7 +14,8 @@ from keras.src.backend import config
 from keras.src.backend.common import dtypes
 from keras.src.backend.common.backend_utils import standardize_axis_for_numpy
 
-from kerasflow.bridge.ops.core import cast, convert_to_tensor, tensor, vectorized_map
+from kerasflow.bridge.ops.control import vectorized_map
+from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing

@@ -10,8 +10,8 @@ import numpy as np
 from keras.src.backend.config import standardize_data_format
 
 from kerasflow.bridge.ops.convolution import Number, as_given, channels_last, spatial, window_padding
-from kerasflow.bridge.ops.core import convert_to_tensor
 from kerasflow.bridge.ops.precision import floating
+from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes
 from kerasflow.tracing import apply
 

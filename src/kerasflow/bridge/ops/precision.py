@@ -11,7 +11,7 @@ from keras.src.backend.common import standardize_dtype
 from keras.src.backend.common.dtypes import result_type
 from keras.src.backend.config import floatx
 
-from kerasflow.bridge.ops.core import cast, tensor
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 HALVES = ("float16", "bfloat16")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import tensor
+from kerasflow.bridge.ops.tensors import tensor
 
 
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.layout import channels_axis, check_choice, check_rank
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
+from kerasflow.bridge.ops.tensors import cast, tensor
 
 
 def _triangle(x: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import tensor
+from kerasflow.bridge.ops.tensors import tensor
 from kerasflow.errors import TracingError
 from kerasflow.tracing import Tracer, apply, at_user_line
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import cast, tensor
 from kerasflow.bridge.ops.precision import computed_in_float32, floating
+from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.tracing import apply, at_user_line
 from kerasflow.tracing.trace import sizes_are_real
 

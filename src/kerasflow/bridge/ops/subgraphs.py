@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from keras.src.backend.common.stateless_scope import StatelessScope, get_stateless_scope
 
+from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.graph import Graph, ShapedArray, Value
 from kerasflow.tracing import Cell, Trace, Tracer, apply, cast, recording
 
@@ -59,16 +60,10 @@ class _Scope(StatelessScope):
     def add_update(self, update: tuple[Any, Any]) -> None:
         variable, value = update
         use = self._use(variable)
-        use.current, use.written = _tensor(value, variable.dtype), True
+        use.current, use.written = convert_to_tensor(value, variable.dtype), True
 
     def get_current_value(self, variable: Any) -> Any:
         return self._use(variable).current
-
-
-def _tensor(x: Any, dtype: Any = None) -> Any:
-    from kerasflow.bridge.ops.core import convert_to_tensor
-
-    return convert_to_tensor(x, dtype)
 
 
 class Subgraph:
@@ -172,4 +167,6 @@ class Shared:
                 state.write(value)
 
     def _outer(self, state: State) -> Any:
-        return self.parent.read(state) if isinstance(state, Cell) else _tensor(state.read(), state.aval.dtype)
+        if isinstance(state, Cell):
+            return self.parent.read(state)
+        return convert_to_tensor(state.read(), state.aval.dtype)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import require_eager
+from kerasflow.bridge.ops.tensors import require_eager
 from kerasflow.errors import GradientError
 from kerasflow.tracing import Tracer, apply
 

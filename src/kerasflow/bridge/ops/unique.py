@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.core import scan
+from kerasflow.bridge.ops.control import scan
 from kerasflow.errors import TracingError
 from kerasflow.tracing import Tracer, apply, at_user_line, cast
 from kerasflow.tracing.normalize import canonical_axis

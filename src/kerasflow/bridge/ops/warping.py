@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from kerasflow.bridge import random
-from kerasflow.bridge.ops.core import cast, require_eager, tensor
 from kerasflow.bridge.ops.filters import gaussian_blur
 from kerasflow.bridge.ops.layout import check_choice, check_rank, on_batches
 from kerasflow.bridge.ops.linalg import solve
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, constant, floating
+from kerasflow.bridge.ops.tensors import cast, require_eager, tensor
 from kerasflow.tracing import apply
 
 _ORDERS = {"nearest": 0, "bilinear": 1}

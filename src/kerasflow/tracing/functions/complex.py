@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.normalize import as_operand, cast, unknown_function
+from kerasflow.tracing.functions.missing import unknown_function
+from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.trace import apply
 
 

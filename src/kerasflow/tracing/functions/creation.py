@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow.tracing.functions.complex import each_part
-from kerasflow.tracing.normalize import (
-    as_operand,
-    canonical_axes,
-    cast,
-    common_dtype,
-    is_weak,
-    newer,
-    promote,
-    unknown_function,
-)
+from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, common_dtype, is_weak, promote
 from kerasflow.tracing.trace import apply, record
 from kerasflow.tracing.tracer import Tracer
 

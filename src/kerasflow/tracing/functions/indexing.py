@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.tracing.functions.missing import unknown_function
 from kerasflow.tracing.indexing import gather, known_places
-from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, promote, unknown_function
+from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, promote
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
 

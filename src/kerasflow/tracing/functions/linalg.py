@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasflow.primitives.decompositions import LAPACK_TYPES
-from kerasflow.tracing.normalize import as_operand, cast, promote, unknown_function
+from kerasflow.tracing.functions.missing import unknown_function
+from kerasflow.tracing.normalize import as_operand, cast, promote
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply
 

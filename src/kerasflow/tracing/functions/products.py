@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow.errors import TracingError
-from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, newer, promote, unknown_function
+from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, promote
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply
 

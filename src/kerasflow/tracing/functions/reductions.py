@@ -9,14 +9,8 @@ import numpy as np
 
 from kerasflow.primitives.complex import real_dtype
 from kerasflow.tracing.functions.complex import absolute_square
-from kerasflow.tracing.normalize import (
-    as_operand,
-    canonical_axes,
-    canonical_axis,
-    cast,
-    newer,
-    unknown_function,
-)
+from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.normalize import as_operand, canonical_axes, canonical_axis, cast
 from kerasflow.tracing.trace import apply
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from kerasflow.tracing.functions.creation import linspace
 from kerasflow.tracing.functions.indexing import take
-from kerasflow.tracing.normalize import as_operand, cast, common_dtype, promote, unknown_function
+from kerasflow.tracing.functions.missing import unknown_function
+from kerasflow.tracing.normalize import as_operand, cast, common_dtype, promote
 from kerasflow.tracing.trace import apply
 
 

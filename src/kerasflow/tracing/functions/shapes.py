@@ -8,15 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.normalize import (
-    as_operand,
-    canonical_axes,
-    canonical_axis,
-    cast,
-    newer,
-    promote,
-    unknown_function,
-)
+from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.normalize import as_operand, canonical_axes, canonical_axis, cast, promote
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
 

@@ -10,7 +10,8 @@ from kerasflow.tracing.functions.complex import each_part, is_complex
 
 # NumPy's own `take` does not look at traced indices into a constant.
 from kerasflow.tracing.functions.indexing import take
-from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, is_weak, unknown_function
+from kerasflow.tracing.functions.missing import unknown_function
+from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, is_weak
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer

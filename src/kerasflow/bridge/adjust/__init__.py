@@ -1,0 +1,52 @@
+"""What is changed in Keras's own modules while they load: one table, `ADJUSTED`, of all of it.
+
+An adjustment is a context manager around a module's execution. Before its `yield` it sets what the module reads, behind
+it the module is there to be changed. Each of the files here holds those of one kind, and is imported when the first of
+its modules of Keras is: what it imports may need what Keras has loaded until then, and no more.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import ModuleType
+from typing import Any
+
+# Keras's modules that are loaded as installed, and what is done around their execution: a file here, and its function.
+ADJUSTED = {
+    "keras.src.backend": "selection.compute_on_one_device",
+    "keras.src.backend.config": "selection.select_numpy",
+    "keras.src.backend.common.dtypes": "dtypes.keep_float64",
+    "keras.src.backend.common.name_scope": "errors.name_the_layer",
+    "keras.src.backend.common.variables": "dtypes.name_strings",
+    "keras.src.backend.numpy.numpy": "operations.override_numpy",
+    "keras.src.callbacks.backup_and_restore": "files.back_up_progress",
+    "keras.src.callbacks.orbax_checkpoint": "frameworks.leave_jax",
+    "keras.src.callbacks.tensorboard": "errors.name_the_remedy",
+    "keras.src.export.onnx": "exports.write_onnx",
+    "keras.src.export.openvino": "exports.refuse_openvino",
+    "keras.src.layers.core.embedding": "layers.embeddings_with_attributes",
+    "keras.src.layers.preprocessing.image_preprocessing.equalization": "layers.equalize_as_for_jax",
+    "keras.src.legacy.saving.json_utils": "frameworks.leave_tensorflow",
+    "keras.src.legacy.saving.legacy_h5_format": "files.save_whole",
+    "keras.src.legacy.saving.saving_utils": "files.keep_optimizer",
+    "keras.src.models.functional": "selection.bind_functional",
+    "keras.src.models.model": "selection.bind_model",
+    "keras.src.optimizers.base_optimizer": "layers.build_once",
+    "keras.src.saving.saving_api": "files.load_whole",
+    "keras.src.saving.keras_saveable": "files.pickle_saveable",
+    "keras.src.saving.saving_lib": "files.save_whole",
+    "keras.src.saving.serialization_lib": "frameworks.leave_tensorflow",
+    "keras.src.utils.backend_utils": "selection.choose_backend",
+    "keras.src.utils.rng_utils": "frameworks.leave_tensorflow",
+    "keras.src.utils.traceback_utils": "errors.hide_frames",
+    "keras.src.wrappers.sklearn_wrapper": "files.pickle_sklearn",
+}
+
+
+def adjustment(name: str) -> Callable[[ModuleType], AbstractContextManager[None]]:
+    """What is done around the execution of the module of Keras's with that name, which `ADJUSTED` has."""
+    file, _, function = ADJUSTED[name].partition(".")
+    found: Any = getattr(importlib.import_module(f"{__name__}.{file}"), function)
+    return found

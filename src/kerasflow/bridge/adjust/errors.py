@@ -1,0 +1,57 @@
+"""What users see of errors."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from kerasflow.graph import locate
+
+
+@contextmanager
+def hide_frames(module: ModuleType) -> Iterator[None]:
+    """Keras leaves its own frames out of the tracebacks that users see; ours too."""
+    yield
+    module._EXCLUDED_PATHS += (str(Path(__file__).absolute().parents[2]),)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def name_the_layer(module: ModuleType) -> Iterator[None]:
+    """An error in a layer says of which class that is, not which one it is."""
+    yield
+    leave = module.name_scope.__exit__
+
+    def __exit__(self: Any, kind: Any = None, error: Any = None, *rest: Any) -> None:
+        if error is not None and self.caller is not None:
+            locate(error, module.current_path())
+        leave(self, kind, error, *rest)
+
+    module.name_scope.__exit__ = __exit__
+
+
+@contextmanager
+def name_the_remedy(module: ModuleType) -> Iterator[None]:
+    """TensorBoard's files are written by TensorFlow and TensorBoard: where they are missing, it says so at once."""
+    yield
+    set_model = module.TensorBoard.set_model
+
+    @functools.wraps(set_model)
+    def with_its_modules(self: Any, model: Any) -> None:
+        for name in ("tensorflow", "tensorboard"):
+            try:
+                importlib.import_module(name)
+            except ImportError as problem:
+                raise ModuleNotFoundError(
+                    f"keras.callbacks.TensorBoard needs the module {name!r}, which is not installed. "
+                    'Install it with: pip install "kerasflow[tensorflow]" tensorboard. '
+                    "Without it `keras.callbacks.CSVLogger` keeps the losses and metrics.",
+                    name=name,
+                ) from problem
+        set_model(self, model)
+
+    module.TensorBoard.set_model = with_its_modules

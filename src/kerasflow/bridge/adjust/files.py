@@ -1,0 +1,70 @@
+"""What Keras writes and reads: files, and pickles of its objects."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from kerasflow.bridge.adjust.seen import Seen
+from kerasflow.bridge.loading import loading_whole
+from kerasflow.bridge.pickling import brings_kerasflow
+from kerasflow.bridge.saving import backing_up_progress, opening_whole, saving_whole
+
+
+@contextmanager
+def save_whole(module: ModuleType) -> Iterator[None]:
+    """Keras empties a file and then fills it; a save that is interrupted would destroy the previous one."""
+    yield
+    for name in ("save_model", "save_weights_only", "save_model_to_hdf5"):
+        if hasattr(module, name):
+            setattr(module, name, saving_whole(getattr(module, name)))
+
+
+@contextmanager
+def load_whole(module: ModuleType) -> Iterator[None]:
+    """Of a damaged file Keras says that there is none, or whatever comes up; and it may have loaded a half of it."""
+    yield
+    module.load_model = loading_whole(module.load_model, into_a_model=False)  # type: ignore[attr-defined]
+    module.load_weights = loading_whole(module.load_weights, into_a_model=True)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def keep_optimizer(module: ModuleType) -> Iterator[None]:
+    """Saving a legacy file takes the optimizer out of the model's own configuration: later files would be without."""
+    yield
+    describe = module.model_metadata
+
+    @functools.wraps(describe)
+    def model_metadata(model: Any, *args: Any, **kwargs: Any) -> Any:
+        compiled = getattr(model, "_compile_config", None)
+        kept = dict(compiled.config) if compiled else {}
+        try:
+            return describe(model, *args, **kwargs)
+        finally:
+            if compiled:
+                compiled.config = kept
+
+    module.model_metadata = model_metadata  # type: ignore[attr-defined]
+
+
+@contextmanager
+def back_up_progress(module: ModuleType) -> Iterator[None]:
+    """Keras's backup of a training is not all of it, and a part of it is written in place."""
+    yield
+    module.file_utils = Seen(module.file_utils, File=opening_whole(module.file_utils.File))  # type: ignore[attr-defined]
+    backing_up_progress(module.BackupAndRestore)
+
+
+@contextmanager
+def pickles_with_kerasflow(module: ModuleType, name: str) -> Iterator[None]:
+    """Objects of a class are unpickled by processes that import kerasflow before Keras."""
+    yield
+    cls: Any = getattr(module, name)
+    cls.__reduce_ex__ = brings_kerasflow(cls.__reduce_ex__)
+
+
+pickle_saveable = functools.partial(pickles_with_kerasflow, name="KerasSaveable")
+pickle_sklearn = functools.partial(pickles_with_kerasflow, name="SKLBase")

@@ -1,0 +1,67 @@
+"""Which backend Keras has, and which one of ours runs a model."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from kerasflow.compiler import current_backend, set_backend
+
+
+@contextmanager
+def select_numpy(module: ModuleType) -> Iterator[None]:
+    """Keras calls its backend "numpy", whatever `keras.json` or `KERAS_BACKEND` say; neither is changed."""
+    saved = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = "numpy"
+    try:
+        yield
+    finally:
+        if saved is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = saved
+
+
+@contextmanager
+def compute_on_one_device(module: ModuleType) -> Iterator[None]:
+    """Keras has nothing for `keras.distribution` where its backend is "numpy"."""
+    yield
+    from kerasflow.bridge import distribution  # It needs parts of Keras that the module loads itself.
+
+    module.distribution_lib = distribution  # type: ignore[attr-defined]
+
+
+@contextmanager
+def choose_backend(module: ModuleType) -> Iterator[None]:
+    """Keras would import itself anew, and this package with it; here a backend is chosen while the program runs."""
+    yield
+    module.set_backend = set_backend  # type: ignore[attr-defined]
+
+
+@contextmanager
+def bind_to_backend(module: ModuleType, name: str) -> Iterator[None]:
+    """A functional or subclassed model takes a `backend`, as `kerasflow.Sequential` does; Keras might ignore it."""
+    yield
+    cls = getattr(module, name)
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, backend: str | None = None, **kwargs: Any) -> None:
+        if backend is not None:
+            current_backend(backend)
+        init(self, *args, **kwargs)
+        if backend is not None:
+            self.kerasflow_backend = backend
+
+    # By their arguments Keras tells which models can be made from inputs and outputs.
+    __init__.__signature__ = inspect.signature(init)  # type: ignore[attr-defined]
+    cls.__init__ = __init__
+
+
+bind_functional = functools.partial(bind_to_backend, name="Functional")
+bind_model = functools.partial(bind_to_backend, name="Model")

@@ -1,0 +1,122 @@
+"""Tensors: what is one, how anything array-like becomes one, and in which dtype."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras.src import tree
+from keras.src.backend.common import KerasVariable, is_float_dtype, standardize_dtype
+from keras.src.backend.common.dtypes import result_type
+
+from kerasflow import tracing
+from kerasflow.bridge.strings import is_string
+from kerasflow.tracing import Tracer, at_user_line
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
+    """A tensor from anything array-like: the gate between Python's world and NumPy's.
+
+    An array is copied: Keras's code may go on with `x += y`, which elsewhere makes a new tensor.
+
+    Raises:
+        ValueError: if a sparse or ragged tensor is asked for; there are none.
+    """
+    if sparse:
+        raise ValueError("`sparse=True` is not supported with the numpy backend")
+    if ragged:
+        raise ValueError("`ragged=True` is not supported with the numpy backend")
+    result = tensor(x, dtype)
+    if isinstance(result, np.ndarray) and isinstance(x, np.ndarray) and np.may_share_memory(result, x):
+        return np.array(result)
+    return result
+
+
+# The kinds of arrays of which NumPy would make numbers without a word, or with one that does not help.
+_NO_NUMBERS = {
+    np.object_: "Python objects",
+    np.str_: "strings",
+    np.bytes_: "strings",
+    np.datetime64: "dates",
+    np.timedelta64: "time spans",
+    np.void: "records",
+}
+
+
+def tensor(x: Any, dtype: Any = None) -> Any:
+    """`convert_to_tensor` for our own operations, which change nothing in place: an array stays as it is."""
+    if dtype is not None:
+        dtype = standardize_dtype(dtype)
+    if isinstance(x, KerasVariable):
+        x = x.value
+    else:
+        x = tracing.watched(x)
+    if is_tensor(x):
+        if dtype is None:
+            return x if isinstance(x, Tracer) else np.asarray(x)
+        if x.dtype.type in _NO_NUMBERS and dtype != "string":
+            raise ValueError(
+                at_user_line(
+                    f"Invalid dtype: {x.dtype.name}. An array of {_NO_NUMBERS[x.dtype.type]} cannot become {dtype}: "
+                    "make numbers of it first (of strings, `keras.layers.StringLookup` or `TextVectorization` does)."
+                )
+            )
+        if isinstance(x, Tracer):
+            return tracing.cast(x, dtype)
+        if dtype == "string":  # NumPy has a dtype for each length of them.
+            return np.asarray(x) if is_string(x.dtype) else np.asarray(x).astype(str)
+        return np.asarray(x).astype(dtype, copy=False)
+    leaves = tree.flatten(x)
+    if dtype is None:
+        dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])
+    if any(isinstance(leaf, (Tracer, KerasVariable)) for leaf in leaves):
+        return tracing.as_operand(tree.map_structure(lambda leaf: tensor(leaf, dtype), x))
+    if dtype == "bfloat16":
+        # NumPy cannot make extension types from every source (an HDF5 data set, say).
+        return np.asarray(x).astype(dtype)
+    # Strings are NumPy's: an operation that has no meaning for them says so.
+    return np.array(x, dtype=None if dtype == "string" else dtype)
+
+
+def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
+    """A NumPy array with the contents of a tensor; a copy."""
+    return np.array(x)
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is an array of this backend; one of strings too, for Keras's preprocessing mixes them with numbers."""
+    return isinstance(x, (np.ndarray, np.generic, Tracer))
+
+
+def shape(x: Any) -> tuple[int, ...]:
+    """The static shape."""
+    return tuple(x.shape)
+
+
+_NARROW = ("int8", "uint8", "int16", "uint16")
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """x with another dtype.
+
+    What a float becomes that a narrow integer type does not reach, C leaves open; here, as with JAX, it is the
+    nearest that there is.
+    """
+    name = standardize_dtype(dtype)
+    if name in _NARROW:
+        x = tensor(x)
+        if is_float_dtype(standardize_dtype(x.dtype)):
+            bounds = np.iinfo(name)
+            x = np.clip(tensor(x, result_type(x.dtype, "float32")), bounds.min, bounds.max)
+    return tensor(x, dtype=dtype)
+
+
+def require_eager(what: str, *xs: Any) -> None:
+    """Refuse traced arrays in an operation that needs values.
+
+    Raises:
+        TracingError: naming the operation and the user's line.
+    """
+    for x in tree.flatten(xs):
+        if isinstance(x, Tracer):
+            x.array_for(f"`{what}` needs values")

@@ -1,0 +1,331 @@
+"""The `kerasflow` command."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import math
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import kerasflow
+from kerasflow.bridge.files import check_writable, written_whole
+from kerasflow.errors import ComparisonError, KerasflowError, UnknownBackendError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    Attributes:
+        name, help: what it is called, and what it is for.
+        add_arguments: says what it takes.
+        run: does it, and returns the exit code.
+        takes_rest: whether it takes the arguments behind `--`, as they are.
+    """
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+    takes_rest: bool = False
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv` (default: the process's own) and returns its exit code.
+
+    A mistake in the arguments, in a file or in a backend's name ends with a message on the error stream and code 2.
+    """
+    parser = _parser()
+    own, rest = _split(list(sys.argv[1:] if argv is None else argv))
+    if own and own[0].endswith(".py"):
+        parser.error(
+            f"{own[0]} is no command. To run a program: {shlex.join(['python', '-m', 'kerasflow', *own])}"
+        )
+    arguments = parser.parse_args(own)
+    if rest and not arguments.command.takes_rest:
+        parser.error(f"{arguments.command.name} takes no arguments behind --; received {' '.join(rest)}")
+    arguments.rest = rest
+    try:
+        return arguments.command.run(arguments)
+    except KerasflowError as problem:
+        print(f"kerasflow {arguments.command.name}: error: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before the first `--`, and what stands behind it."""
+    place = argv.index("--") if "--" in argv else len(argv)
+    return argv[:place], argv[place + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kerasflow", description="Keras 3 on pure NumPy.")
+    parser.add_argument("--version", action="version", version=f"kerasflow {kerasflow.__version__}")
+    commands = parser.add_subparsers(metavar="command", required=True)
+    for command in COMMANDS:
+        subparser = commands.add_parser(command.name, help=command.help, description=command.help)
+        command.add_arguments(subparser)
+        subparser.set_defaults(command=command)
+    return parser
+
+
+def _mnist_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    default = "(default: %(default)s)"
+    names = ", ".join(kerasflow.backends())
+    add(
+        "--backend",
+        default=kerasflow.backend(),
+        metavar="NAME",
+        help=f"what runs the network: {names} {default}",
+    )
+    add("--epochs", type=_count, default=20, metavar="N", help=f"passes over the training images {default}")
+    add("--batch-size", type=_count, default=128, metavar="N", help=f"images a step {default}")
+    add("--seed", type=_seed, default=0, metavar="N", help=f"of weights, shuffling and dropout {default}")
+    add(
+        "--data",
+        type=_file,
+        metavar="FILE.npz",
+        help="MNIST in Keras's form; else it is found as Keras does",
+    )
+    add("--plot", type=_plot_file, metavar="FILE.png", help="draw curves and some predictions")
+    add("--save", type=_model_file, metavar="FILE.keras", help="save the trained model")
+
+
+def _mnist(arguments: argparse.Namespace) -> int:
+    """Trains on MNIST. All that can be wrong in the arguments is found before the training begins."""
+    with kerasflow.use_backend(arguments.backend):
+        from kerasflow.cli import mnist as workflow  # imports Keras: not for `kerasflow --help`
+        from kerasflow.datasets import mnist
+
+        train, test, is_standin = mnist.find(arguments.data)
+        notice = "kerasflow's stand-in digits, not MNIST" if is_standin else ""
+        print(f"Keras {version('keras')} on kerasflow {kerasflow.__version__}, backend {kerasflow.backend()}")
+        outcome = workflow.train(
+            train, test, epochs=arguments.epochs, batch_size=arguments.batch_size, seed=arguments.seed
+        )
+        if arguments.save:
+            with written_whole(arguments.save) as draft:
+                outcome.model.save(draft)
+            print(f"model saved as {arguments.save}")
+        if arguments.plot:
+            from kerasflow.inspect.drawing import draw_run
+
+            with written_whole(arguments.plot) as draft:
+                draw_run(outcome.history, *test, outcome.predictions, notice).savefig(draft)
+            print(f"curves and predictions drawn into {arguments.plot}")
+        result = f"test loss {outcome.loss:.4f}  test accuracy {outcome.accuracy:.4f}"
+        print(f"{result}  ({notice})" if notice else result)
+    return 0
+
+
+def _backends_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
+
+
+def _backends(arguments: argparse.Namespace) -> int:
+    """Tells what backends there are; each is loaded in a process of its own."""
+    from kerasflow.cli.backends import as_text, describe
+
+    found = describe(kerasflow.backends())
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(backend) for backend in found], indent=2))
+    else:
+        print(as_text(found))
+    return 0
+
+
+# By how much losses and metrics may differ. In float32 those of small networks agree to 1e-6; after many steps
+# rounding has moved the weights.
+_TOLERANCE = 1e-3
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- argument …]"
+    parser.epilog = (
+        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, 1 if they "
+        "disagree, 2 if they cannot be compared. Data that the script draws from generators without a seed of its own "
+        "(numpy.random.default_rng()) differ from run to run, and so do the losses."
+    )
+    add("script", type=_file, metavar="script.py", help="an ordinary Keras program")
+    add(
+        "--backends",
+        type=_backend_names,
+        required=True,
+        metavar="NAME,NAME",
+        help="two or more; the others are compared with the first",
+    )
+    add(
+        "--in-step",
+        action="store_true",
+        help="run two backends in one process, operation by operation on the same numbers, and stop at the first "
+        "operation whose results differ",
+    )
+    add(
+        "--tolerance",
+        type=_positive,
+        metavar="X",
+        help=f"relative difference that counts as agreement (default: {_TOLERANCE:g} for losses and metrics; "
+        "with --in-step by dtype, 1e-4 for float32)",
+    )
+    add(
+        "--seed", type=_seed, default=0, metavar="N", help="unless the script sets one (default: %(default)s)"
+    )
+    add("--show-output", action="store_true", help="show what the script prints")
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Runs a program on several backends and compares; a backend that cannot be loaded is found before it begins."""
+    from kerasflow.cli.backends import describe
+
+    for description in describe(arguments.backends):
+        if description.problem:
+            raise UnknownBackendError(description.problem)
+
+    return (_in_step if arguments.in_step else _side_by_side)(
+        arguments, [str(arguments.script), *arguments.rest]
+    )
+
+
+def _side_by_side(arguments: argparse.Namespace, command: list[str]) -> int:
+    from kerasflow.cli import compare
+
+    runs = []
+    for name in arguments.backends:
+        _announce(f"{command[0]} on {name}")
+        runs.append(compare.run(name, command, seed=arguments.seed, show=arguments.show_output))
+    differences = list(compare.differences(runs))
+    if not differences:
+        raise ComparisonError(
+            f"{command[0]} trains nothing that can be compared: no `fit` ended an epoch. Losses of `train_on_batch` "
+            "and of loops with a tape are not seen."
+        )
+    tolerance = arguments.tolerance or _TOLERANCE
+    print(compare.as_text(runs, differences, tolerance))
+    return 0 if all(d.relative <= tolerance for d in differences) else 1
+
+
+def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
+    from kerasflow.cli import compare
+
+    names = arguments.backends
+    if len(names) != 2:
+        raise ComparisonError(f"--in-step takes two backends; received {', '.join(names)}")
+    _announce(f"{command[0]} on {' and '.join(names)} in step")
+    found = compare.run_in_step(
+        names, command, tolerance=arguments.tolerance, seed=arguments.seed, show=arguments.show_output
+    )
+    if found.disagreement:
+        print(found.disagreement)
+        return 1
+    if not found.compared:
+        raise ComparisonError(
+            f"{command[0]} runs no programs that could be compared: it calls neither `fit`, `evaluate`, `predict` nor "
+            "`kerasflow.jit`, or it runs eagerly, or it chooses its backends itself."
+        )
+    print(
+        f"They agree: {found.compared} operations of {found.programs} programs compared, {found.seconds:.1f} s."
+    )
+    return 0
+
+
+def _announce(what: str) -> None:
+    print(f"running {what} …", file=sys.stderr, flush=True)
+
+
+COMMANDS = (
+    Command(
+        "mnist",
+        "train a network on the handwritten digits of MNIST, evaluate it, and read the test digits",
+        _mnist_arguments,
+        _mnist,
+    ),
+    Command(
+        "compare",
+        "run a Keras program on several backends and show losses, metrics, times and memory side by side",
+        _compare_arguments,
+        _compare,
+        takes_rest=True,
+    ),
+    Command(
+        "backends",
+        "list the backends, with what they need and can use",
+        _backends_arguments,
+        _backends,
+    ),
+)
+
+
+# What argparse calls on an argument's text. Its ArgumentTypeErrors become the message, with the option's name.
+
+
+def _integer(text: str, least: int, most: int | None = None) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number; received {text!r}") from None
+    if number < least or (most is not None and number > most):
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise argparse.ArgumentTypeError(f"expected a whole number {limits}; received {text!r}")
+    return number
+
+
+def _count(text: str) -> int:
+    return _integer(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _integer(text, 0, 2**32 - 1)  # what NumPy's and so Keras's global seed may be
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a positive number; received {text!r}")
+    return number
+
+
+def _backend_names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"expected two or more different names; received {text!r}")
+    return names
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return Path(text)
+
+
+def _output_file(text: str, *suffixes: str) -> Path:
+    path = Path(text)
+    try:
+        check_writable(path, suffixes)
+    except KerasflowError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from problem
+    return path
+
+
+def _plot_file(text: str) -> Path:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise argparse.ArgumentTypeError('drawing needs matplotlib: pip install "kerasflow[plot]"')
+    return _output_file(text, ".png", ".pdf", ".svg")
+
+
+def _model_file(text: str) -> Path:
+    return _output_file(text, ".keras")

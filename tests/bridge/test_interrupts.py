@@ -70,24 +70,18 @@ def same(found: list[np.ndarray], expected: list[np.ndarray]) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-@pytest.fixture(autouse=True)
-def name_scopes() -> Iterator[None]:
-    """An interrupt at the begin or the end of one of Keras's name scopes leaves it open: for no other test."""
-    before = list(global_state.get_global_attribute("name_scope_stack", default=[]))
-    yield
-    global_state.set_global_attribute("name_scope_stack", before)
-
-
 @contextmanager
 def interrupted_at(moment: int) -> Iterator[list[int]]:
-    """SIGINT when Python's tracing has seen so many events in the block; counts them."""
+    """SIGINT at the begin of the so manieth call of a function in the block; counts them.
+
+    There Python looks for signals. (Between two lines it need not: not at the end of a `with`, say.)
+    """
     count = [0]
 
-    def look(frame: Any, event: str, argument: Any) -> Any:
+    def look(frame: Any, event: str, argument: Any) -> None:
         count[0] += 1
         if count[0] == moment:
             signal.raise_signal(signal.SIGINT)
-        return look
 
     before = sys.gettrace()
     sys.settrace(look)
@@ -131,6 +125,7 @@ def test_a_step_happens_or_does_not(backend: str, kind: str, eagerly: bool) -> N
                     model.train_on_batch(X, Y)
             except KeyboardInterrupt:
                 pass
+            assert not global_state.get_global_attribute("name_scope_stack")
             found = contents(model)
             assert same(found, before) or same(found, after)
             seen.add(same(found, after))

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from keras.src import tree
 from keras.src.backend import config
+from keras.src.backend.common import global_state
 from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
     BaseImagePreprocessingLayer,
 )
@@ -85,6 +86,16 @@ class Step:
         """
         if self.method == "train_step":
             self.prepare()
+        scopes = global_state.get_global_attribute("name_scope_stack")
+        open_before = list(scopes or ())
+        try:
+            return self._run(batch, first)
+        except BaseException:
+            # An interrupt may have left more of them open: later layers would bear their names.
+            global_state.set_global_attribute("name_scope_stack", open_before)
+            raise
+
+    def _run(self, batch: Any, first: Callable[[], Any] | None) -> Any:
         with suspended():  # Also where a tape records, a step is a program of its own.
             if self.model.run_eagerly or self.uncompiled or any(map(_is_text, tree.flatten(batch))):
                 return self._run_with_values(batch, first)

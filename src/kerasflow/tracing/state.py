@@ -60,12 +60,12 @@ _journal: ContextVar[dict[Cell, np.ndarray[Any, Any]] | None] = ContextVar("kera
 def journal() -> Iterator[dict[Cell, np.ndarray[Any, Any]]]:
     """What the cells that host code assigns in the block held before it; an array each that cannot be changed."""
     outer = _journal.get()
-    token = _journal.set({})
+    inner: dict[Cell, np.ndarray[Any, Any]] = {}
     try:
-        yield _journal.get()  # type: ignore[misc]
+        _journal.set(inner)
+        yield inner
     finally:
-        inner = _journal.get() or {}
-        _journal.reset(token)
+        _journal.set(outer)  # by value: an interrupt may come before a token is there
         if outer is not None:
             for cell, array in inner.items():
                 outer.setdefault(cell, array)

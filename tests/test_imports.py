@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 from imports import circles, graph, modules
 
 
@@ -17,3 +20,14 @@ def test_a_circle_is_found() -> None:
 def test_no_file_is_longer_than_one_sitting() -> None:
     long = {name: n for name, file in modules().items() if (n := len(file.read_text().splitlines())) > 500}
     assert not long
+
+
+def test_every_package_says_which_file_to_open_first() -> None:
+    files = modules()
+    for name, file in files.items():
+        if file.name != "__init__.py" or name in ("kerasflow", "kerasflow.datasets"):
+            continue
+        text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        found = re.search(r"(?:Open|Begin with) `([\w/]+)(?:\.py)?`", text)
+        assert found, name
+        assert f"{name}.{found[1].replace('/', '.')}" in files, name

@@ -1,7 +1,7 @@
 """The NumPy backend: graphs become flat Python functions of NumPy calls.
 
 In the order in which data passes: `plan` decides what is computed how, and where every value lives; `emit` writes the
-function; `run` gives it memory and runs it.
+function; `run` gives it memory and runs it. A graph comes in, a program goes out. Open `plan` first.
 """
 
 from __future__ import annotations

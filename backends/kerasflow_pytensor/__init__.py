@@ -4,6 +4,7 @@
 functions that it names, family by family, `numpys` NumPy's own functions as operations, `control` conditionals and
 loops. `modes` chooses linker and rewrites, `interpreted` what is compiled as C. `program` makes a graph a
 `pytensor.function`; `products` cuts large products into parts.
+A graph comes in, a program goes out. Open `lowering` first.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `lowering` has the table from primitives to TensorFlow's operations, and control flow; `elementwise`, `arrays`,
 `algebra`, `convolution`, `pooling` and `philox` have the functions that it names, family by family; `dtypes` and
 `places` what these share. `program` makes a graph a `tf.function`; `saved_model` writes files, of functions for every
-batch size (`sizes`).
+batch size (`sizes`). A graph comes in, a program goes out. Open `lowering` first.
 """
 
 from __future__ import annotations

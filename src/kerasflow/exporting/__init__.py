@@ -2,7 +2,7 @@
 
 The graphs of one function for a few batch sizes come in; `batch` makes one for every size of them, `spelled` its
 constants; text and arrays, or an ONNX model, go out. `refusal` says what cannot be written, before anything is. It
-knows graphs and primitives, traces nothing and knows no Keras. Open `table` first, for ONNX `onnx/model`.
+knows graphs and primitives, traces nothing and knows no Keras. Open `numpy/table` first, for ONNX `onnx/model`.
 """
 
 from kerasflow.exporting.batch import align, number_text

@@ -10,6 +10,7 @@
 which operands have a derivative. `assert_backends_agree` compares a backend
 with NumPy on one, `check_grads` derivatives with numerical ones. Programs of
 Keras (`keras_cases`) are imported when they are asked for.
+Open `checks` first.
 """
 
 from kerasflow.testing.agreement import assert_backends_agree, assert_close

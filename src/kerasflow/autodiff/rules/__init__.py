@@ -3,7 +3,7 @@
 A rule is a tuple with a function for each operand, `partial(g, result,
 *operands, **params)`: the cotangent of the operand from the cotangent `g` of the
 result (before broadcasting is undone). Primitives with several results or
-any number of operands have one `Joint` function for all.
+any number of operands have one `Joint` function for all. Open `elementwise` first.
 """
 
 from __future__ import annotations

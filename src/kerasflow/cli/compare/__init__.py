@@ -5,6 +5,8 @@ processes and brings back what they saw; `differences` finds where the numbers d
 
 Losses and metrics by epoch are what is compared. Weights are not: a program may make any number of models, and where
 losses agree to the tolerance, epoch after epoch, so do the weights that they were computed with, as far as it matters.
+
+Open `runs` first.
 """
 
 from kerasflow.cli.compare.differences import Difference, differences

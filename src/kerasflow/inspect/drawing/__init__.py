@@ -1,4 +1,7 @@
-"""Pictures, by matplotlib: of a training run, of a profile, of a graph."""
+"""Pictures, by matplotlib: of a training run, of a profile, of a graph.
+
+A history, what a step costs, or a graph comes in, a figure goes out. Open `graph` first.
+"""
 
 try:
     from kerasflow.inspect.drawing.graph import draw_graph

@@ -1,7 +1,7 @@
 """NumPy's functions on tracers: one table, from the function to what it means in primitives.
 
 Each handler has NumPy's own signature. A function that is not in the table
-cannot be traced, and says so.
+cannot be traced, and says so. Open `reductions` first.
 """
 
 from __future__ import annotations

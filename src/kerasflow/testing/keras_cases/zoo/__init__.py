@@ -2,7 +2,7 @@
 
 Plain Keras and NumPy: the same file runs on kerasflow's backends and on stock Keras. Each function returns a `Task`: a
 compiled model, its data, and a score. With `exact=True` nothing in a training step is drawn at random: rates are zero,
-noise comes with the data.
+noise comes with the data. Open `images` first.
 """
 
 from .generative import variational_autoencoder, wasserstein_gan

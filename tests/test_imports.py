@@ -28,6 +28,6 @@ def test_every_package_says_which_file_to_open_first() -> None:
         if file.name != "__init__.py" or name in ("kerasflow", "kerasflow.datasets"):
             continue
         text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-        found = re.search(r"(?:Open|Begin with) `([\w/]+)(?:\.py)?`", text)
+        found = re.search(r"(?:Open|Begin with)\s+`([\w/]+)(?:\.py)?`", text)
         assert found, name
         assert f"{name}.{found[1].replace('/', '.')}" in files, name

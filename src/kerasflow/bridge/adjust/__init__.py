@@ -2,7 +2,7 @@
 
 An adjustment is a context manager around a module's execution. Before its `yield` it sets what the module reads, behind
 it the module is there to be changed. Each of the files here holds those of one kind, and is imported when the first of
-its modules of Keras is: what it imports may need what Keras has loaded until then, and no more.
+its modules of Keras is: what it imports may need what Keras has loaded until then, and no more. Open `selection` first.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pages
 import pytest
 
+import kerasflow
 from kerasflow.datasets import standin
 
 ROOT = Path(__file__).parents[1]
@@ -97,3 +99,9 @@ def test_the_site_builds(tmp_path):
     assert done.returncode == 0, done.stderr
     for page in DOCS.rglob("*.md"):
         assert (tmp_path / "site" / page.relative_to(DOCS).with_suffix(".html")).exists()
+
+
+def test_the_reference_has_every_public_name():
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    for name in set(kerasflow.__all__) - {"load_ipython_extension"}:  # that is for `%load_ext`
+        assert re.search(rf"\bkerasflow\.(\w+\.)*{name}\b", text), name

@@ -65,7 +65,7 @@ def _slice(name: str, number: str, ndim: int) -> str:
 def _scan(generator: Generator, node: Node, args: list[str]) -> None:
     (plan,), params = generator.plan.inner[node], node.params
     c, n, length = params["constants"], params["carries"], params["length"]
-    carries = _begin(generator, node, args)
+    carried = _begin(generator, node, args)
     number = generator.unique("i")
     steps = f"range({length - 1}, -1, -1)" if params["reverse"] else f"range({length})"
     slices, lines = [], []
@@ -74,17 +74,17 @@ def _scan(generator: Generator, node: Node, args: list[str]) -> None:
         slices.append(generator.unique(f"{name}_i"))
         lines.append(generator.line(f"{slices[-1]} = {_slice(name, number, v.aval.ndim)}"))
     inputs = len(args) - c - n
-    body = generator.inside(*plan, [*args[:c], *slices[:inputs]], slices[inputs:], carries)
+    body = generator.inside(*plan, [*args[:c], *slices[:inputs]], slices[inputs:], carried)
     _block(generator, f"for {number} in {steps}:", [*lines, *body])
 
 
 def _while_loop(generator: Generator, node: Node, args: list[str]) -> None:
     (test, body), c, maximum = generator.plan.inner[node], node.params["constants"], node.params["maximum"]
-    carries = _begin(generator, node, args)
+    carried = _begin(generator, node, args)
     flag = generator.plan.flags[node].name
-    lines = generator.inside(*test, [*args[:c], *carries], [flag], [])
+    lines = generator.inside(*test, [*args[:c], *carried], [flag], [])
     lines += map(generator.line, (f"if not {flag}:", "    break"))
-    lines += generator.inside(*body, args[:c], [], carries)
+    lines += generator.inside(*body, args[:c], [], carried)
     head = "while True:" if maximum is None else f"for {generator.unique('_')} in range({maximum}):"
     _block(generator, head, lines)
 

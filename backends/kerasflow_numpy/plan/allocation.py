@@ -8,7 +8,7 @@ ALIGNMENT = 64
 
 
 def allocate(plan: Plan) -> int:
-    """Give each block of a planned workspace its offset, and its size to the plan.
+    """Give each block of a planned workspace its offset.
 
     First fit, in the order in which blocks come to life.
 
@@ -34,7 +34,7 @@ def allocate(plan: Plan) -> int:
             live.remove(entry)
             free.append(entry[1:])
         free = _coalesce(free)
-        need = round_up(max(nbytes, 1))
+        need = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
         fitting = [hole for hole in free if hole[1] >= need]
         if fitting:
             hole = min(fitting, key=lambda h: h[1])
@@ -53,11 +53,6 @@ def allocate(plan: Plan) -> int:
         for _, inner in plans:
             _move(inner, plan.scratch[node].offset)
     return end
-
-
-def round_up(nbytes: int) -> int:
-    """The next multiple of the alignment."""
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
 def _move(plan: Plan, start: int) -> None:

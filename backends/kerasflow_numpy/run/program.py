@@ -44,12 +44,11 @@ class NumpyProgram:
         with workspace() as mine:
             return self._run(self._context(mine), state, inputs)
 
-    def _context(self, workspace: Workspace) -> Context:
+    def _context(self, mine: Workspace) -> Context:
         """The function as it is bound in a workspace."""
-        context = workspace.contexts.get(self)
+        context = mine.contexts.get(self)
         if context is None:
-            context = Context(self.code, workspace.memory(self.workspace))
-            workspace.contexts[self] = context
+            context = mine.contexts[self] = Context(self.code, mine.memory(self.workspace))
         return context
 
     def _run(

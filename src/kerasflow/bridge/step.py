@@ -86,13 +86,12 @@ class Step:
         """
         if self.method == "train_step":
             self.prepare()
-        scopes = global_state.get_global_attribute("name_scope_stack")
-        open_before = list(scopes or ())
+        open_before = len(_open_scopes())
         try:
             return self._run(batch, first)
         except BaseException:
             # An interrupt may have left more of them open: later layers would bear their names.
-            global_state.set_global_attribute("name_scope_stack", open_before)
+            del _open_scopes()[open_before:]
             raise
 
     def _run(self, batch: Any, first: Callable[[], Any] | None) -> Any:
@@ -126,6 +125,11 @@ class Step:
                 first()
             result = self.run(tree.map_structure(lift, batch))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+def _open_scopes() -> list[Any]:
+    """Keras's name scopes that are open in this thread."""
+    return global_state.get_global_attribute("name_scope_stack") or []
 
 
 def _both(first: Callable[[], Any], entry: Entry, inputs: list[Any]) -> Any:

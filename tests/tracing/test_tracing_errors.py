@@ -30,10 +30,6 @@ def add_into_array(x: Any) -> None:
     total += x
 
 
-def add_into_wider(x: Any) -> None:
-    x += np.ones((3, 4), np.complex128)
-
-
 VALUE_NEEDED: list[tuple[Callable[[Any], Any], str]] = [
     (ask_truth, "np.where"),
     (assign, "cannot be changed in place"),
@@ -125,7 +121,6 @@ def test_error_in_a_library_shows_the_line_that_called_it(traced: Any) -> None:
 
 
 BAD_ARGUMENTS: list[tuple[Callable[[Any], Any], type[Exception], str]] = [
-    (add_into_wider, TypeError, "complex128 to float32"),
     (lambda x: x + np.ones(3), ValueError, r"\(3, 4\).*\(3,\)"),
     (lambda x: x @ x, ValueError, "matmul"),
     (lambda x: np.sum(x, axis=2), ValueError, "axis 2"),

@@ -37,6 +37,9 @@ SERVED = {
     }.items()
 }
 
+# Of these the ones that are no collections of operations.
+WITHOUT_OPERATIONS = frozenset(f"kerasflow.bridge.{name}" for name in ("export", "layer", "trainer"))
+
 SUPPORTED = ((3, 13), (3, 15))
 
 
@@ -64,6 +67,8 @@ class _ServingLoader(_AliasLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
+        if self.name not in WITHOUT_OPERATIONS:
+            importlib.import_module("kerasflow.bridge.ops.results").give_tensors(module)
         drop_hints(vars(module).values())
 
 

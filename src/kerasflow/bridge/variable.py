@@ -13,6 +13,7 @@ from kerasflow.bridge.distribution import require_one_device_for_variables
 from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Cell, Tracer, at_user_line, current_trace, suspended
+from kerasflow.tracing.tensor import tensors
 from kerasflow.tracing.tracer import FOREIGN_TAPE
 
 
@@ -32,7 +33,7 @@ class Variable(KerasVariable):
         if self._cell is None:
             return None
         trace = current_trace()
-        return self._cell.read() if trace is None else trace.read(self._cell, self)
+        return tensors(self._cell.read()) if trace is None else trace.read(self._cell, self)
 
     @_value.setter
     def _value(self, value: Any) -> None:

@@ -6,6 +6,7 @@ has to have, `registry` which there are, `options` what may be asked of one. It 
 `function` first.
 """
 
+from kerasflow.compiler.at_once import compute
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.function import CompiledFunction, Entry, jit
@@ -18,6 +19,9 @@ from kerasflow.compiler.registry import (
     set_backend,
     use_backend,
 )
+from kerasflow.tracing import trace
+
+trace.evaluator = compute
 
 __all__ = [
     "Backend",

@@ -11,7 +11,7 @@ of the traces that record. Which layer a node comes from the bridge tells
 Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those before it alone:
 
 - `source`: the user's line, for errors. `state`: cells, and who may use them when.
-- `tracer`: what stands for an array.
+- `tracer`: what stands for an array. `tensor`: the array of eager mode, which keeps its value.
 - `trace`: recording; it makes tracers.
 - `subgraphs`: branches, and the bodies of loops.
 - `normalize`: operands, dtypes and axes in canonical form.

@@ -24,6 +24,7 @@ from kerasflow.tracing.functions.missing import unknown_function
 from kerasflow.tracing.indexing import getitem
 from kerasflow.tracing.normalize import SCALARS, as_operand, cast, is_weak
 from kerasflow.tracing.source import at_user_line
+from kerasflow.tracing.tensor import in_place
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
 
@@ -64,7 +65,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
                     "in-place operator such as `+=`). Use the result that it returns instead."
                 )
             )
-        return _in_place(call_ufunc(ufunc, method, inputs, kwargs), out[0], ufunc)
+        result = call_ufunc(ufunc, method, inputs, kwargs)
+        return in_place(result, out[0]) if isinstance(out[0], Tracer) else _in_place(result, out[0], ufunc)
     if method == "__call__":
         if ufunc in UFUNCS:
             return UFUNCS[ufunc](*inputs, **kwargs)
@@ -131,7 +133,7 @@ def _wide_enough(x: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _in_place(result: Any, target: Any, ufunc: np.ufunc) -> Any:
-    """The result of `target += …`: target's dtype and shape, as NumPy's."""
+    """The result of `target += …` where target is an array of NumPy's: its dtype and shape."""
     if not np.can_cast(result.dtype, target.dtype, "same_kind"):
         raise TypeError(
             at_user_line(f"cannot cast `np.{ufunc.__name__}` from {result.dtype} to {target.dtype} in place")

@@ -11,7 +11,7 @@ conditional) has a trace of its own, which captures what it uses of the outer on
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -59,6 +59,9 @@ _stack = _Stack()
 
 # Tells where a node comes from; the bridge sets it to the path of the running Keras layer.
 scope_provider: Callable[[], str] = str
+
+# Computes a node at once; the compiler sets it to what knows better ways than the nodes' reference meaning.
+evaluator: Callable[[Node, Sequence[Any]], tuple[Any, ...]] = evaluate_node
 
 
 def current_trace() -> Trace | None:
@@ -229,7 +232,7 @@ class Trace:
         node = Node(primitive, values, params, avals, origin)
         if self.concrete:
             operands = tuple(v.array if isinstance(v, Constant) else self.arrays[v] for v in values)
-            for value, array in zip(node.outputs, evaluate_node(node, operands), strict=True):
+            for value, array in zip(node.outputs, evaluator(node, operands), strict=True):
                 self.arrays[value] = np.asarray(array)
                 value.node = None  # A result does not keep alive what it was computed from.
         else:
@@ -305,7 +308,7 @@ def apply(primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
     values = [Constant(np.asarray(concrete_array(x))) for x in operands]
     avals = infer(primitive, [v.aval for v in values], params)
     node = Node(primitive, values, params, avals)
-    results = evaluate_node(node, [v.array for v in values])
+    results = evaluator(node, [v.array for v in values])
     return results if primitive.multiple_results else results[0]
 
 

@@ -26,7 +26,6 @@ ADJUSTED = {
     "keras.src.callbacks.tensorboard": "errors.name_the_remedy",
     "keras.src.export.onnx": "exports.write_onnx",
     "keras.src.export.openvino": "exports.refuse_openvino",
-    "keras.src.layers.core.embedding": "layers.embeddings_with_attributes",
     "keras.src.layers.preprocessing.image_preprocessing.equalization": "layers.equalize_as_for_jax",
     "keras.src.legacy.saving.json_utils": "frameworks.leave_tensorflow",
     "keras.src.legacy.saving.legacy_h5_format": "files.save_whole",

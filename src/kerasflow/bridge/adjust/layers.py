@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from kerasflow.bridge.adjust.seen import Seen
 from kerasflow.tracing import suspended
 
@@ -24,23 +22,6 @@ def build_once(module: ModuleType) -> Iterator[None]:
 
     wrap(module.BaseOptimizer)
     module.BaseOptimizer.__init_subclass__ = classmethod(wrap)
-
-
-@contextmanager
-def embeddings_with_attributes(module: ModuleType) -> Iterator[None]:
-    """`Embedding.enable_lora` sets an attribute of the weights: of an array, where int4 had to be unpacked."""
-    yield
-
-    class Unpacked(np.ndarray[Any, Any]):
-        """An array that takes attributes."""
-
-    found = module.Embedding.embeddings.fget
-
-    def embeddings(self: Any) -> Any:
-        weights = found(self)
-        return weights.view(Unpacked) if isinstance(weights, np.ndarray) else weights
-
-    module.Embedding.embeddings = property(embeddings)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from kerasflow.bridge.ops import numpy as overrides
+from kerasflow.bridge.ops.results import give_tensors
 from kerasflow.bridge.signatures import drop_hints
 
 
@@ -20,3 +21,4 @@ def override_numpy(module: ModuleType) -> Iterator[None]:
     for name, wrap in overrides.AROUND.items():
         if hasattr(module, name):  # Not every version of Keras has all of them.
             setattr(module, name, wrap(getattr(module, name)))
+    give_tensors(module)

@@ -12,7 +12,6 @@ from keras.src.backend.common.keras_tensor import KerasTensor
 from keras.src.backend.common.stateless_scope import StatelessScope
 from keras.src.backend.common.symbolic_scope import SymbolicScope
 
-from kerasflow.bridge.ops.tensors import is_tensor
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Trace, Tracer, recording
 
@@ -48,7 +47,7 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
         others = infer(_FILLS[1])
 
     def spec(x: Any, y: Any) -> Any:
-        if not is_tensor(x):
+        if not isinstance(x, (np.ndarray, np.generic, Tracer)):
             return x
         dims = tuple(n if n == m else None for n, m in zip(x.shape, y.shape, strict=True))
         return KerasTensor(dims, standardize_dtype(x.dtype))

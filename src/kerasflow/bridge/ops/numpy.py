@@ -19,6 +19,7 @@ from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing
+from kerasflow.tracing.tensor import tensors
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -52,6 +53,14 @@ def geomspace(
         cast(x, "float32") if getattr(x, "dtype", float) == "bfloat16" else x for x in (start, stop)
     )
     return np.geomspace(start, stop, num, endpoint, dtype or config.floatx(), axis)
+
+
+def matmul(x1: Any, x2: Any) -> Any:
+    """The product of (stacks of) matrices; of two arrays of int8 in int32, as elsewhere in Keras."""
+    x1, x2 = tensor(x1), tensor(x2)
+    narrow = x1.dtype == x2.dtype == np.int8
+    dtype = "int32" if narrow else dtypes.result_type(x1.dtype, x2.dtype)
+    return tensors(tensor(x1, dtype)) @ tensor(x2, dtype)
 
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
@@ -113,6 +122,7 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "divide_no_nan": divide_no_nan,
     "full": full,
     "geomspace": geomspace,
+    "matmul": matmul,
     "select": select,
     "take": take,
     "vectorize": vectorize,

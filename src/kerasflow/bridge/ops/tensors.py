@@ -12,12 +12,13 @@ from keras.src.backend.common.dtypes import result_type
 from kerasflow import tracing
 from kerasflow.bridge.strings import is_string
 from kerasflow.tracing import Tracer, at_user_line
+from kerasflow.tracing.tensor import Tensor, tensors
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
     """A tensor from anything array-like: the gate between Python's world and NumPy's.
 
-    An array is copied: Keras's code may go on with `x += y`, which elsewhere makes a new tensor.
+    An array is copied, for its owner may change it; a tensor is not.
 
     Raises:
         ValueError: if a sparse or ragged tensor is asked for; there are none.
@@ -27,9 +28,11 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     if ragged:
         raise ValueError("`ragged=True` is not supported with the numpy backend")
     result = tensor(x, dtype)
+    if isinstance(x, Tensor):
+        return tensors(result)
     if isinstance(result, np.ndarray) and isinstance(x, np.ndarray) and np.may_share_memory(result, x):
-        return np.array(result)
-    return result
+        result = np.array(result)
+    return tensors(result)
 
 
 # The kinds of arrays of which NumPy would make numbers without a word, or with one that does not help.
@@ -51,9 +54,9 @@ def tensor(x: Any, dtype: Any = None) -> Any:
         x = x.value
     else:
         x = tracing.watched(x)
-    if is_tensor(x):
+    if isinstance(x, (np.ndarray, np.generic, Tracer)):
         if dtype is None:
-            return x if isinstance(x, Tracer) else np.asarray(x)
+            return x if isinstance(x, (Tracer, np.ndarray)) else np.asarray(x)
         if x.dtype.type in _NO_NUMBERS and dtype != "string":
             raise ValueError(
                 at_user_line(
@@ -65,7 +68,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
             return tracing.cast(x, dtype)
         if dtype == "string":  # NumPy has a dtype for each length of them.
             return np.asarray(x) if is_string(x.dtype) else np.asarray(x).astype(str)
-        return np.asarray(x).astype(dtype, copy=False)
+        return np.asanyarray(x).astype(dtype, copy=False)
     leaves = tree.flatten(x)
     if dtype is None:
         dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])
@@ -84,8 +87,8 @@ def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether x is an array of this backend; one of strings too, for Keras's preprocessing mixes them with numbers."""
-    return isinstance(x, (np.ndarray, np.generic, Tracer))
+    """Whether x is of this backend, and so will not change; a user's own array may, and Keras's layers convert it."""
+    return isinstance(x, (Tensor, np.generic, Tracer))
 
 
 def shape(x: Any) -> tuple[int, ...]:

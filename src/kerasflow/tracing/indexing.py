@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasflow.errors import TracingError
 from kerasflow.graph import Constant, Value
+from kerasflow.primitives.indexing import out_of_bounds
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply, sizes_are_real
@@ -189,24 +190,34 @@ def gather(x: Any, axes: list[int], indices: list[Any]) -> Any:
     """
     rest = [i for i in range(x.ndim) if i not in axes]
     x = np.transpose(x, axes + rest)
-    return apply("gather", x, *(known_places(i, x.shape[axis]) for axis, i in enumerate(indices)))
+    places = [known_places(i, n, axis) for i, n, axis in zip(indices, x.shape, axes, strict=False)]
+    return apply("gather", x, *places)
 
 
-def known_places(indices: Any, n: int) -> Any:
-    """Indices of an axis. Those that are known are counted from the start, and checked now.
+def known_places(indices: Any, n: int, axis: int) -> Any:
+    """Indices of an axis, of n entries. Those that are known are checked now, and counted from the start.
 
     Raises:
         IndexError: one is out of bounds. Of those that are not known the program raises it.
     """
+    if _is_abstract(indices):
+        return indices
+    known = np.asarray(indices)
+    require_inside(known, n, axis)
     if isinstance(indices, Tracer):
         return indices
-    indices = np.asarray(indices)
-    wrong = (indices < -n) | (indices >= n)
-    if wrong.any():
-        if not sizes_are_real():
-            return indices
-        raise IndexError(at_user_line(f"index {indices[wrong][0]} is out of bounds for an axis of size {n}"))
-    return np.where(indices < 0, indices + n, indices)
+    return np.where((known < 0) & (known >= -n), known + n, known)
+
+
+def require_inside(indices: Any, n: int, axis: int) -> None:
+    """Refuse known indices that are outside of an axis of n entries; not while shapes are inferred.
+
+    Raises:
+        IndexError: naming the first one, where it stands, the axis and the user's line.
+    """
+    error = out_of_bounds(indices, n, axis) if sizes_are_real() else None
+    if error is not None:
+        raise IndexError(at_user_line(str(error)))
 
 
 def block_start(start: Any, n: int) -> Any:

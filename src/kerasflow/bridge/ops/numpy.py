@@ -19,6 +19,7 @@ from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing
+from kerasflow.tracing.indexing import require_inside
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -66,9 +67,23 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 def take(x: Any, indices: Any, axis: Any = None) -> Any:
     """`np.take`, which NumPy dispatches on x alone: here the indices may be what is traced."""
-    x, indices = tensor(x), tensor(indices)
-    function = indexing.take if isinstance(indices, Tracer) else np.take
-    return function(x, indices, axis=standardize_axis_for_numpy(axis))
+    return _looked_up(np.take, indexing.take, x, indices, axis)
+
+
+def take_along_axis(x: Any, indices: Any, axis: Any = None) -> Any:
+    """`np.take_along_axis`; what is out of bounds is said as in a program."""
+    return _looked_up(np.take_along_axis, indexing.take_along_axis, x, indices, axis)
+
+
+def _looked_up(known: Callable[..., Any], traced: Callable[..., Any], x: Any, indices: Any, axis: Any) -> Any:
+    x, indices, axis = tensor(x), tensor(indices), standardize_axis_for_numpy(axis)
+    if isinstance(x, Tracer) or isinstance(indices, Tracer):
+        return traced(x, indices, axis=axis)
+    try:
+        return known(x, indices, axis=axis)
+    except IndexError:
+        require_inside(indices, *((x.size, 0) if axis is None else (x.shape[axis], axis % x.ndim)))
+        raise
 
 
 def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: str | None = None) -> Any:
@@ -115,6 +130,7 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "geomspace": geomspace,
     "select": select,
     "take": take,
+    "take_along_axis": take_along_axis,
     "vectorize": vectorize,
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Node, Primitive, ShapedArray
+from kerasflow.graph import Constant, Node, Primitive, ShapedArray
 from kerasflow.primitives.elementwise import broadcast_shapes
 
 # How `scatter` combines an update with what is there; `None` overwrites (the last of several wins).
@@ -20,22 +20,29 @@ SCATTER_UFUNCS: dict[str, np.ufunc | None] = {
 }
 
 
-def out_of_bounds(indices: Any, size: int, axis: int) -> IndexError | None:
-    """The error for indices of an axis: the first one that is outside, and where it stands; None if all are inside."""
+def out_of_bounds(indices: Any, size: int, axis: int | None) -> IndexError | None:
+    """The error for indices of an axis: the first one that is outside, and where it stands; None if all are inside.
+
+    Args:
+        axis: None where it is not known.
+    """
     indices = np.asarray(indices)
     wrong = (indices < -size) | (indices >= size)
     if not wrong.any():
         return None
     position = tuple(map(int, np.argwhere(wrong)[0]))
+    what = f"an axis of size {size}" if axis is None else f"axis {axis} with size {size}"
     where = f", at position {position} of the indices" if indices.size > 1 else ""
-    return IndexError(f"index {indices[position]} is out of bounds for axis {axis} with size {size}{where}")
+    return IndexError(f"index {indices[position]} is out of bounds for {what}{where}")
 
 
 def _places_outside(node: Node, x: Any, indices: Sequence[Any]) -> IndexError | None:
-    axes: Sequence[int] = range(x.ndim)
+    axes: Sequence[int | None] = range(x.ndim)
     maker = node.inputs[0].node
     if maker is not None and maker.primitive.name == "transpose":
         axes = maker.params["axes"]  # The indexed axes were brought to the front.
+    elif isinstance(node.inputs[0], Constant) and len(indices) < x.ndim:
+        axes = [None] * x.ndim  # So they may have been before the program was recorded.
     found = (out_of_bounds(i, n, axis) for i, n, axis in zip(indices, x.shape, axes, strict=False))
     return next((error for error in found if error), None)
 

@@ -18,6 +18,7 @@ from kerasflow.tracing.tracer import Tracer
 def expand_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
     """A key for an array of this shape: an entry for each axis (slices, integers, arrays), None for each new axis."""
     ndim = len(shape)
+    key = plain_key(key)
     parts = list(key) if isinstance(key, tuple) else [key]
     parts = [p if p is None or p is Ellipsis or isinstance(p, slice) else _index_array(p) for p in parts]
     consumed = sum(_axes_consumed(p) for p in parts)
@@ -48,6 +49,12 @@ def expand_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
     return expanded
 
 
+def plain_key(key: Any) -> Any:
+    """The key, as a tuple where it is a list of slices, `None` or `...`, as code for TensorFlow writes it."""
+    parts = isinstance(key, list) and any(p is None or p is Ellipsis or isinstance(p, slice) for p in key)
+    return tuple(key) if parts else key
+
+
 def _axes_consumed(part: Any) -> int:
     if part is None or part is Ellipsis:
         return 0
@@ -60,8 +67,12 @@ def _index_array(part: Any) -> Any:
         raise TracingError(at_user_line("A traced array cannot be indexed with a single boolean."))
     if isinstance(part, (int, np.integer)):
         return int(part)
+    if hasattr(part, "_cell"):  # A variable.
+        part = part.value
     part = np.zeros(0, np.int64) if isinstance(part, (list, tuple)) and not part else as_operand(part)
     if part.dtype.kind == "b" and isinstance(part, Tracer):
+        if part.owner.concrete:
+            return part.owner.arrays[part.value]
         raise TracingError(
             at_user_line(
                 f"A traced array cannot be indexed with a traced boolean mask ({part.aval}): the shape of the "
@@ -76,10 +87,10 @@ def _index_array(part: Any) -> Any:
 
 
 def getitem(x: Any, key: Any) -> Any:
-    """`x[key]`; x is a tracer, or an array if the key holds tracers.
+    """`x[key]`; x is a tracer, or a constant array if the key holds tracers: integers, arrays of them, `i : i + n`.
 
     Raises:
-        IndexError: as NumPy's. TracingError: for a mask that is traced.
+        IndexError: as NumPy's. TracingError: for a mask that is traced and has no values.
     """
     x = as_operand(x)
     parts = expand_key(key, x.shape)

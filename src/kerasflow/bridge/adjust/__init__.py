@@ -27,6 +27,7 @@ ADJUSTED = {
     "keras.src.export.onnx": "exports.write_onnx",
     "keras.src.export.openvino": "exports.refuse_openvino",
     "keras.src.layers.core.embedding": "layers.embeddings_with_attributes",
+    "keras.src.layers.layer": "calls.leave_arrays_beside_text",
     "keras.src.layers.preprocessing.image_preprocessing.equalization": "layers.equalize_as_for_jax",
     "keras.src.legacy.saving.json_utils": "frameworks.leave_tensorflow",
     "keras.src.legacy.saving.legacy_h5_format": "files.save_whole",

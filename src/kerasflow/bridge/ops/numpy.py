@@ -120,6 +120,12 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: st
     return apply
 
 
+def view(x: Any, dtype: Any = None) -> Any:
+    """`x.view(dtype)`; without a dtype its own, where NumPy would take float64."""
+    x = tensor(x)
+    return x if dtype is None else x.view(np.dtype(dtype))
+
+
 _AXES = re.compile(r"\(([\w, ]*)\)")
 
 OVERRIDES: dict[str, Callable[..., Any]] = {
@@ -132,6 +138,7 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "take": take,
     "take_along_axis": take_along_axis,
     "vectorize": vectorize,
+    "view": view,
 }
 
 
@@ -163,8 +170,12 @@ _IN_FLOAT32 = (
     "i0 nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod "
     "nanquantile nanstd nansum nanvar"
 ).split()
-# These read `x.dtype` or `x.shape` of whatever they are given; lists and numbers have none.
-_UNCONVERTED = "corrcoef cumprod cumsum median rot90 sum unravel_index".split()
+# Lists and numbers have no `x.dtype` or `x.shape`, and of a list of traced arrays NumPy would make one of values.
+_UNCONVERTED = (
+    "abs absolute all amax amin any argsort conj conjugate copy corrcoef count_nonzero cumprod cumsum diff flip imag "
+    "isfinite isinf isnan logical_not max median min negative ones_like ravel real reciprocal reshape roll rot90 "
+    "round sign signbit slogdet sort squeeze sum transpose tril triu unravel_index zeros_like"
+).split()
 
 # What is put around functions of Keras's, where the installed version has them.
 AROUND: dict[str, Callable[..., Any]] = {

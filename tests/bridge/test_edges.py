@@ -31,6 +31,22 @@ CASES: dict[str, Case] = {
     "take along below": (
         lambda a, i: ops.take_along_axis(a, i, axis=1), X, [[0, 1, -4], [0, 0, 0]], (IndexError, "index -4 is out of")
     ),
+    "take, position": (
+        lambda a, i: ops.take(a, i, axis=1), X, [[0, 1], [7, -9]],
+        (IndexError, "index 7 is out of bounds for axis 1 with size 3, at position (1, 0) of the indices"),
+    ),
+    "take of all, position": (
+        lambda a, i: ops.take(a, i), X, [[0, 1], [2, -7]],
+        (IndexError, "index -7 is out of bounds for axis 0 with size 6, at position (1, 1) of the indices"),
+    ),
+    "take along, position": (
+        lambda a, i: ops.take_along_axis(a, i, axis=-1), X, [[0, 1, 0], [0, 4, 0]],
+        (IndexError, "index 4 is out of bounds for axis 1 with size 3, at position (1, 1) of the indices"),
+    ),
+    "scatter, position": (
+        lambda a, i: ops.scatter_update(a, i, ONES[0]), X, [[1, 0], [0, 5]],
+        (IndexError, "index 5 is out of bounds for axis 1 with size 3, at position (1,) of the indices"),
+    ),
     "a row": (lambda a, i: a[i], X, 2, (IndexError, "index 2 is out of bounds for axis 0 with size 2")),
     "a row below": (lambda a, i: a[i], X, -3, (IndexError, "index -3 is out of bounds for axis 0 with size 2")),
     "the last row": (lambda a, i: a[i], X, -1, [1, 2, 3]),
@@ -123,13 +139,41 @@ def test_an_index_past_an_embedding_names_the_layer(call: str, backend: str, eag
         model.fit(GOOD, Y, verbose=0)
         model.run_eagerly = eagerly
         before = [v.numpy() for v in model.weights]
-        with pytest.raises(IndexError, match=r"index 9 is out of bounds for axis 0 with size 4") as caught:
+        outside = r"index 9 is out of bounds for axis 0 with size 4, at position \(0, 1\) of the indices"
+        with pytest.raises(IndexError, match=outside) as caught:
             CALLS[call](model)
         text = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
         assert text.count("in reader/words") == 1
         for variable, value in zip(model.weights, before, strict=True):
             np.testing.assert_array_equal(variable.numpy(), value)
         model.fit(GOOD, Y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("key", "axis"),
+    [
+        (lambda i: i, 0),
+        (lambda i: (slice(None), i), 1),
+        (lambda i: (0, i), 1),
+        (lambda i: (slice(None), slice(None), i), 2),
+    ],
+)
+def test_arrays_of_indices_say_the_axis_and_the_position(key: Callable[[Any], Any], axis: int) -> None:
+    """Of traced arrays, whether the indices are known or not, and with their values."""
+    array, indices = np.zeros((3, 3, 3)), np.array([[0, 1], [5, 2]])
+    text = rf"index 5 is out of bounds for axis {axis} with size 3, at position \(1, 0\) of the indices"
+
+    def recorded() -> Any:
+        with kerasflow.GradientTape():
+            return (keras.Variable(array) * 1)[key(keras.Variable(indices, dtype="int64") + 0)]
+
+    for run in (
+        lambda: kerasflow.jit(lambda x, i: x[key(i)])(array, indices),
+        lambda: kerasflow.jit(lambda x: x[key(indices)])(array),
+        recorded,
+    ):
+        with pytest.raises(IndexError, match=text):
+            run()
 
 
 def test_the_index_of_a_body() -> None:

@@ -103,7 +103,7 @@ CALLS = [
     (unknown, TracingError, ["`np.unwrap` cannot be traced", "keras.ops"]),
     (in_place, TracingError, ["cannot be changed in place", "keras.ops.slice_update"]),
     (into_array, TracingError, ["`np.add`", "`+=`"]),
-    (count, TracingError, ["loop counts must be known"]),
+    (count, TracingError, ["the number of a loop's steps"]),
     (mask, TracingError, ["boolean mask", "np.where"]),
     (shapes, ValueError, ["(4, 3)", "(7,)"]),
     (strings, (TypeError, ValueError), ["str"]),

@@ -28,6 +28,7 @@ from kerasflow.compiler import CompiledFunction, Entry
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.errors import KerasflowError, TracingError
 from kerasflow.tracing import Trace, Tracer, recording, suspended
+from kerasflow.tracing.tensor import tensors
 
 
 class Step:
@@ -118,7 +119,9 @@ class Step:
         trace = Trace(concrete=True)
 
         def lift(x: Any) -> Any:
-            return trace.lift(x) if isinstance(x, np.ndarray) and not _is_text(x) else x
+            if not isinstance(x, np.ndarray):
+                return x
+            return tensors(x) if _is_text(x) else trace.lift(x)
 
         with all_or_nothing(), recording(trace):
             if first is not None:

@@ -31,6 +31,8 @@ class Primitive:
             elements at the same place of the broadcast inputs.
         view: the result is the same memory as the first input, seen differently.
         multiple_results: `evaluate` and `shape_rule` return tuples.
+        failure: `failure(node, arrays)` says what is wrong with the arrays of a node that failed, better than NumPy
+            does; None if it has nothing to say.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Primitive:
     elementwise: bool = False
     view: bool = False
     multiple_results: bool = False
+    failure: Callable[[Node, Sequence[Any]], Exception | None] | None = None
 
     def __repr__(self) -> str:
         return f"Primitive({self.name})"
@@ -155,14 +158,18 @@ def evaluate_node(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """Apply a node to NumPy arrays; always a tuple.
 
     Raises:
-        Exception: what NumPy raises, with the node's scope in the message.
+        Exception: what NumPy raises, or the primitive's own account of it, with the node's scope in the message.
     """
     try:
         with np.errstate(all="ignore"):
             result = node.primitive.evaluate(*arrays, **node.params)
     except Exception as error:
-        locate(error, node.scope)
-        raise
+        failure = node.primitive.failure
+        found = failure(node, arrays) if failure is not None else None
+        locate(found or error, node.scope)
+        if found is None:
+            raise
+        raise found from None
     return tuple(result) if node.primitive.multiple_results else (result,)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Primitive, ShapedArray
+from kerasflow.graph import Constant, Node, Primitive, ShapedArray
 from kerasflow.primitives.elementwise import broadcast_shapes
 
 # How `scatter` combines an update with what is there; `None` overwrites (the last of several wins).
@@ -17,6 +18,33 @@ SCATTER_UFUNCS: dict[str, np.ufunc | None] = {
     "maximum": np.maximum,
     "minimum": np.minimum,
 }
+
+
+def out_of_bounds(indices: Any, size: int, axis: int | None) -> IndexError | None:
+    """The error for indices of an axis: the first one that is outside, and where it stands; None if all are inside.
+
+    Args:
+        axis: None where it is not known.
+    """
+    indices = np.asarray(indices)
+    wrong = (indices < -size) | (indices >= size)
+    if not wrong.any():
+        return None
+    position = tuple(map(int, np.argwhere(wrong)[0]))
+    what = f"an axis of size {size}" if axis is None else f"axis {axis} with size {size}"
+    where = f", at position {position} of the indices" if indices.size > 1 else ""
+    return IndexError(f"index {indices[position]} is out of bounds for {what}{where}")
+
+
+def _places_outside(node: Node, x: Any, indices: Sequence[Any]) -> IndexError | None:
+    axes: Sequence[int | None] = range(x.ndim)
+    maker = node.inputs[0].node
+    if maker is not None and maker.primitive.name == "transpose":
+        axes = maker.params["axes"]  # The indexed axes were brought to the front.
+    elif isinstance(node.inputs[0], Constant) and len(indices) < x.ndim:
+        axes = [None] * x.ndim  # So they may have been before the program was recorded.
+    found = (out_of_bounds(i, n, axis) for i, n, axis in zip(indices, x.shape, axes, strict=False))
+    return next((error for error in found if error), None)
 
 
 def _gather(x: Any, *indices: Any) -> Any:
@@ -51,9 +79,19 @@ def _int64(x: ShapedArray, **_: Any) -> ShapedArray:
 
 
 # x[i0, i1, ...]: integer arrays for the first axes, broadcast together; out of bounds is an IndexError.
-gather = Primitive("gather", _gather, _gather_rule)
+gather = Primitive(
+    "gather",
+    _gather,
+    _gather_rule,
+    failure=lambda node, arrays: _places_outside(node, arrays[0], arrays[1:]),
+)
 # x with x[i0, i1, ...] combined with the updates; several updates of one place all count.
-scatter = Primitive("scatter", _scatter, _scatter_rule)
+scatter = Primitive(
+    "scatter",
+    _scatter,
+    _scatter_rule,
+    failure=lambda node, arrays: _places_outside(node, arrays[0], arrays[2:]),
+)
 sort = Primitive("sort", lambda x, axis: np.sort(x, axis=axis), lambda x, axis: x)
 argsort = Primitive("argsort", lambda x, axis: np.argsort(x, axis=axis, kind="stable"), _int64)
 searchsorted = Primitive(

@@ -16,11 +16,12 @@ Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those b
 - `subgraphs`: branches, and the bodies of loops.
 - `normalize`: operands, dtypes and axes in canonical form.
 - `indexing`: `x[key]`. `functions`: NumPy's functions in terms of primitives, and the table of them.
+- `draws`: `np.random.choice`, which NumPy does not dispatch.
 - `dispatch`: from what NumPy asks of a tracer to what it means. The tracer, at the bottom, cannot know it, so it is
   given to the class here.
 """
 
-from kerasflow.tracing import dispatch
+from kerasflow.tracing import dispatch, draws
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell, acquire, journal, release
@@ -38,6 +39,7 @@ from kerasflow.tracing.trace import (
 from kerasflow.tracing.tracer import Tracer, concrete_array
 
 Tracer.dispatcher = dispatch
+draws.install()
 
 __all__ = [
     "Cell",

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasflow.errors import TracingError
 from kerasflow.graph import Constant, Value
+from kerasflow.primitives.indexing import out_of_bounds
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply, sizes_are_real
@@ -17,6 +18,7 @@ from kerasflow.tracing.tracer import Tracer
 def expand_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
     """A key for an array of this shape: an entry for each axis (slices, integers, arrays), None for each new axis."""
     ndim = len(shape)
+    key = plain_key(key)
     parts = list(key) if isinstance(key, tuple) else [key]
     parts = [p if p is None or p is Ellipsis or isinstance(p, slice) else _index_array(p) for p in parts]
     consumed = sum(_axes_consumed(p) for p in parts)
@@ -47,6 +49,12 @@ def expand_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
     return expanded
 
 
+def plain_key(key: Any) -> Any:
+    """The key, as a tuple where it is a list of slices, `None` or `...`, as code for TensorFlow writes it."""
+    parts = isinstance(key, list) and any(p is None or p is Ellipsis or isinstance(p, slice) for p in key)
+    return tuple(key) if parts else key
+
+
 def _axes_consumed(part: Any) -> int:
     if part is None or part is Ellipsis:
         return 0
@@ -59,8 +67,12 @@ def _index_array(part: Any) -> Any:
         raise TracingError(at_user_line("A traced array cannot be indexed with a single boolean."))
     if isinstance(part, (int, np.integer)):
         return int(part)
+    if hasattr(part, "_cell"):  # A variable.
+        part = part.value
     part = np.zeros(0, np.int64) if isinstance(part, (list, tuple)) and not part else as_operand(part)
     if part.dtype.kind == "b" and isinstance(part, Tracer):
+        if part.owner.concrete:
+            return part.owner.arrays[part.value]
         raise TracingError(
             at_user_line(
                 f"A traced array cannot be indexed with a traced boolean mask ({part.aval}): the shape of the "
@@ -75,10 +87,10 @@ def _index_array(part: Any) -> Any:
 
 
 def getitem(x: Any, key: Any) -> Any:
-    """`x[key]`; x is a tracer, or an array if the key holds tracers.
+    """`x[key]`; x is a tracer, or a constant array if the key holds tracers: integers, arrays of them, `i : i + n`.
 
     Raises:
-        IndexError: as NumPy's. TracingError: for a mask that is traced.
+        IndexError: as NumPy's. TracingError: for a mask that is traced and has no values.
     """
     x = as_operand(x)
     parts = expand_key(key, x.shape)
@@ -189,24 +201,34 @@ def gather(x: Any, axes: list[int], indices: list[Any]) -> Any:
     """
     rest = [i for i in range(x.ndim) if i not in axes]
     x = np.transpose(x, axes + rest)
-    return apply("gather", x, *(known_places(i, x.shape[axis]) for axis, i in enumerate(indices)))
+    places = [known_places(i, n, axis) for i, n, axis in zip(indices, x.shape, axes, strict=False)]
+    return apply("gather", x, *places)
 
 
-def known_places(indices: Any, n: int) -> Any:
-    """Indices of an axis. Those that are known are counted from the start, and checked now.
+def known_places(indices: Any, n: int, axis: int) -> Any:
+    """Indices of an axis, of n entries. Those that are known are checked now, and counted from the start.
 
     Raises:
         IndexError: one is out of bounds. Of those that are not known the program raises it.
     """
+    if _is_abstract(indices):
+        return indices
+    known = np.asarray(indices)
+    require_inside(known, n, axis)
     if isinstance(indices, Tracer):
         return indices
-    indices = np.asarray(indices)
-    wrong = (indices < -n) | (indices >= n)
-    if wrong.any():
-        if not sizes_are_real():
-            return indices
-        raise IndexError(at_user_line(f"index {indices[wrong][0]} is out of bounds for an axis of size {n}"))
-    return np.where(indices < 0, indices + n, indices)
+    return np.where((known < 0) & (known >= -n), known + n, known)
+
+
+def require_inside(indices: Any, n: int, axis: int) -> None:
+    """Refuse known indices that are outside of an axis of n entries; not while shapes are inferred.
+
+    Raises:
+        IndexError: naming the first one, where it stands, the axis and the user's line.
+    """
+    error = out_of_bounds(indices, n, axis) if sizes_are_real() else None
+    if error is not None:
+        raise IndexError(at_user_line(str(error)))
 
 
 def block_start(start: Any, n: int) -> Any:

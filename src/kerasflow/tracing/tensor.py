@@ -39,7 +39,10 @@ class Tensor(np.ndarray[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         if _holds_tracer(key):
             return Tracer.dispatcher.getitem(np.asarray(self), key)
-        return super().__getitem__(key)
+        try:
+            return super().__getitem__(key)
+        except IndexError:  # The same says of a traced array where the index stands, and on which axis.
+            return Tracer.dispatcher.getitem(np.asarray(self), key)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         """NumPy's functions work on arrays of NumPy's, which they may fill or sort."""

@@ -63,6 +63,8 @@ _EAGER = (
     "Or compile the model (a subclass of `keras.Model`) with `run_eagerly=True`, where every value is there."
 )
 
+_BY_TRACED_INDEX = "`keras.ops.take(table, i, axis=0)`, or `keras.ops.convert_to_tensor(table)[i]`"
+
 FOREIGN_TAPE = (
     "`tf.GradientTape` does not see what kerasflow computes. "
     "Use `kerasflow.GradientTape`, which has the same methods."
@@ -145,8 +147,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.array_for(
-            "a NumPy array was asked for (`np.array`, `np.asarray`, or a function that NumPy does not dispatch)",
-            "Use the tracer itself with NumPy functions, or `keras.ops.convert_to_tensor`.",
+            "a NumPy array was asked for (`np.array`, `np.asarray`, `np.random`, or another function that NumPy does "
+            "not dispatch)",
+            "Use the tracer itself with NumPy functions, or `keras.ops.convert_to_tensor`; `keras.random` to draw. "
+            f"If it is the index of an array of your own: {_BY_TRACED_INDEX}.",
         )
         return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
 
@@ -164,7 +168,9 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return float(self.array_for("a Python float was asked for", "Keep it an array."))
 
     def __int__(self) -> int:
-        return int(self.array_for("a Python int was asked for", "Keep it an array."))
+        return int(
+            self.array_for("a Python int was asked for", 'Keep it an array: `keras.ops.cast(x, "int32")`.')
+        )
 
     def __complex__(self) -> complex:
         return complex(self.array_for("a Python complex was asked for", "Keep it an array."))
@@ -172,7 +178,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def __index__(self) -> int:
         return self.array_for(
             "a Python index or size was asked for (`range`, a list index, a shape)",
-            "Shapes and loop counts must be known while tracing; index arrays with `np.take`.",
+            f"If it is the index of an array or a list: {_BY_TRACED_INDEX}; if it is the number of a loop's steps: "
+            "`keras.ops.fori_loop` or `keras.ops.while_loop`. Shapes must be known while tracing.",
         ).__index__()
 
     def item(self, *args: Any) -> Any:

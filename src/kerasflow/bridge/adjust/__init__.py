@@ -17,7 +17,7 @@ from typing import Any
 ADJUSTED = {
     "keras.src.backend": "selection.compute_on_one_device",
     "keras.src.backend.config": "selection.select_numpy",
-    "keras.src.backend.common.dtypes": "dtypes.keep_float64",
+    "keras.src.backend.common.dtypes": "dtypes.keep_64_bits",
     "keras.src.backend.common.name_scope": "errors.name_the_layer",
     "keras.src.backend.common.variables": "dtypes.name_strings",
     "keras.src.backend.numpy.numpy": "operations.override_numpy",

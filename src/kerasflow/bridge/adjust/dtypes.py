@@ -10,12 +10,31 @@ from typing import Any
 
 from kerasflow.bridge.strings import is_string
 
+_INTEGERS = ("int64", "uint64")
+
 
 @contextmanager
-def keep_float64(module: ModuleType) -> Iterator[None]:
-    """Float64 stays float64, as with TensorFlow; JAX's default, which Keras follows elsewhere, makes it float32."""
+def keep_64_bits(module: ModuleType) -> Iterator[None]:
+    """Numbers of 64 bits stay such, as with TensorFlow; JAX's default, which Keras follows elsewhere, halves them.
+
+    Integers do where one of the arguments has them. Where none has, as for uint32 beside int32, the type is JAX's.
+    """
     yield
-    module.BIT64_TO_BIT32_DTYPE |= {"float64": "float64", "complex128": "complex128"}  # type: ignore[attr-defined]
+    module.BIT64_TO_BIT32_DTYPE |= {x: x for x in ("float64", "complex128", *_INTEGERS)}  # type: ignore[attr-defined]
+    # What `dtype=int` means. (Numbers of Python's take the dtype of what stands beside them.)
+    module.PYTHON_DTYPES_MAP |= dict.fromkeys((int, "int"), "int64")  # type: ignore[attr-defined]
+    join = module._lattice_result_type
+
+    @functools.wraps(join)
+    def lattice_result_type(*args: Any) -> Any:
+        found = join(*args)
+        if found not in _INTEGERS or any(
+            x is not int and module.standardize_dtype(x) in _INTEGERS for x in args
+        ):
+            return found
+        return found.replace("64", "32")
+
+    module._lattice_result_type = lattice_result_type  # type: ignore[attr-defined]
 
 
 @contextmanager

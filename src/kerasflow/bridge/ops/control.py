@@ -124,17 +124,21 @@ def _branches(trace: Trace, what: str, index: Any, functions: Mapping[str, Calla
 
 
 def while_loop(
-    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
+    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: Any = None
 ) -> Any:
     """Repeat `body` while `cond` holds, at most `maximum_iterations` times.
 
     Args:
         cond: takes the loop's variables, returns a boolean scalar.
         body: takes them and returns their new values: same structure, shapes and dtypes.
+        maximum_iterations: an integer, which may be traced, or None for as many as the condition allows.
 
     Raises:
-        ValueError: if the condition is no boolean scalar, or the body returns something else than it takes.
+        ValueError: if the condition is no boolean scalar, the maximum no integer, or the body returns something else
+            than it takes.
     """
+    if is_abstract(maximum_iterations):
+        return _while_counted(cond, body, loop_vars, maximum_iterations)
     is_tuple = isinstance(loop_vars, (tuple, list))
     state = tree.map_structure(convert_to_tensor, tuple(loop_vars) if is_tuple else (loop_vars,))
     trace = abstract_trace()
@@ -147,6 +151,29 @@ def while_loop(
         state = tuple(result) if isinstance(result, (list, tuple)) else (result,)
         iteration += 1
     return state if is_tuple else state[0]
+
+
+def _while_counted(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum: Any) -> Any:
+    """`while_loop` with a maximum that only the program knows: one more variable counts."""
+    if maximum.size != 1 or maximum.dtype.kind not in "iu":
+        raise ValueError(
+            at_user_line(
+                f"while_loop: `maximum_iterations` must be an integer scalar, received {maximum.aval}"
+            )
+        )
+    is_tuple = isinstance(loop_vars, (tuple, list))
+    maximum = np.reshape(cast(maximum, np.int64), ())
+
+    def go_on(count: Any, *state: Any) -> Any:
+        # Beyond the maximum the condition is not asked.
+        return switch(cast(count < maximum, np.int32), [lambda *_: np.False_, cond], *state)
+
+    def step(count: Any, *state: Any) -> Any:
+        result = body(*state)
+        return (count + 1, *(result if isinstance(result, (list, tuple)) else (result,)))
+
+    _, *last = while_loop(go_on, step, (np.int64(0), *(loop_vars if is_tuple else (loop_vars,))))
+    return tuple(last) if is_tuple else last[0]
 
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_val: Any) -> Any:

@@ -193,7 +193,7 @@ def while_graphs(
         step.graph(inputs[1], [*step.outputs, *shared.changed(step)]),
         shared.constants(),
         [*flat, *shared.changing()],
-        None if maximum is None else int(maximum),
+        None if maximum is None else max(int(maximum), 0),
     )
     shared.assign(last[len(flat) :])
     return tuple(tree.pack_sequence_as(state, last[: len(flat)]))

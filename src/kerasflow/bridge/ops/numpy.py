@@ -19,6 +19,7 @@ from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing
+from kerasflow.tracing.indexing import require_inside
 from kerasflow.tracing.tensor import tensors
 
 
@@ -75,9 +76,23 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 def take(x: Any, indices: Any, axis: Any = None) -> Any:
     """`np.take`, which NumPy dispatches on x alone: here the indices may be what is traced."""
-    x, indices = tensor(x), tensor(indices)
-    function = indexing.take if isinstance(indices, Tracer) else np.take
-    return function(x, indices, axis=standardize_axis_for_numpy(axis))
+    return _looked_up(np.take, indexing.take, x, indices, axis)
+
+
+def take_along_axis(x: Any, indices: Any, axis: Any = None) -> Any:
+    """`np.take_along_axis`; what is out of bounds is said as in a program."""
+    return _looked_up(np.take_along_axis, indexing.take_along_axis, x, indices, axis)
+
+
+def _looked_up(known: Callable[..., Any], traced: Callable[..., Any], x: Any, indices: Any, axis: Any) -> Any:
+    x, indices, axis = tensor(x), tensor(indices), standardize_axis_for_numpy(axis)
+    if isinstance(x, Tracer) or isinstance(indices, Tracer):
+        return traced(x, indices, axis=axis)
+    try:
+        return known(x, indices, axis=axis)
+    except IndexError:
+        require_inside(indices, *((x.size, 0) if axis is None else (x.shape[axis], axis % x.ndim)))
+        raise
 
 
 def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: str | None = None) -> Any:
@@ -114,6 +129,12 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: st
     return apply
 
 
+def view(x: Any, dtype: Any = None) -> Any:
+    """`x.view(dtype)`; without a dtype its own, where NumPy would take float64."""
+    x = tensor(x)
+    return x if dtype is None else x.view(np.dtype(dtype))
+
+
 _AXES = re.compile(r"\(([\w, ]*)\)")
 
 OVERRIDES: dict[str, Callable[..., Any]] = {
@@ -125,7 +146,9 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "matmul": matmul,
     "select": select,
     "take": take,
+    "take_along_axis": take_along_axis,
     "vectorize": vectorize,
+    "view": view,
 }
 
 
@@ -157,8 +180,12 @@ _IN_FLOAT32 = (
     "i0 nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod "
     "nanquantile nanstd nansum nanvar"
 ).split()
-# These read `x.dtype` or `x.shape` of whatever they are given; lists and numbers have none.
-_UNCONVERTED = "corrcoef cumprod cumsum median rot90 sum unravel_index".split()
+# Lists and numbers have no `x.dtype` or `x.shape`, and of a list of traced arrays NumPy would make one of values.
+_UNCONVERTED = (
+    "abs absolute all amax amin any argsort conj conjugate copy corrcoef count_nonzero cumprod cumsum diff flip imag "
+    "isfinite isinf isnan logical_not max median min negative ones_like ravel real reciprocal reshape roll rot90 "
+    "round sign signbit slogdet sort squeeze sum transpose tril triu unravel_index zeros_like"
+).split()
 
 # What is put around functions of Keras's, where the installed version has them.
 AROUND: dict[str, Callable[..., Any]] = {

@@ -57,7 +57,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     if isinstance(x, (np.ndarray, np.generic, Tracer)):
         if dtype is None:
             return x if isinstance(x, (Tracer, np.ndarray)) else np.asarray(x)
-        if x.dtype.type in _NO_NUMBERS and dtype != "string":
+        if x.dtype.type in _NO_NUMBERS and dtype != "string" and not _holds_numbers(x):
             raise ValueError(
                 at_user_line(
                     f"Invalid dtype: {x.dtype.name}. An array of {_NO_NUMBERS[x.dtype.type]} cannot become {dtype}: "
@@ -69,7 +69,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
         if dtype == "string":  # NumPy has a dtype for each length of them.
             return np.asarray(x) if is_string(x.dtype) else np.asarray(x).astype(str)
         return np.asanyarray(x).astype(dtype, copy=False)
-    leaves = tree.flatten(x)
+    leaves, asked = tree.flatten(x), dtype
     if dtype is None:
         dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])
     if any(isinstance(leaf, (Tracer, KerasVariable)) for leaf in leaves):
@@ -77,8 +77,18 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     if dtype == "bfloat16":
         # NumPy cannot make extension types from every source (an HDF5 data set, say).
         return np.asarray(x).astype(dtype)
-    # Strings are NumPy's: an operation that has no meaning for them says so.
-    return np.array(x, dtype=None if dtype == "string" else dtype)
+    try:
+        # Strings are NumPy's: an operation that has no meaning for them says so.
+        return np.array(x, dtype=None if dtype == "string" else dtype)
+    except OverflowError:
+        if asked is not None or dtype != "int32":
+            raise
+        return np.array(x, dtype="int64")  # Python's integers that need it, as with TensorFlow.
+
+
+def _holds_numbers(x: Any) -> bool:
+    """Whether an array of Python objects is one of numbers, as a column of a table may be."""
+    return x.dtype == object and all(isinstance(value, (int, float, complex, np.number)) for value in x.flat)
 
 
 def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:

@@ -24,7 +24,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     elif mode == "wrap":
         indices = np.remainder(indices, n)
     if axis == 0:
-        return apply("gather", a, known_places(indices, n))
+        return apply("gather", a, known_places(indices, n, axis))
     result = gather(a, [axis], [indices])
     return np.moveaxis(result, range(indices.ndim), range(axis, axis + indices.ndim))
 
@@ -39,7 +39,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     )
     arr = np.broadcast_to(arr, (*shape[:axis], arr.shape[axis], *shape[axis + 1 :]))
     places = list(np.ix_(*(np.arange(n) for n in shape)))
-    places[axis] = known_places(indices, arr.shape[axis])
+    places[axis] = known_places(indices, arr.shape[axis], axis)
     return apply("gather", arr, *places)
 
 

@@ -12,7 +12,7 @@ Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those b
 
 - `source`: the user's line, for errors. `state`: cells, and who may use them when.
 - `tracer`: what stands for an array.
-- `trace`: recording; it makes tracers.
+- `text`: a tracer of strings. `trace`: recording; it makes tracers. `host`: what runs before the program.
 - `subgraphs`: branches, and the bodies of loops.
 - `normalize`: operands, dtypes and axes in canonical form.
 - `indexing`: `x[key]`. `functions`: NumPy's functions in terms of primitives, and the table of them.
@@ -21,9 +21,11 @@ Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those b
 """
 
 from kerasflow.tracing import dispatch
+from kerasflow.tracing.host import known, on_host
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell, acquire, journal, release
+from kerasflow.tracing.text import TextTracer
 from kerasflow.tracing.trace import (
     Trace,
     apply,
@@ -41,6 +43,7 @@ Tracer.dispatcher = dispatch
 
 __all__ = [
     "Cell",
+    "TextTracer",
     "Trace",
     "Tracer",
     "acquire",
@@ -51,7 +54,9 @@ __all__ = [
     "concrete_array",
     "current_trace",
     "journal",
+    "known",
     "observing",
+    "on_host",
     "record",
     "recording",
     "release",

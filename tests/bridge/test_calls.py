@@ -12,6 +12,7 @@ import pytest
 from keras import ops
 
 from kerasflow.testing import check_grads
+from kerasflow.tracing.tensor import Tensor
 
 BACKENDS = ["numpy", "tensorflow", "pytensor"]
 X = np.arange(6, dtype=np.float32).reshape(2, 3)

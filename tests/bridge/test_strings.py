@@ -1,4 +1,4 @@
-"""Models that take text: they run operation by operation, and train as on the numbers that their layers make of it."""
+"""Models that take text train as on the numbers that their layers make of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kerasflow.errors import ExportError, KerasflowError, ProfileError
+from kerasflow.errors import ExportError
 
 TEXT = np.array([["a b"], ["c d"], ["a"], ["d c b"]] * 5)
 Y = np.arange(20.0)[:, None] / 20
@@ -100,7 +100,7 @@ def test_text_beside_numbers() -> None:
     assert losses[2] < losses[0]
 
 
-def test_what_needs_a_program_says_so(tmp_path: Path) -> None:
+def test_no_file_has_a_lookup(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((1,), dtype="string"), vectorization(), *network()])
     model.compile("adam", "mse")
     refused = pytest.raises(
@@ -113,11 +113,6 @@ def test_what_needs_a_program_says_so(tmp_path: Path) -> None:
     with refused:
         model.export(tmp_path / "text")
     assert not list(tmp_path.iterdir())
-    for explain in (lambda: kerasflow.explain(model), lambda: kerasflow.explain(model, TEXT, Y)):
-        with pytest.raises(KerasflowError, match="has no programs"):
-            explain()
-    with pytest.raises(ProfileError, match="operation by operation"):
-        kerasflow.profile(model, TEXT, Y)
 
 
 def test_no_numbers_become_text_and_no_text_numbers() -> None:

@@ -175,9 +175,10 @@ def check_traceable(model: Any) -> None:
     Raises:
         ExportError: naming them.
     """
-    if layers := Step(model, "predict_step").uncompiled:
+    if layers := Step(model, "predict_step").declining:
+        names = ", ".join(x.path or x.name for x in layers)
         raise ExportError(
-            f"The model cannot be traced: {', '.join(layers)} cannot be compiled. Export a model without such layers, "
+            f"The model cannot be traced: {names} cannot be compiled. Export a model without such layers, "
             "and apply them to the data before, `x = layer(x)`."
         )
 

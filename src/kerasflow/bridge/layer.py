@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from kerasflow.tracing import suspended
+from kerasflow.bridge.host import call_layer
+from kerasflow.tracing import current_trace, suspended
 
 
 class NumpyLayer:
@@ -12,10 +13,15 @@ class NumpyLayer:
 
     A layer that is built by its first call is built outside of the program that
     records the call: what `build` computes and assigns is done once, and is not a
-    part of every step.
+    part of every step. A layer that cannot be a part of a program runs before it.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         layer: Any = super().__new__(cls, *args, **kwargs)
         layer.build = suspended()(layer.build)
         return layer
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What Keras's own `__call__` goes on with, when the layer is built and its arguments are complete."""
+        call: Any = super().__call__  # type: ignore[misc]
+        return call(*args, **kwargs) if current_trace() is None else call_layer(self, call, args, kwargs)

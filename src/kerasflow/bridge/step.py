@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -12,9 +13,6 @@ import numpy as np
 from keras.src import tree
 from keras.src.backend import config
 from keras.src.backend.common import global_state
-from keras.src.layers.preprocessing.image_preprocessing.base_image_preprocessing_layer import (
-    BaseImagePreprocessingLayer,
-)
 from keras.src.layers.preprocessing.image_preprocessing.random_elastic_transform import (
     RandomElasticTransform,
 )
@@ -23,10 +21,11 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
-from kerasflow.bridge.strings import is_string
+from kerasflow.bridge.host import declines
 from kerasflow.compiler import CompiledFunction, Entry
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.errors import KerasflowError, TracingError
+from kerasflow.graph import is_text
 from kerasflow.tracing import Trace, Tracer, recording, suspended
 from kerasflow.tracing.tensor import tensors
 
@@ -35,13 +34,19 @@ class Step:
     """A model's step method as a function of one batch of NumPy arrays.
 
     Compiled once for each combination of shapes and dtypes; with
-    `run_eagerly=True` run anew each time on arrays that carry their values. So runs, as on JAX, a model with a layer
-    that cannot be compiled, and any model on text.
+    `run_eagerly=True` run anew each time on arrays that carry their values. Layers that cannot be compiled, and what is
+    done with text, run on the host before the program. Where that cannot be (what they are given depends on weights,
+    say) the step runs with values too, as does one whose layers cannot be compiled and have variables.
 
     Args:
         model: the Keras model.
         method: `"train_step"`, `"test_step"` or `"predict_step"`.
+
+    Attributes:
+        refusal: why the step has no program; "" as long as nobody knows of a reason.
     """
+
+    refusal = ""
 
     def __init__(self, model: Any, method: str) -> None:
         self.model = model
@@ -49,19 +54,19 @@ class Step:
         self.compiled = CompiledFunction(self.run)
 
     @functools.cached_property
+    def declining(self) -> list[Any]:
+        """The layers that cannot be compiled. One of Keras's does not say so: it draws a filter's size in training."""
+        draws: tuple[type, ...] = (RandomElasticTransform,) if self.method == "train_step" else ()
+        return [x for x in self.model._flatten_layers() if isinstance(x, draws) or declines(x)]
+
+    @property
     def uncompiled(self) -> list[str]:
-        """The layers that say that they cannot be compiled (`supports_jit`): those that look strings up, say.
+        """Those of them that have variables, by name: the step has no program."""
+        return [x.path or x.name for x in self.declining if x.variables]
 
-        Keras's layers for images say so too, of XLA; here they are compiled, but for one: in training it draws the size
-        of a filter.
-        """
-
-        def compiles(layer: Any) -> bool:
-            if isinstance(layer, RandomElasticTransform):
-                return self.method != "train_step"
-            return layer.supports_jit or isinstance(layer, BaseImagePreprocessingLayer)
-
-        return [x.path or x.name for x in self.model._flatten_layers() if not compiles(x)]
+    def needs_host(self, batch: Any) -> bool:
+        """Whether a part of the step cannot be in a program."""
+        return bool(self.declining) or any(map(_is_text, tree.flatten(batch)))
 
     def run(self, batch: Any) -> Any:
         """What the step computes, by whichever way it is called: traced, or with values."""
@@ -97,19 +102,26 @@ class Step:
 
     def _run(self, batch: Any, first: Callable[[], Any] | None) -> Any:
         with suspended():  # Also where a tape records, a step is a program of its own.
-            if self.model.run_eagerly or self.uncompiled or any(map(_is_text, tree.flatten(batch))):
+            if self.model.run_eagerly or self.refusal or self.uncompiled:
                 return self._run_with_values(batch, first)
             optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
             begins = optimizer is not None and not optimizer.built
-            entry, inputs = self.entry(batch)
-            result = entry(inputs) if first is None else undisturbed(_both, first, entry, inputs)
+            try:
+                entry, given = self.entry(batch)
+            except Exception as error:
+                if not self.needs_host(batch):
+                    raise
+                result = self._run_with_values(batch, first)
+                self.refusal = str(error)  # It is no fault of the batch.
+                return result
+            result = entry(given) if first is None else undisturbed(_both, first, entry, given)
             if begins and optimizer.built:
                 # What was traced is how an optimizer begins (say with a constant scale of the loss), not goes on.
-                self.compiled.entries.clear()
+                self.compiled.forget()
             return result
 
     def entry(self, batch: Any) -> tuple[Entry, list[Any]]:
-        """The program for a batch, on the model's backend, and its inputs."""
+        """The program for a batch, on the model's backend, and what it is called with."""
         self.compiled.backend = self.model.kerasflow_backend
         jit_compile = self.model.jit_compile
         self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
@@ -135,13 +147,13 @@ def _open_scopes() -> list[Any]:
     return global_state.get_global_attribute("name_scope_stack") or []
 
 
-def _both(first: Callable[[], Any], entry: Entry, inputs: list[Any]) -> Any:
+def _both(first: Callable[[], Any], entry: Entry, given: list[Any]) -> Any:
     first()
-    return entry(inputs)
+    return entry(given)
 
 
 def _is_text(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and is_string(x.dtype)
+    return isinstance(x, np.ndarray) and is_text(x.dtype)
 
 
 def _require_variables(metrics: Iterable[Any]) -> None:
@@ -179,38 +191,68 @@ def step_name(step: str | None, y: Any) -> str:
     return step or ("predict" if y is None else "train")
 
 
-def traced(model: Any, x: Any, y: Any, step: str) -> tuple[Entry, list[Any]]:
-    """A step's program for one batch, and its inputs. What is not built yet is built; nothing else changes.
+def traced(
+    model: Any, x: Any, y: Any, step: str, refused: type[KerasflowError] = KerasflowError
+) -> tuple[Entry, list[Any]]:
+    """A step's program for one batch, and what it is called with. What is not built yet is built; nothing else changes.
 
     Args:
         x: a batch; None takes one sample of zeros, for a model that knows its inputs. y: its labels, or None.
-        step: a name in `STEPS`.
+        step: a name in `STEPS`. refused: what is raised if there is no program.
 
     Raises:
-        KerasflowError: if there is no batch, or no program because of a layer that cannot be compiled.
+        KerasflowError: if there is no batch, or no program: a layer, or what is done with text, cannot be compiled.
         ValueError: by Keras, if the model is not compiled, or if shapes do not fit.
     """
-    if layers := Step(model, STEPS[step]).uncompiled:
-        raise KerasflowError(
-            f"{model.name!r} has no programs: it runs operation by operation, for {', '.join(layers)} cannot be "
-            "compiled. Apply such layers to the data before, `x = layer(x)`."
-        )
+    current = Step(model, STEPS[step])
+    if layers := current.uncompiled:
+        raise refused(_without_program(model, f"{', '.join(layers)} cannot be compiled."))
     if x is None:
         if step != "predict" or not getattr(model, "inputs", None):
             raise KerasflowError(
                 f"There is no {step} step to show yet: the model has not run it. Give a batch, "
                 "`kerasflow.explain(model, x[:32], y[:32])`, or call `fit` first."
             )
-        samples = [np.zeros(tuple(n or 1 for n in t.shape), t.dtype) for t in model.inputs]
+        samples = [
+            np.zeros(tuple(n or 1 for n in t.shape), "U1" if t.dtype == "string" else t.dtype)
+            for t in model.inputs
+        ]
         x = samples[0] if len(samples) == 1 else samples
     x, y = tree.map_structure(_as_fit_gives_it, as_arrays((x, y)))
     data_adapter_utils.check_data_cardinality((x,) if y is None else (x, y))
     batch = (x,) if step == "predict" else (x, y)
     if step != "predict":
         model._assert_compile_called(STEPS[step])
+    if current.needs_host(batch):
+        try:
+            return _traced_with_host(current, batch)
+        except TracingError as error:
+            raise refused(_without_program(model, str(error))) from error
+    if step != "predict":
         model._symbolic_build(data_batch=(x, y, None))
     with suspended():
-        return Step(model, STEPS[step]).entry(batch)
+        return current.entry(batch)
+
+
+def _traced_with_host(step: Step, batch: Any) -> tuple[Entry, list[Any]]:
+    """The same for a step that needs the host; values build it, as in `fit`, for what runs there needs them."""
+    with suspended():
+        if not all(layer.built for layer in step.model._flatten_layers()):
+            step.model(batch[0])
+        if step.method == "train_step":
+            step.prepare()
+        return step.entry(batch)
+
+
+# What Keras puts into the messages of errors in a `call`.
+_COLORS = re.compile(r"\x1b\[\d*m")
+
+
+def _without_program(model: Any, reason: str) -> str:
+    return (
+        f"The model {model.name!r} has no program for this step, it runs operation by operation. "
+        f"{_COLORS.sub('', reason)}\nApply layers that cannot be compiled to the data before, `x = layer(x)`."
+    )
 
 
 def as_arrays(data: Any) -> Any:

@@ -12,7 +12,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,14 +24,17 @@ from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend
-from kerasflow.graph import Graph, ShapedArray, evaluate, shaped
-from kerasflow.tracing import Cell, Trace, Tracer, acquire, current_trace, recording, release
+from kerasflow.errors import TracingError
+from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
+from kerasflow.tracing import Cell, TextTracer, Trace, Tracer, acquire, current_trace, recording, release
 from kerasflow.tracing.state import PATIENCE
 
 # Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.
 _compiling = threading.RLock()
 _forking: list[bool] = []
 _uses = itertools.count()
+# How much of an entry's key is known before anything has run on the host.
+_KEY = 4
 
 
 def _before_fork() -> None:
@@ -65,6 +68,8 @@ class Entry:
         writes: for each cell whether the program changes it. changes: whether it changes any.
         structure: of the outputs. outputs: for each leaf its place among the
             program's outputs, or -1 and the constant that it is.
+        host: what is called before the program, in this order; each call's results are behind what was given to it.
+        taken: the places of what the program takes in what is given and made so; None if nothing is made.
         used: when it was asked for last, as a number that grows.
     """
 
@@ -75,13 +80,30 @@ class Entry:
     writes: list[bool]
     structure: Any
     outputs: list[tuple[int, Any]]
+    host: list[HostCall] = field(default_factory=list)
+    taken: list[int] | None = None
     used: int = 0
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
 
-    def __call__(self, inputs: Sequence[Any]) -> Any:
-        """Run the program. If it is interrupted, its cells hold what they held before it or what they hold after it."""
+    @property
+    def made_on_host(self) -> dict[int, HostCall]:
+        """Which of the program's inputs are made on the host, by their places, and by which call."""
+        calls = {call.place + i: call for call in self.host for i in range(len(call.results))}
+        return {i: calls[place] for i, place in enumerate(self.taken or ()) if place in calls}
+
+    def takes(self, given: Sequence[Any]) -> Sequence[Any]:
+        """The program's inputs: of what is given, and made of it on the host, all but text."""
+        return given if self.taken is None else [given[i] for i in self.taken]
+
+    def __call__(self, given: Sequence[Any]) -> Any:
+        """Run the program. If it is interrupted, its cells hold what they held before it or what they hold after it.
+
+        Args:
+            given: what `CompiledFunction.entry` gives.
+        """
+        inputs = self.takes(given)
         return undisturbed(self._run, inputs) if self.changes else self._run(inputs)
 
     def _run(self, inputs: Sequence[Any]) -> Any:
@@ -113,22 +135,27 @@ class Entry:
 
 
 def trace(
-    function: Callable[..., Any], leaves: Sequence[Any], avals: Sequence[ShapedArray | None], structure: Any
+    function: Callable[..., Any],
+    leaves: Sequence[Any],
+    avals: Sequence[ShapedArray | None],
+    structure: Any,
+    recorder: Trace | None = None,
 ) -> tuple[Graph, list[Cell], Any, list[tuple[int, Any]]]:
     """Record a function.
 
     Args:
         leaves, structure: the arguments, a flattened pair of positional and keyword ones.
         avals: for each leaf its type, or None for a leaf that is a constant.
+        recorder: what records; if it has a list of what is given, the leaves are, and functions may run on the host.
 
     Returns:
         The graph, its cells, the structure of the outputs, and for each output
         leaf its place among the graph's outputs, or -1 and a constant.
     """
-    recorder = Trace()
+    recorder = recorder or Trace()
     with recording(recorder):
         traced = [
-            leaf if aval is None else recorder.add_input(aval)
+            leaf if aval is None else recorder.add_input(aval, leaf)
             for leaf, aval in zip(leaves, avals, strict=True)
         ]
         args, kwargs = optree.tree_unflatten(structure, traced)
@@ -139,6 +166,10 @@ def trace(
         for leaf in flat:
             if hasattr(leaf, "_cell"):
                 leaf = recorder.read(leaf._cell)
+            if isinstance(leaf, TextTracer):
+                raise TracingError(
+                    "A program gives no strings, and strings are among what the function returns."
+                )
             if isinstance(leaf, (Tracer, np.ndarray)):
                 outputs.append((len(results), None))
                 results.append(leaf)
@@ -170,6 +201,7 @@ class CompiledFunction:
         self.backend = backend
         self.jit_compile: bool | None = None
         self.entries: dict[Any, Entry] = {}
+        self._host_calls: dict[Any, HostCall] = {}
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -179,28 +211,43 @@ class CompiledFunction:
         return entry(inputs)
 
     def entry(self, args: Sequence[Any], kwargs: dict[str, Any] | None = None) -> tuple[Entry, list[Any]]:
-        """The compiled entry for these arguments (traced now if they are of a new kind), and its inputs."""
+        """The compiled entry for these arguments (traced now if they are of a new kind), and what it is called with.
+
+        What the entry has done on the host before its program is done here. What kind its results are of decides how
+        it goes on: a program is found by the kinds of its arguments and, one after the other, of those results.
+        """
         leaves, structure = optree.tree_flatten((tuple(args), kwargs or {}))
         inputs: list[Any] = []
         key: list[Any] = []
         for leaf in leaves:
             if _is_array(leaf):
                 leaf = np.asarray(leaf)
-                key.append((leaf.shape, leaf.dtype))
+                key.append(kind(leaf))
                 inputs.append(leaf)
             else:
                 key.append((type(leaf), getattr(leaf, "_cell", leaf)))
         backend = current_backend(self.backend)
         asked = options(backend, jit_compile=self.jit_compile)
         # An entry keeps its backend, and so the number.
-        full_key = (id(backend), tuple(asked.items()), structure, tuple(key))
+        full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
+        given = list(inputs)
+        while (call := self._host_calls.get(full_key)) is not None:
+            results, kinds = call(given)
+            given += results
+            full_key += (kinds,)
         entry = self.entries.get(full_key)
         if entry is None:
             with _compiling:
-                entry = self.entries.get(full_key) or self._compile(leaves, structure, backend, asked)
-                self._keep(full_key, entry)
+                entry = self.entries.get(full_key)
+                if entry is None:
+                    entry, given = self._compile(full_key, leaves, structure, backend, asked)
         entry.used = next(_uses)
-        return entry, inputs
+        return entry, given
+
+    def forget(self) -> None:
+        """Keep no program: the next call is traced anew."""
+        self.entries.clear()
+        self._host_calls.clear()
 
     def _keep(self, key: Any, entry: Entry) -> None:
         """Keep an entry, and let those go that were used longest ago."""
@@ -208,14 +255,35 @@ class CompiledFunction:
         for other in others[: max(len(others) + 1 - settings.programs, 0)]:
             del self.entries[other]
         self.entries[key] = entry
+        if self._host_calls:
+            begun = {kept[:n] for kept in self.entries for n in range(_KEY, len(kept))}
+            self._host_calls = {k: call for k, call in self._host_calls.items() if k in begun}
 
-    def _compile(self, leaves: list[Any], structure: Any, backend: Backend, asked: dict[str, Any]) -> Entry:
-        avals = [shaped(np.asarray(leaf)) if _is_array(leaf) else None for leaf in leaves]
-        graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure)
+    def _compile(
+        self, key: tuple[Any, ...], leaves: list[Any], structure: Any, backend: Backend, asked: dict[str, Any]
+    ) -> tuple[Entry, list[Any]]:
+        """A new entry, which is kept, and what is given to it, what was made on the host included."""
+        leaves = [np.asarray(leaf) if _is_array(leaf) else leaf for leaf in leaves]
+        avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
+        recorder = Trace()
+        recorder.given = []
+        graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
+        given: list[Any] = recorder.given
+        recorder.given = None  # A traced array that is kept somewhere keeps no data.
+        taken = [i for i, value in enumerate(graph.inputs) if not is_text(value.aval.dtype)]
+        graph.inputs = [graph.inputs[i] for i in taken]
         graph, program = compile_graph(graph, backend, **asked)
         changes = graph.changes
         writes = [i in changes for i in range(len(cells))]
-        return Entry(graph, program, backend, cells, writes, out_structure, outputs)
+        entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
+        if len(taken) < len(given) or recorder.host_calls:
+            entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken
+        key = key[:_KEY]
+        for call, kinds in recorder.host_calls:
+            self._host_calls[key] = call
+            key += (kinds,)
+        self._keep(key, entry)
+        return entry, given
 
 
 def _is_array(leaf: Any) -> bool:

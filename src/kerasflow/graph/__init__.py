@@ -8,17 +8,19 @@ check (`verify`) and its listing (`printer`); and the functions for a model's st
 
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
+from kerasflow.graph.host import HostCall, kind
 from kerasflow.graph.location import locate
 from kerasflow.graph.measurement import Measurement
 from kerasflow.graph.naming import identifier, literal, plain, printable, unique
 from kerasflow.graph.printer import format_graph, format_origins, format_params, split_scope
 from kerasflow.graph.size import Size
-from kerasflow.graph.types import ShapedArray, check_inputs, shaped
+from kerasflow.graph.types import ShapedArray, check_inputs, is_text, shaped
 from kerasflow.graph.verify import verify
 
 __all__ = [
     "Constant",
     "Graph",
+    "HostCall",
     "Measurement",
     "Node",
     "Primitive",
@@ -34,6 +36,8 @@ __all__ = [
     "format_params",
     "identifier",
     "infer",
+    "is_text",
+    "kind",
     "last_uses",
     "literal",
     "locate",

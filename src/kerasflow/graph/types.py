@@ -8,6 +8,14 @@ from typing import Any
 
 import numpy as np
 
+# The kinds of NumPy's dtypes that Keras calls "string": bytes, text, Python objects, NumPy's own strings.
+_TEXT = ("S", "U", "O", "T")
+
+
+def is_text(dtype: Any) -> bool:
+    """Whether a dtype of NumPy's is one of strings; of anything else, say a dtype's name, False."""
+    return getattr(dtype, "kind", "") in _TEXT
+
 
 @dataclass(frozen=True, slots=True)
 class ShapedArray:

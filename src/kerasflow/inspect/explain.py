@@ -38,7 +38,20 @@ def explain(what: Any, *arrays: Any, step: str | None = None, **named: Any) -> s
     program = entry.program
     if not hasattr(program, "source"):
         _, program = compile_graph(entry.graph, current_backend("numpy"))
-    return str(program.source)  # type: ignore[attr-defined]
+    return _on_host(entry) + str(program.source)  # type: ignore[attr-defined]
+
+
+def _on_host(entry: Entry) -> str:
+    """What is done before the program, as comments."""
+    names: dict[int, list[str]] = {}
+    for i, call in entry.made_on_host.items():
+        names.setdefault(id(call), []).append(f"x{i}")
+    lines = []
+    for call in entry.host:
+        made = ", ".join(names.get(id(call), ["text"]))
+        types = ", ".join(map(str, call.results))
+        lines.append(f"#   {made} = {call}  # {types}\n")
+    return "".join(["# On the host, before each call:\n", *lines, "\n"]) if lines else ""
 
 
 def _last_entry(model: Any, step: str | None) -> Entry | None:

@@ -37,5 +37,7 @@ def plot_graph(
 
     if by not in (None, "operation", "layer"):
         raise ValueError(f'by is "operation" or "layer"; received {by!r}')
-    graph = what if isinstance(what, Graph) else entry_of(what, arrays, {}, step).graph
-    return draw_graph(graph, by)
+    if isinstance(what, Graph):
+        return draw_graph(what, by)
+    entry = entry_of(what, arrays, {}, step)
+    return draw_graph(entry.graph, by, {i: str(call) for i, call in entry.made_on_host.items()})

@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 
-from kerasflow.bridge.step import STEPS, Step, step_name, traced
+from kerasflow.bridge.step import step_name, traced
 from kerasflow.errors import ProfileError
-from kerasflow.graph import Measurement
+from kerasflow.graph import HostCall, Measurement
 from kerasflow.inspect.report import Profile
 
 # Calls before the first that counts: they bind the program to its memory and start threads.
@@ -21,8 +21,8 @@ _WARM_UP = 2
 _USED = 4
 
 _EAGER = (
-    "The model {!r} runs operation by operation, for {}: there is no program to measure. "
-    "{}, or use Python's own profiler (cProfile)."
+    "The model {!r} runs operation by operation, for it is compiled with run_eagerly=True: there is no program to "
+    "measure. Compile it without, or use Python's own profiler (cProfile)."
 )
 
 
@@ -58,15 +58,9 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
     if repeats < 1:
         raise ValueError(f"repeats is at least 1; received {repeats}")
     if model.run_eagerly:
-        raise ProfileError(
-            _EAGER.format(model.name, "it is compiled with run_eagerly=True", "Compile it without")
-        )
-    if Step(model, STEPS[name]).uncompiled:
-        reason = "one of its layers cannot be compiled (it looks strings up, say)"
-        raise ProfileError(
-            _EAGER.format(model.name, reason, "Take that layer out, to work on the data before")
-        )
-    entry, inputs = traced(model, x, y, name)
+        raise ProfileError(_EAGER.format(model.name))
+    entry, given = traced(model, x, y, name, ProfileError)
+    inputs = entry.takes(given)
     backend = entry.backend
     if not hasattr(entry.program, "measured"):
         raise ProfileError(
@@ -74,15 +68,16 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
             'profiler, or profile the step on NumPy: `with kerasflow.use_backend("numpy"): …`.'
         )
     state = [[backend.from_host(cell.read()) for cell in entry.cells] for _ in range(2)]
+    host = [_measure_call(call, given, repeats) for call in entry.host]
     seconds, lines = _measure(entry.program, inputs, state, repeats)
     kind = {"train": "training step", "test": "test step", "predict": "prediction"}[name]
     return Profile(
-        f"A {kind} of {model.name!r} on {backend.name}{_threads(backend)}, {inputs[0].shape[0]:,} samples",
-        seconds,
-        lines,
+        f"A {kind} of {model.name!r} on {backend.name}{_threads(backend)}, {given[0].shape[0]:,} samples",
+        seconds + sum(line.seconds for line in host),
+        host + lines,
         getattr(getattr(model, "optimizer", None), "name", ""),
         sum(cell.aval.nbytes for cell in entry.cells),
-        sum(array.nbytes for array in inputs),
+        sum(array.nbytes for array in given[: entry.host[0].place if entry.host else None]),
         getattr(entry.program, "kept", 0),
     )
 
@@ -110,6 +105,18 @@ def _measure(
     return fmean(sorted(plain[_WARM_UP:])[:used]), [
         replace(line[0], seconds=fmean(run.seconds for run in line)) for line in zip(*fastest, strict=True)
     ]
+
+
+def _measure_call(call: HostCall, given: Sequence[Any], repeats: int) -> Measurement:
+    """What is done on the host before the program, as a line of its own."""
+    seconds = []
+    for _ in range(_WARM_UP + repeats):
+        start = time.perf_counter()
+        results, _ = call(given[: call.place])
+        seconds.append(time.perf_counter() - start)
+    used = sorted(seconds[_WARM_UP:])[: max(1, repeats // _USED)]
+    made = sum(array.nbytes for array in results)
+    return Measurement(f"on the host: {call}", call.scope, fmean(used), 1, made, made)
 
 
 def _threads(backend: Any) -> str:

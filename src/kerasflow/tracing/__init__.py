@@ -12,7 +12,7 @@ Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those b
 
 - `source`: the user's line, for errors. `state`: cells, and who may use them when.
 - `tracer`: what stands for an array. `tensor`: the array of eager mode, which keeps its value.
-- `trace`: recording; it makes tracers.
+- `text`: a tracer of strings. `trace`: recording; it makes tracers. `host`: what runs before the program.
 - `subgraphs`: branches, and the bodies of loops.
 - `normalize`: operands, dtypes and axes in canonical form.
 - `indexing`: `x[key]`. `functions`: NumPy's functions in terms of primitives, and the table of them.
@@ -22,9 +22,11 @@ Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those b
 """
 
 from kerasflow.tracing import dispatch, draws
+from kerasflow.tracing.host import known, on_host
 from kerasflow.tracing.normalize import as_operand, cast
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell, acquire, journal, release
+from kerasflow.tracing.text import TextTracer
 from kerasflow.tracing.trace import (
     Trace,
     apply,
@@ -43,6 +45,7 @@ draws.install()
 
 __all__ = [
     "Cell",
+    "TextTracer",
     "Trace",
     "Tracer",
     "acquire",
@@ -53,7 +56,9 @@ __all__ = [
     "concrete_array",
     "current_trace",
     "journal",
+    "known",
     "observing",
+    "on_host",
     "record",
     "recording",
     "release",

@@ -21,6 +21,7 @@ from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import resolve_dtypes
 from kerasflow.tracing.functions import FUNCTIONS, UFUNCS
 from kerasflow.tracing.functions.missing import unknown_function
+from kerasflow.tracing.host import on_host
 from kerasflow.tracing.indexing import getitem
 from kerasflow.tracing.normalize import SCALARS, as_operand, cast, is_weak
 from kerasflow.tracing.source import at_user_line
@@ -181,4 +182,4 @@ def _place_of_out(handler: Callable[..., Any]) -> int:
     return names.index("out") if "out" in names else sys.maxsize
 
 
-__all__ = ["apply", "call_function", "call_ufunc", "cast", "getitem"]
+__all__ = ["apply", "call_function", "call_ufunc", "cast", "getitem", "on_host"]

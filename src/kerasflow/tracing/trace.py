@@ -18,9 +18,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from kerasflow.errors import TracingError
 from kerasflow.graph import (
     Constant,
     Graph,
+    HostCall,
     Node,
     Primitive,
     ShapedArray,
@@ -32,6 +34,7 @@ from kerasflow.graph import (
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
+from kerasflow.tracing.text import TextTracer, make_tracer
 from kerasflow.tracing.tracer import Tracer, concrete_array, leaked
 
 
@@ -124,6 +127,16 @@ def scope(name: str) -> Iterator[None]:
         _stack.scope = saved
 
 
+def current_scope() -> str:
+    """Where what is recorded now comes from."""
+    return _stack.scope if _stack.scope is not None else scope_provider()
+
+
+def observed() -> bool:
+    """Whether an observer is open."""
+    return bool(_stack.observers)
+
+
 class Assignable(Protocol):
     """What a trace reads and assigns: a `Cell`; what the bridge puts in its place inside `keras.StatelessScope`."""
 
@@ -171,6 +184,10 @@ class Trace:
         self.arrays: MutableMapping[Value, np.ndarray[Any, Any]] = WeakKeyDictionary()
         # What a sub-graph uses of the enclosing traces: pairs of the tracer there and the one here.
         self.captures: dict[Value, tuple[Tracer, Tracer]] = {}
+        # The arrays that the inputs stand for this time (None for one that is not known), for what runs on the host
+        # before the program; None where nothing can. And what that is: a call with what its results are like.
+        self.given: list[np.ndarray[Any, Any] | None] | None = None
+        self.host_calls: list[tuple[HostCall, Any]] = []
 
     @property
     def is_recording(self) -> bool:
@@ -179,11 +196,13 @@ class Trace:
 
     # -- values ---------------------------------------------------------------------------------------------
 
-    def add_input(self, aval: ShapedArray) -> Tracer:
-        """A new abstract input."""
+    def add_input(self, aval: ShapedArray, array: np.ndarray[Any, Any] | None = None) -> Tracer:
+        """A new abstract input, and the array that it stands for this time."""
         value = Value(aval)
         self.inputs.append(value)
-        return Tracer(self, value)
+        if self.given is not None:
+            self.given.append(array)
+        return make_tracer(self, value)
 
     def lift(self, array: np.ndarray[Any, Any]) -> Tracer:
         """An array as a tracer of this concrete trace."""
@@ -218,18 +237,19 @@ class Trace:
     def capture(self, x: Tracer) -> Tracer:
         """A tracer of an enclosing trace, as an input of this one."""
         if x.value not in self.captures:
-            self.captures[x.value] = (x, Tracer(self, Value(x.aval)))
+            self.captures[x.value] = (x, make_tracer(self, Value(x.aval)))
         return self.captures[x.value][1]
 
     def bind(self, primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Record one operation; a tracer, or a tuple of tracers if it has several results."""
         values = [self.value_of(x) for x in operands]
+        if any(isinstance(x, TextTracer) for x in operands):
+            raise TracingError(at_user_line(f"A program has no `{primitive.name}` of strings."))
         try:
             avals = infer(primitive, [v.aval for v in values], params)
         except ValueError as error:
             raise type(error)(at_user_line(str(error))) from None
-        origin = _stack.scope if _stack.scope is not None else scope_provider()
-        node = Node(primitive, values, params, avals, origin)
+        node = Node(primitive, values, params, avals, current_scope())
         if self.concrete:
             operands = tuple(v.array if isinstance(v, Constant) else self.arrays[v] for v in values)
             for value, array in zip(node.outputs, evaluator(node, operands), strict=True):

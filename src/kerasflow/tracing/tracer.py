@@ -55,6 +55,11 @@ class Dispatcher(Protocol):
     def cast(self, x: Any, dtype: Any) -> Any:
         """x with the given dtype."""
 
+    def on_host(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str = ""
+    ) -> Any:
+        """What the function gives, called on the host before each call of the program."""
+
     def apply(self, primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
         """Apply a primitive."""
 

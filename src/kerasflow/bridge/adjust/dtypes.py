@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from kerasflow.bridge.strings import is_string
+from kerasflow.graph import is_text
 
 _INTEGERS = ("int64", "uint64")
 
@@ -45,6 +45,6 @@ def name_strings(module: ModuleType) -> Iterator[None]:
 
     @functools.wraps(standardize)
     def standardize_dtype(dtype: Any) -> Any:
-        return "string" if is_string(dtype) else standardize(dtype)
+        return "string" if is_text(dtype) else standardize(dtype)
 
     module.standardize_dtype = standardize_dtype  # type: ignore[attr-defined]

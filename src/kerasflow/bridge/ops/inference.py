@@ -12,8 +12,9 @@ from keras.src.backend.common.keras_tensor import KerasTensor
 from keras.src.backend.common.stateless_scope import StatelessScope
 from keras.src.backend.common.symbolic_scope import SymbolicScope
 
+from kerasflow.bridge.host import numpy_dtype
 from kerasflow.graph import ShapedArray
-from kerasflow.tracing import Trace, Tracer, recording
+from kerasflow.tracing import Trace, Tracer, known, recording
 
 # A dimension that is unknown (None) is tried with both sizes; where the results differ it is unknown too.
 _FILLS = (83, 89)
@@ -27,14 +28,15 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
 
     def infer(fill: int) -> Any:
         trace = Trace(sizes_are_real=False)
+        trace.given = []
 
         def abstract(x: Any) -> Any:
             if isinstance(x, Tracer):  # A layer is being built by a call that is being recorded.
-                return trace.add_input(x.aval)
+                return trace.add_input(x.aval, known(x))
             if not isinstance(x, KerasTensor):
                 return x
             full = tuple(fill if n is None else n for n in x.shape)
-            return trace.add_input(ShapedArray(full, np.dtype(standardize_dtype(x.dtype))))
+            return trace.add_input(ShapedArray(full, numpy_dtype(standardize_dtype(x.dtype))))
 
         # A stateless scope of its own: what the other trace assigned means nothing here.
         with StatelessScope(), SymbolicScope(), recording(trace):

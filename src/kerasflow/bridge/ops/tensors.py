@@ -10,8 +10,8 @@ from keras.src.backend.common import KerasVariable, is_float_dtype, standardize_
 from keras.src.backend.common.dtypes import result_type
 
 from kerasflow import tracing
-from kerasflow.bridge.strings import is_string
-from kerasflow.tracing import Tracer, at_user_line
+from kerasflow.graph import is_text
+from kerasflow.tracing import TextTracer, Tracer, at_user_line
 from kerasflow.tracing.tensor import Tensor, tensors
 
 
@@ -57,6 +57,8 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     if isinstance(x, (np.ndarray, np.generic, Tracer)):
         if dtype is None:
             return x if isinstance(x, (Tracer, np.ndarray)) else np.asarray(x)
+        if dtype == "string" and isinstance(x, Tracer):
+            return x if isinstance(x, TextTracer) else tracing.on_host(tensor, (x, dtype), {})
         if x.dtype.type in _NO_NUMBERS and dtype != "string" and not _holds_numbers(x):
             raise ValueError(
                 at_user_line(
@@ -67,7 +69,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
         if isinstance(x, Tracer):
             return tracing.cast(x, dtype)
         if dtype == "string":  # NumPy has a dtype for each length of them.
-            return np.asarray(x) if is_string(x.dtype) else np.asarray(x).astype(str)
+            return np.asarray(x) if is_text(x.dtype) else np.asarray(x).astype(str)
         return np.asanyarray(x).astype(dtype, copy=False)
     leaves, asked = tree.flatten(x), dtype
     if dtype is None:

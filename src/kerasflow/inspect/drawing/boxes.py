@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, split_scope
@@ -43,11 +43,12 @@ class Boxes:
     arrows: list[tuple[Hashable, Hashable]] = field(default_factory=list)
 
 
-def boxes_of(graph: Graph, layers: bool = False) -> Boxes:
+def boxes_of(graph: Graph, layers: bool = False, inputs: Mapping[int, str] | None = None) -> Boxes:
     """What the picture of a graph shows.
 
     Args:
         layers: a box for each layer and for each layer's derivative, without the state; else for each operation.
+        inputs: what makes some of the inputs, by their places.
     """
     found = Boxes()
     source: dict[Value, Hashable] = {}  # in which box a value is made
@@ -59,8 +60,9 @@ def boxes_of(graph: Graph, layers: bool = False) -> Boxes:
         if source.get(value, target) != target:
             found.arrows.append((source[value], target))
 
-    for value, title in zip(graph.inputs, _numbered(INPUT, len(graph.inputs)), strict=True):
-        add(value, Box(INPUT, title, _typed(value.aval)))
+    titles = dict(enumerate(_numbered(INPUT, len(graph.inputs)))) | dict(inputs or {})
+    for i, value in enumerate(graph.inputs):
+        add(value, Box(INPUT, titles[i], _typed(value.aval)))
     names = ["/".join(name.split("/")[-2:]) for name in graph.state_names] or _numbered(
         STATE, len(graph.state_inputs)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -26,14 +26,15 @@ _CHARACTER, _HEIGHT, _SPACE = 0.075, 0.42, 0.28
 _LEGEND = 24
 
 
-def draw_graph(graph: Graph, by: str | None = None) -> Figure:
+def draw_graph(graph: Graph, by: str | None = None, inputs: Mapping[int, str] | None = None) -> Figure:
     """Draws a graph from the inputs at the top to the results at the bottom.
 
     Args:
         by: `"operation"` or `"layer"`: what a box stands for; None takes operations if there are at most `OPERATIONS`.
+        inputs: what makes some of the inputs, by their places.
     """
     by = by or ("operation" if len(graph.nodes) <= OPERATIONS else "layer")
-    picture = boxes_of(graph, layers=by == "layer")
+    picture = boxes_of(graph, by == "layer", inputs or {})
     boxes = picture.boxes
     widths = {key: 0.2 + _CHARACTER * max(len(box.title), len(box.detail)) for key, box in boxes.items()}
     places, ways = layered(widths, picture.arrows)

@@ -15,7 +15,7 @@ from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
 from kerasflow_numpy.emit.algebra import ALGEBRA
 from kerasflow_numpy.emit.call import Call
-from kerasflow_numpy.plan.halves import FEW, FLOAT16, PIECE
+from kerasflow_numpy.plan.halves import FLOAT16, PIECE
 
 # A product of fewer multiplications and additions is not worth waking a thread for.
 MIN_OPERATIONS = 1 << 24
@@ -108,7 +108,7 @@ def _mask_bits(call: Call) -> list[str]:
 def _round_to(call: Call) -> list[str]:
     dtype, size = call.params["dtype"], call.node.outputs[0].aval.size
     name = call.bind("dtype", dtype)
-    if size <= (FEW if dtype == FLOAT16 else PIECE):
+    if dtype != FLOAT16 and size <= PIECE:
         return [f"np.copyto({call.out}, {call.args[0]}.astype({name}))"]
     return [f"halves.round_to({call.args[0]}, {call.out}, {name}, {call.threads})"]
 

@@ -29,9 +29,7 @@ SINGLE = np.dtype(np.float32)
 FLOAT16 = np.dtype(np.float16)
 # What rounds to more than float16's largest number, 65504, and is infinite.
 BEYOND = np.float32(65520)
-# For fewer elements NumPy's conversion to float16 takes less time than a dozen calls.
-FEW = 1 << 10
-# So many are rounded at a time: with temporary arrays they stay in the cache.
+# So many elements are rounded at a time: with a temporary array they stay in the cache.
 PIECE = 1 << 15
 
 

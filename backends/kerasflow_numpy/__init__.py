@@ -16,6 +16,7 @@ from kerasflow_numpy.emit.lowering import SUPPORTED
 from kerasflow_numpy.plan.allocation import allocate
 from kerasflow_numpy.plan.blocks import block
 from kerasflow_numpy.plan.fusion import find_groups
+from kerasflow_numpy.plan.halves import widen
 from kerasflow_numpy.plan.prepare import prepare
 from kerasflow_numpy.plan.subgraphs import plan_storage
 from kerasflow_numpy.run.program import NumpyProgram
@@ -46,7 +47,7 @@ class NumpyBackend:
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""
-        graph = prepare(graph, self.exact)
+        graph = prepare(graph if self.exact else widen(graph), self.exact)
         if not self.exact:
             updates = {node for group in find_groups(graph) for node in group.nodes}
             graph = block(graph, updates, self.threads)

@@ -39,7 +39,7 @@ from kerasflow_numpy.plan.storage import (
 )
 
 # What the generated code calls: NumPy, SciPy and this backend's modules.
-MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling")
+MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling", "halves")
 # Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
 CHUNK = 1 << 20
 # An update of fewer elements is not worth waking a thread for.

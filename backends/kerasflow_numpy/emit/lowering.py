@@ -15,6 +15,7 @@ from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
 from kerasflow_numpy.emit.algebra import ALGEBRA
 from kerasflow_numpy.emit.call import Call
+from kerasflow_numpy.plan.halves import FLOAT16, PIECE
 
 # A product of fewer multiplications and additions is not worth waking a thread for.
 MIN_OPERATIONS = 1 << 24
@@ -102,6 +103,18 @@ def _mask_bits(call: Call) -> list[str]:
     out = call.view(call.out, f".view(np.{word})")
     x = out if call.same[0] else call.view(call.args[0], f".view(np.{word})")
     return [f"np.bitwise_and({x}, {call.args[1]}, out={out})"]
+
+
+def _round_to(call: Call) -> list[str]:
+    dtype, size = call.params["dtype"], call.node.outputs[0].aval.size
+    name = call.bind("dtype", dtype)
+    if dtype != FLOAT16 and size <= PIECE:
+        return [f"np.copyto({call.out}, {call.args[0]}.astype({name}))"]
+    return [f"halves.round_to({call.args[0]}, {call.out}, {name}, {call.threads})"]
+
+
+def _bounded(call: Call) -> list[str]:
+    return [f"halves.bounded({call.args[0]}, {call.out})"]
 
 
 def _axpby(call: Call) -> list[str]:
@@ -274,6 +287,8 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "where": _where,
     "bit_mask": _bit_mask,
     "mask_bits": _mask_bits,
+    "round_to": _round_to,
+    "bounded": _bounded,
     "axpby": _axpby,
     "stop_gradient": _copy,
     "identity": _copy,

@@ -14,7 +14,7 @@ from kerasflow_numpy.emit.code import Blocks, Chunks, Code
 from kerasflow_numpy.emit.codegen import MODULES
 from kerasflow_numpy.plan.blocks import cut
 from kerasflow_numpy.plan.storage import CONSTANT, GIVEN, STATE, WORK, Storage
-from kerasflow_numpy.run import blas, convolution, kernels, parallel, pooling
+from kerasflow_numpy.run import blas, convolution, halves, kernels, parallel, pooling
 from kerasflow_numpy.run.measure import Stopwatch
 
 Array = np.ndarray[Any, Any]
@@ -200,5 +200,5 @@ def _resolve(name: str, names: dict[str, Any]) -> Any:
 
 
 # What `MODULES` names.
-_MODULES = (np, _Scipy(), kernels, blas, parallel, convolution, pooling)
+_MODULES = (np, _Scipy(), kernels, blas, parallel, convolution, pooling, halves)
 _FUNCTION = re.compile(rf"\b({'|'.join(MODULES)})\.(\w+)")

@@ -19,7 +19,7 @@ from kerasflow_numpy.run.workspace import Workspace, aligned, workspace
 Array = np.ndarray[Any, Any]
 
 # What multiplies matrices. Left alone, BLAS takes threads of its own from half a million operations on.
-_BLAS = re.compile(r"\b(parallel|convolution|np\.(matmul|einsum|linalg))\b")
+_BLAS = re.compile(r"\b(parallel|convolution|halves|np\.(matmul|einsum|linalg))\b")
 
 
 class NumpyProgram:

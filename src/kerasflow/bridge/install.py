@@ -53,6 +53,7 @@ class _AliasLoader(importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         self.module = importlib.import_module(self.name)
         self.spec = self.module.__spec__
+        self.alias = spec.name
         return self.module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -65,6 +66,11 @@ class _ServingLoader(_AliasLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
         drop_hints(vars(module).values())
+        from kerasflow.bridge.symbolic import (
+            serve_graphs,
+        )  # It needs parts of Keras that the module has loaded.
+
+        serve_graphs(module, self.alias, getattr(module, "__all__", ()))
 
 
 class _AdjustingLoader(importlib.abc.Loader):

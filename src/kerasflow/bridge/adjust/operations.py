@@ -8,6 +8,7 @@ from types import ModuleType
 
 from kerasflow.bridge.ops import numpy as overrides
 from kerasflow.bridge.signatures import drop_hints
+from kerasflow.bridge.symbolic import serve_graphs
 
 
 @contextmanager
@@ -20,3 +21,5 @@ def override_numpy(module: ModuleType) -> Iterator[None]:
     for name, wrap in overrides.AROUND.items():
         if hasattr(module, name):  # Not every version of Keras has all of them.
             setattr(module, name, wrap(getattr(module, name)))
+    own = [name for name, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__]
+    serve_graphs(module, module.__name__, {*own, *overrides.OVERRIDES})

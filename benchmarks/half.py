@@ -101,7 +101,8 @@ def main() -> int:
     for name in names:
         for one in who:
             times = [
-                statistics.median(found[f"{name} {policy}"] for found in runs[str(one)]) for policy in POLICIES
+                statistics.median(found[f"{name} {policy}"] for found in runs[str(one)])
+                for policy in POLICIES
             ]
             ratios = [f"{time / times[0]:.2f}" for time in times[1:]]
             rows.append([f"{name}, {one}", *(f"{time:.2f} ms" for time in times), *ratios])

@@ -54,7 +54,9 @@ bounded = Primitive("bounded", _bounded, lambda x: x, elementwise=True)
 # What looks at bits, or at the numbers that a dtype has: computed in half precision itself.
 _BITS = frozenset({"view", "nextafter", "spacing"})
 # What only moves elements.
-_MOVING = frozenset("reshape transpose broadcast_to getitem gather identity stop_gradient concatenate".split())
+_MOVING = frozenset(
+    "reshape transpose broadcast_to getitem gather identity stop_gradient concatenate".split()
+)
 # Integers that each half precision has all of.
 _SHORT = frozenset("?bB")
 # Operations whose results are within the range that their operands are in, and those whose results always are.

@@ -56,6 +56,7 @@ class _AliasLoader(importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         self.module = importlib.import_module(self.name)
         self.spec = self.module.__spec__
+        self.alias = spec.name
         return self.module
 
     def exec_module(self, module: ModuleType) -> None:
@@ -67,9 +68,14 @@ class _ServingLoader(_AliasLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        if self.name not in WITHOUT_OPERATIONS:
-            importlib.import_module("kerasflow.bridge.ops.results").give_tensors(module)
         drop_hints(vars(module).values())
+        if self.name not in WITHOUT_OPERATIONS:
+            # They need parts of Keras that the module has loaded.
+            from kerasflow.bridge.ops.results import give_tensors
+            from kerasflow.bridge.symbolic import serve_graphs
+
+            give_tensors(module)
+            serve_graphs(module, self.alias, getattr(module, "__all__", ()))
 
 
 class _AdjustingLoader(importlib.abc.Loader):

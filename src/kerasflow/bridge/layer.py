@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from kerasflow.bridge.host import call_layer
+from kerasflow.bridge.symbolic import outside_graphs
 from kerasflow.tracing import current_trace, suspended
 
 
@@ -13,12 +14,12 @@ class NumpyLayer:
 
     A layer that is built by its first call is built outside of the program that
     records the call: what `build` computes and assigns is done once, and is not a
-    part of every step. A layer that cannot be a part of a program runs before it.
+    part of every step; nor of a graph of TensorFlow's. A layer that cannot be a part of a program runs before it.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         layer: Any = super().__new__(cls, *args, **kwargs)
-        layer.build = suspended()(layer.build)
+        layer.build = suspended()(outside_graphs()(layer.build))
         return layer
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -210,3 +210,6 @@ def unstack(x: Any, axis: int = 0) -> list[Any]:
 def cudnn_ok(*args: Any, **kwargs: Any) -> bool:
     """Whether NVIDIA's kernels can be used: never here."""
     return False
+
+
+__all__ = ["bidirectional_gru", "bidirectional_lstm", "cudnn_ok", "gru", "lstm", "rnn", "unstack"]

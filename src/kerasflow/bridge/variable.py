@@ -11,6 +11,7 @@ from keras.src.backend.common import KerasVariable
 
 from kerasflow.bridge.distribution import require_one_device_for_variables
 from kerasflow.bridge.ops.tensors import convert_to_tensor
+from kerasflow.bridge.symbolic import is_symbolic, require_no_graph
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Cell, Tracer, at_user_line, current_trace, suspended
 from kerasflow.tracing.tensor import tensors
@@ -55,6 +56,7 @@ class Variable(KerasVariable):
 
     def _direct_assign(self, value: Any) -> None:
         assert self._cell is not None
+        require_no_graph(f"A variable ({self.path})")
         trace = current_trace()
         if trace is not None:
             trace.write(self._cell, value)
@@ -62,6 +64,8 @@ class Variable(KerasVariable):
             self._cell.write(np.array(value, dtype=self._dtype))
 
     def _convert_to_tensor(self, value: Any, dtype: Any = None) -> Any:
+        if is_symbolic(value):
+            require_no_graph(f"A variable ({self.path})")
         return convert_to_tensor(value, dtype=dtype)
 
     @property

@@ -14,7 +14,13 @@ _LIBRARIES = ("kerasflow", "keras", "numpy", "optree", "scipy", "contextlib", "f
 _INSTALLED = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), site.getusersitepackages())
 
 
+# What TensorFlow makes of a function of the user's stands in files of its own, which are gone afterwards.
+_GENERATED = "__autograph_generated_file"
+
+
 def _in_library(frame: FrameType) -> bool:
+    if _GENERATED in frame.f_code.co_filename:
+        return True
     return frame.f_globals.get("__name__", "").partition(".")[0] in _LIBRARIES
 
 

@@ -27,6 +27,7 @@ ADJUSTED = {
     "keras.src.export.onnx": "exports.write_onnx",
     "keras.src.export.openvino": "exports.refuse_openvino",
     "keras.src.layers.preprocessing.image_preprocessing.equalization": "layers.equalize_as_for_jax",
+    "keras.src.layers.preprocessing.text_vectorization": "text.standardize_in_graphs",
     "keras.src.legacy.saving.json_utils": "frameworks.leave_tensorflow",
     "keras.src.legacy.saving.legacy_h5_format": "files.save_whole",
     "keras.src.legacy.saving.saving_utils": "files.keep_optimizer",

@@ -1,0 +1,116 @@
+"""Keras's operations in a graph of TensorFlow's: in `Dataset.map`, in a `tf.function`.
+
+There a tensor has no value, and often no size: NumPy has nothing to compute with. Keras's own preprocessing layers go
+to Keras's TensorFlow backend for it, and so does here every operation that is given such a tensor. Variables are read
+whenever the graph runs; they are not assigned, which TensorFlow would record once and never do again.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FunctionType, ModuleType
+from typing import Any
+
+from keras.src import tree
+from keras.src.backend.common import KerasVariable
+
+from kerasflow.errors import KerasflowError
+from kerasflow.tracing import at_user_line
+
+_OURS, _THEIRS = "keras.src.backend.numpy", "keras.src.backend.tensorflow"
+
+
+def in_graph() -> bool:
+    """Whether TensorFlow records a graph on this thread; it does not if nobody has imported it."""
+    executing_eagerly = getattr(sys.modules.get("tensorflow"), "executing_eagerly", None)
+    return executing_eagerly is not None and not executing_eagerly()
+
+
+def is_symbolic(x: Any) -> bool:
+    """Whether x is a tensor of a graph that TensorFlow records on this thread."""
+    return in_graph() and sys.modules["tensorflow"].is_tensor(x)
+
+
+def any_symbolic(*xs: Any) -> bool:
+    """Whether one of the leaves of nested structures is one."""
+    return in_graph() and any(map(sys.modules["tensorflow"].is_tensor, tree.flatten(xs)))
+
+
+@contextmanager
+def outside_graphs() -> Iterator[None]:
+    """Let TensorFlow record nothing in the block."""
+    if in_graph():
+        with sys.modules["tensorflow"].init_scope():
+            yield
+    else:
+        yield
+
+
+def require_no_graph(what: str) -> None:
+    """Refuse what happens once where it should happen whenever the graph runs.
+
+    Raises:
+        KerasflowError: with the user's line.
+    """
+    if in_graph():
+        raise KerasflowError(
+            at_user_line(
+                f"{what} was assigned while TensorFlow records a graph (in `Dataset.map` or a `tf.function`), which "
+                "would not do it again when the graph runs. Use the layer outside of it, on the batches that the "
+                "dataset gives. (Of the layers that draw random numbers, Keras's for preprocessing work in "
+                "`Dataset.map`.)"
+            )
+        )
+
+
+def serve_graphs(module: ModuleType, place: str, names: Iterable[str]) -> None:
+    """Let functions of a module of Keras's backend take TensorFlow's symbolic tensors.
+
+    Args:
+        place: the module's name in Keras. names: of its attributes; those that are no functions stay as they are.
+    """
+    for name in names:
+        function = getattr(module, name)
+        if isinstance(function, FunctionType):
+            setattr(module, name, _dispatched(function, place, name))
+
+
+def _dispatched(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def dispatched(*args: Any, **kwargs: Any) -> Any:
+        if any_symbolic(args, kwargs):
+            args, kwargs = tree.map_structure(_read, (args, kwargs))
+            return _theirs(module, name)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return dispatched
+
+
+def _theirs(module: str, name: str) -> Callable[..., Any]:
+    """The function of Keras's TensorFlow backend.
+
+    Raises:
+        KerasflowError: if it has none.
+    """
+    found: Any = getattr(importlib.import_module(module.replace(_OURS, _THEIRS)), name, None)
+    if found is None:
+        raise KerasflowError(
+            at_user_line(
+                f"`{name}` is not available in a graph of TensorFlow's (`Dataset.map`, `tf.function`)."
+            )
+        )
+    return found
+
+
+def _read(x: Any) -> Any:
+    """What a variable holds when the graph runs; anything else as it is."""
+    if not isinstance(x, KerasVariable):
+        return x
+    dtype = str(x.dtype)
+    value = sys.modules["tensorflow"].numpy_function(lambda: x.numpy().astype(dtype), [], dtype)
+    value.set_shape(x.shape)
+    return x._maybe_autocast(value)

@@ -152,6 +152,14 @@ def test_random_numbers_layers_and_variables_are_tensors() -> None:
     assert type(keras.Sequential([layer]).predict(np.ones((1, 3)), verbose=0)) is np.ndarray
 
 
+def test_keras_utilities_take_tensors() -> None:
+    x = np.array([[3.0, 4.0], [0.0, 0.0]], "float32")
+    np.testing.assert_allclose(keras.utils.normalize(ops.convert_to_tensor(x)), keras.utils.normalize(x))
+    loss = keras.losses.CosineSimilarity()
+    np.testing.assert_allclose(loss(x, ops.convert_to_tensor(x)), loss(x, x))
+    assert type(keras.utils.to_categorical([0, 2])) is np.ndarray
+
+
 def test_masks_hang_on_tensors() -> None:
     y = layers.Embedding(10, 3, mask_zero=True)(np.array([[5, 6, 0]]))
     np.testing.assert_array_equal(y._keras_mask, [[True, True, False]])

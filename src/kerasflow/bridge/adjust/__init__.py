@@ -39,6 +39,7 @@ ADJUSTED = {
     "keras.src.saving.saving_lib": "files.save_whole",
     "keras.src.saving.serialization_lib": "frameworks.leave_tensorflow",
     "keras.src.utils.backend_utils": "selection.choose_backend",
+    "keras.src.utils.numerical_utils": "tensors.normalize_tensors",
     "keras.src.utils.rng_utils": "frameworks.leave_tensorflow",
     "keras.src.utils.traceback_utils": "errors.hide_frames",
     "keras.src.wrappers.sklearn_wrapper": "files.pickle_sklearn",

@@ -213,6 +213,18 @@ def test_a_python_float_has_the_tensors_dtype(dtype: str) -> None:
     assert x.dtype == dtype
 
 
+@pytest.mark.parametrize("axis", [0, -1, (1, 2), (0, 1, 2), (0, 3), (0, 2), None, []])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_means_of_many_numbers(axis: Any, keepdims: bool) -> None:
+    x = np.random.default_rng(0).normal(size=(8, 28, 28, 6))
+    axes = tuple(axis) if isinstance(axis, list) else axis
+    expected = np.mean(x, axes, keepdims=keepdims)
+    np.testing.assert_allclose(ops.mean(x, axis, keepdims), expected, rtol=1e-12, atol=1e-14)
+    with kerasflow.GradientTape():
+        total = np.array(ops.sum(keras.Variable(x, dtype="float64"), axis, keepdims))
+    np.testing.assert_allclose(total, np.sum(x, axes, keepdims=keepdims), rtol=1e-12, atol=1e-10)
+
+
 PARAMS: dict[str, Any] = {"strides": (2, 1), "padding": ((1, 0), (0, 1))}
 CONVOLUTION = {**PARAMS, "dilation": (1, 1), "groups": 1}
 

@@ -17,6 +17,8 @@ from kerasflow.graph import Graph, Node, Primitive, ShapedArray, Value, evaluate
 
 # From so many multiplications on BLAS takes threads of its own.
 _THREADED = 1 << 18
+# A sum of so many numbers is worth a program, which has BLAS add them up.
+_SUMMED = 1 << 15
 _KEPT = 1024  # programs: a few kilobytes each
 
 
@@ -38,6 +40,7 @@ KERNELS: dict[str, Callable[..., bool]] = {
     "max_pool": _always,
     "max_pool_take": _always,
     "max_pool_vjp": _always,
+    "sum": lambda x: x.size >= _SUMMED,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -62,6 +63,14 @@ def _weights(
     return cast(np.where(np.expand_dims(inside, 0), weights, 0.0), dtype)
 
 
+@functools.lru_cache(64)
+def _known_weights(*args: Any) -> Any:
+    """The same for a scale that is a number: each batch of images needs them."""
+    weights = _weights(*args)
+    weights.flags.writeable = False
+    return weights
+
+
 def _resample(
     images: Any,
     shape: Sequence[int],
@@ -75,7 +84,8 @@ def _resample(
     result = cast(images, "float32" if integers else compute_dtype(images.dtype))
     for i, axis in enumerate(axes):
         axis = axis % images.ndim
-        weights = _weights(
+        weigh = _known_weights if isinstance(scales[i], float) else _weights
+        weights = weigh(
             images.shape[axis], shape[axis], scales[i], translations[i], method, antialias, result.dtype
         )
         result = np.moveaxis(np.tensordot(result, weights, axes=(axis, 0)), -1, axis)

@@ -30,6 +30,7 @@ from kerasflow.graph import (
     shaped,
 )
 from kerasflow.primitives import PRIMITIVES
+from kerasflow.tracing.frameworks import translated
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
 from kerasflow.tracing.tracer import Tracer, concrete_array, leaked
@@ -77,6 +78,10 @@ def recording(trace: Trace) -> Iterator[Trace]:
     _stack.traces.append(trace)
     try:
         yield trace
+    except (TypeError, ValueError) as error:
+        if (ours := translated(error)) is error:
+            raise
+        raise ours from error
     finally:
         _stack.traces.remove(trace)
 
@@ -173,6 +178,11 @@ class Trace:
     def is_recording(self) -> bool:
         """Whether it records on this thread, also where another trace records inside it."""
         return self in _stack.traces
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether a tape is told on this thread what is recorded."""
+        return bool(_stack.observers)
 
     # -- values ---------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from keras.src.backend.common.dtypes import result_type
 from kerasflow import tracing
 from kerasflow.bridge.strings import is_string
 from kerasflow.tracing import Tracer, at_user_line
+from kerasflow.tracing.frameworks import require_no_foreign_tape
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
@@ -67,6 +68,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
             return np.asarray(x) if is_string(x.dtype) else np.asarray(x).astype(str)
         return np.asarray(x).astype(dtype, copy=False)
     leaves = tree.flatten(x)
+    require_no_foreign_tape(leaves)
     if dtype is None:
         dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])
     if any(isinstance(leaf, (Tracer, KerasVariable)) for leaf in leaves):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from kerasflow.errors import TracingError, UnknownBackendError
+from kerasflow.errors import GradientError, TracingError, UnknownBackendError
 from kerasflow.tracing import source
 
 X, Y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
@@ -301,11 +301,13 @@ def test_tensorflows_tape(eagerly):
     model = TensorflowsTape()
     model.compile("sgd", "mse", run_eagerly=eagerly)
     with pytest.raises(
-        AttributeError, match=r"Use `kerasflow\.GradientTape`(.|\n)*at .*test_errors.py:\d+: tape.grad"
+        GradientError, match=r"Use `kerasflow\.GradientTape`(.|\n)*at .*test_errors.py:\d+: tape.grad"
     ):
         model.fit(X, Y, verbose=0)
-    with pytest.raises(AttributeError, match=r"Use `kerasflow\.GradientTape`"):
+    with pytest.raises(GradientError, match=r"Use `kerasflow\.GradientTape`"):
         _ = model.head.kernel._id
+    with pytest.raises(AttributeError, match="'Variable' object has no attribute 'kind'"):
+        _ = model.head.kernel.kind
 
 
 def test_a_method_that_works_in_place():

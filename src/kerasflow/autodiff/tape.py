@@ -71,10 +71,10 @@ class GradientTape:
         self._block.enter_context(observing(self))
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *error: Any) -> None:
         assert self._block is not None
-        self._block.close()
-        self._block = None
+        block, self._block = self._block, None
+        block.__exit__(*error)
 
     def recorded(self, trace: Trace, node: Node) -> None:
         """The trace recorded a node."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import random
 import re
@@ -44,6 +45,9 @@ class Step:
 
     Attributes:
         refusal: why the step has no program; "" as long as nobody knows of a reason.
+
+    Raises:
+        TracingError: if the method takes something else than a batch.
     """
 
     refusal = ""
@@ -51,6 +55,7 @@ class Step:
     def __init__(self, model: Any, method: str) -> None:
         self.model = model
         self.method = method
+        _require_one_argument(model, method)
         self.compiled = CompiledFunction(self.run)
 
     @functools.cached_property
@@ -140,6 +145,24 @@ class Step:
                 first()
             result = self.run(tree.map_structure(lift, batch))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+def _require_one_argument(model: Any, method: str) -> None:
+    """A `train_step` for Keras's JAX backend gets the variables' values, and returns new ones.
+
+    Raises:
+        TracingError: with the form that it has here.
+    """
+    signature = inspect.signature(getattr(model, method))
+    try:
+        signature.bind(None)
+    except TypeError:
+        takes = ", ".join(["self", *signature.parameters])
+        raise TracingError(
+            f"`{type(model).__name__}.{method}({takes})` cannot be called: here it is `{method}(self, data)`, as with "
+            f"TensorFlow, and gets a batch. (`{method}(self, state, data)` is JAX's form.) Read and assign variables "
+            "where you need them, and take gradients with `kerasflow.GradientTape`."
+        ) from None
 
 
 def _open_scopes() -> list[Any]:

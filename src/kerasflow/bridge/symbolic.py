@@ -83,7 +83,7 @@ def _dispatched(function: Callable[..., Any], module: str, name: str) -> Callabl
     @functools.wraps(function)
     def dispatched(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args, kwargs):
-            args, kwargs = tree.map_structure(_read, (args, kwargs))
+            args, kwargs = tree.map_structure(read_in_graph, (args, kwargs))
             return _theirs(module, name)(*args, **kwargs)
         return function(*args, **kwargs)
 
@@ -106,10 +106,12 @@ def _theirs(module: str, name: str) -> Callable[..., Any]:
     return found
 
 
-def _read(x: Any) -> Any:
-    """What a variable holds when the graph runs; anything else as it is."""
+def read_in_graph(x: Any) -> Any:
+    """A variable's value: in a graph of TensorFlow's what it holds when that runs. Anything else as it is."""
     if not isinstance(x, KerasVariable):
         return x
+    if not in_graph():
+        return x.value
     dtype = str(x.dtype)
     value = sys.modules["tensorflow"].numpy_function(lambda: x.numpy().astype(dtype), [], dtype)
     value.set_shape(x.shape)

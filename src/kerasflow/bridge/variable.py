@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import optree
@@ -11,11 +12,11 @@ from keras.src.backend.common import KerasVariable
 
 from kerasflow.bridge.distribution import require_one_device_for_variables
 from kerasflow.bridge.ops.tensors import convert_to_tensor
-from kerasflow.bridge.symbolic import is_symbolic, require_no_graph
+from kerasflow.bridge.symbolic import is_symbolic, read_in_graph, require_no_graph
 from kerasflow.graph import ShapedArray
-from kerasflow.tracing import Cell, Tracer, at_user_line, current_trace, suspended
+from kerasflow.tracing import Cell, Tracer, current_trace, suspended
+from kerasflow.tracing.frameworks import ASKED_BY_TAPE, foreign_error, foreign_tape_error
 from kerasflow.tracing.tensor import tensors
-from kerasflow.tracing.tracer import FOREIGN_TAPE
 
 
 class Variable(KerasVariable):
@@ -85,9 +86,18 @@ class Variable(KerasVariable):
         value = self.value
         return value.numpy() if isinstance(value, Tracer) else np.array(value)
 
-    @property
-    def _id(self) -> NoReturn:
-        raise AttributeError(at_user_line(FOREIGN_TAPE))
+    # -- TensorFlow's and JAX's protocols -------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        """Reached by what it does not have."""
+        if name in ASKED_BY_TAPE:
+            raise foreign_tape_error()
+        if name == "__jax_array__" and current_trace() is not None:
+            raise foreign_error("JAX", f"a variable ({self.path}) in a function that is recorded")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
+        return sys.modules["tensorflow"].convert_to_tensor(read_in_graph(self), dtype, name=name)
 
     # -- NumPy's protocols ----------------------------------------------------------------------------------
 

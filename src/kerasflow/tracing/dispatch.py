@@ -19,6 +19,7 @@ import numpy as np
 from kerasflow.errors import TracingError
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import resolve_dtypes
+from kerasflow.tracing.frameworks import is_foreign
 from kerasflow.tracing.functions import FUNCTIONS, UFUNCS
 from kerasflow.tracing.functions.missing import unknown_function
 from kerasflow.tracing.host import on_host
@@ -91,7 +92,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
 
 def _is_operand(x: Any) -> bool:
     """Whether x can stand beside a tracer in an operation."""
-    return isinstance(x, (Tracer, np.ndarray, np.generic, list, tuple, *SCALARS))
+    return isinstance(x, (Tracer, np.ndarray, np.generic, list, tuple, *SCALARS)) or is_foreign(x)
 
 
 def _elementwise(ufunc: np.ufunc, *inputs: Any, dtype: Any = None) -> Any:

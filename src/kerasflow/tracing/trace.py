@@ -32,6 +32,7 @@ from kerasflow.graph import (
     shaped,
 )
 from kerasflow.primitives import PRIMITIVES
+from kerasflow.tracing.frameworks import translated
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
 from kerasflow.tracing.text import TextTracer, make_tracer
@@ -83,6 +84,10 @@ def recording(trace: Trace) -> Iterator[Trace]:
     _stack.traces.append(trace)
     try:
         yield trace
+    except (TypeError, ValueError) as error:
+        if (ours := translated(error)) is error:
+            raise
+        raise ours from error
     finally:
         _stack.traces.remove(trace)
 
@@ -193,6 +198,11 @@ class Trace:
     def is_recording(self) -> bool:
         """Whether it records on this thread, also where another trace records inside it."""
         return self in _stack.traces
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether a tape is told on this thread what is recorded."""
+        return bool(_stack.observers)
 
     # -- values ---------------------------------------------------------------------------------------------
 

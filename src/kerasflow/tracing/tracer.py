@@ -12,6 +12,7 @@ package's `__init__` puts it there, once.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn, Protocol
 
@@ -19,6 +20,7 @@ import numpy as np
 
 from kerasflow.errors import TracingError
 from kerasflow.graph import Primitive, ShapedArray, Value
+from kerasflow.tracing.frameworks import ASKED_BY_TAPE, calling_framework, foreign_error, foreign_tape_error
 from kerasflow.tracing.source import at_user_line
 
 
@@ -36,6 +38,10 @@ class Owner(Protocol):
     @property
     def is_recording(self) -> bool:
         """Whether it records on this thread."""
+
+    @property
+    def is_observed(self) -> bool:
+        """Whether a tape is told on this thread what it records."""
 
 
 class Dispatcher(Protocol):
@@ -69,11 +75,6 @@ _EAGER = (
 )
 
 _BY_TRACED_INDEX = "`keras.ops.take(table, i, axis=0)`, or `keras.ops.convert_to_tensor(table)[i]`"
-
-FOREIGN_TAPE = (
-    "`tf.GradientTape` does not see what kerasflow computes. "
-    "Use `kerasflow.GradientTape`, which has the same methods."
-)
 
 
 class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
@@ -151,6 +152,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return self.dispatcher.call_function(func, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if framework := calling_framework():
+            return np.asarray(self._array_for_framework(framework), dtype=dtype)
         array = self.array_for(
             "a NumPy array was asked for (`np.array`, `np.asarray`, `np.random`, or another function that NumPy does "
             "not dispatch)",
@@ -158,6 +161,33 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             f"If it is the index of an array of your own: {_BY_TRACED_INDEX}.",
         )
         return np.array(array, dtype=dtype) if copy else np.asarray(array, dtype=dtype)
+
+    # -- other frameworks' protocols ---------------------------------------------------------------------------
+
+    def _array_for_framework(self, framework: str) -> np.ndarray[Any, Any]:
+        """Its array, where no tape is open that would not see what is computed with it.
+
+        Raises:
+            TracingError: with the framework's function, and what to call in its place.
+        """
+        if not self.owner.concrete and not self.owner.is_recording:
+            raise leaked(self)
+        if not self.owner.concrete or self.owner.is_observed:
+            raise foreign_error(framework, f"a traced array ({self.aval})")
+        return self.owner.arrays[self.value]
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
+        array = self._array_for_framework("TensorFlow")
+        return sys.modules["tensorflow"].convert_to_tensor(array, dtype, name=name)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        torch: Any = sys.modules["torch"]
+
+        def convert(x: Any) -> Any:
+            return torch.from_numpy(np.array(x._array_for_framework("PyTorch"))) if isinstance(x, cls) else x
+
+        return function(*map(convert, args), **{key: convert(x) for key, x in (kwargs or {}).items()})
 
     # -- what needs its array ---------------------------------------------------------------------------------
 
@@ -214,8 +244,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> NoReturn:
         """Reached by what it does not have."""
-        if name == "_id":  # TensorFlow's tape asks for it.
-            raise AttributeError(at_user_line(FOREIGN_TAPE))
+        if name in ASKED_BY_TAPE:
+            raise foreign_tape_error()
+        if name == "__jax_array__":  # JAX asks whether it is there; where it compiles, it would not call it.
+            raise foreign_error("JAX", f"a traced array ({self.aval})")
         if not name.startswith("_") and hasattr(np.ndarray, name):
             raise AttributeError(
                 at_user_line(

@@ -12,6 +12,7 @@ from keras.src.backend.common.dtypes import result_type
 from kerasflow import tracing
 from kerasflow.graph import is_text
 from kerasflow.tracing import TextTracer, Tracer, at_user_line
+from kerasflow.tracing.frameworks import require_no_foreign_tape
 from kerasflow.tracing.tensor import Tensor, tensors
 
 
@@ -72,6 +73,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
             return np.asarray(x) if is_text(x.dtype) else np.asarray(x).astype(str)
         return np.asanyarray(x).astype(dtype, copy=False)
     leaves, asked = tree.flatten(x), dtype
+    require_no_foreign_tape(leaves)
     if dtype is None:
         dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])
     if any(isinstance(leaf, (Tracer, KerasVariable)) for leaf in leaves):

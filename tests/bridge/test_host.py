@@ -384,8 +384,8 @@ def of(layer: Any) -> Any:
 REFUSED = {
     "weights": (lambda: (FromWeights(), NUMBERS), "integer_lookup.* depends on weights"),
     "values": (lambda: (Asks(), {"t": TEXT, "c": COLOR, "n": NUMBERS}), "asked whether it is true"),
-    "variables": (of(Counts), "reads or assigns variables|NumPy array was asked for"),
-    "losses": (of(Adds), "adds losses|NumPy array was asked for"),
+    "variables": (of(Counts), "reads or assigns variables|was given a traced array"),
+    "losses": (of(Adds), "adds losses|was given a traced array"),
     "declines": (
         lambda: (keras.Sequential([Scales(), layers.Dense(1)]), NUMBERS),
         "scales.* cannot be compiled",

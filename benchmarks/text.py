@@ -3,7 +3,8 @@
     python benchmarks/text.py
 
 The same program runs on stock Keras with TensorFlow, in whose graph the lookup is, and on kerasflow, compiled behind
-the lookup and, with `run_eagerly=True`, operation by operation; each in a process of its own, in turn. Needs TensorFlow.
+the lookup and, with `run_eagerly=True`, operation by operation; each in a process of its own, in turn.
+It needs TensorFlow.
 """
 
 from __future__ import annotations

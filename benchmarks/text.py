@@ -4,7 +4,7 @@
 
 The same program runs on stock Keras with TensorFlow, in whose graph the lookup is, and on kerasflow, compiled behind
 the lookup and, with `run_eagerly=True`, operation by operation; each in a process of its own, in turn.
-Needs TensorFlow.
+It needs TensorFlow.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import kerasflow  # isort: skip  (before Keras)
@@ -24,6 +25,7 @@ from text_models import (
     Y,
     colors,
     mixed,
+    sequential,
     text,
     unbuilt,
     vectorization,
@@ -156,6 +158,27 @@ def test_the_users_text_is_not_changed() -> None:
 
     np.testing.assert_array_equal(kerasflow.jit(longer)(x), COLOR == "red")
     np.testing.assert_array_equal(x, COLOR)
+
+
+def test_a_training_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if self.model.optimizer.iterations == 4:
+                raise KeyboardInterrupt
+
+    def losses(*callbacks: Any) -> Any:
+        keras.utils.set_random_seed(0)
+        model, x = sequential()
+        model.compile("adam", "mse")
+        return model.fit(x, Y, batch_size=16, epochs=3, verbose=0, callbacks=callbacks).history["loss"]
+
+    def backup() -> Any:
+        return keras.callbacks.BackupAndRestore(tmp_path / "backup", save_freq=1)
+
+    expected = losses()
+    with pytest.raises(KeyboardInterrupt):
+        losses(backup(), Stop())
+    assert losses(backup()) == expected[-2:]
 
 
 # -- what has no program ------------------------------------------------------------------------------------

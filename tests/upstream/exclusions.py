@@ -10,8 +10,8 @@ EXCLUSIONS: dict[str, list[str]] = {
     "a file that the test reads is not in Keras's wheel (no backend passes)": [
         "saving/saving_lib_test.py::SavingBattleTest::test_legacy_load_skips_missing_nested_containers",
     ],
-    "the test sets an attribute of a tensor, and a tensor is a NumPy array": [
-        "callbacks/tensorboard_test.py::TestTensorBoardV2::test_TensorBoard_non_blocking",
+    "the test expects gradients to vanish that float16 has no numbers for; inside of a program they are more exact": [
+        "trainers/trainer_test.py::TestTrainer::test_loss_scaling_prevents_underflow",
     ],
     "the test expects `jit_compile=False` to give a layer values, as JAX does; here that is `run_eagerly=True`": [
         "callbacks/tensorboard_test.py::TestTensorBoardV2::test_custom_summary",

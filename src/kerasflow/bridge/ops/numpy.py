@@ -21,7 +21,7 @@ from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.tracing import Tracer, apply
 from kerasflow.tracing.functions import indexing
 from kerasflow.tracing.indexing import require_inside
-from kerasflow.tracing.tensor import tensors
+from kerasflow.tracing.tensor import plain, tensors
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -106,7 +106,11 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: st
 
     def apply(*args: Any, **kwargs: Any) -> Any:
         if not any(isinstance(x, Tracer) for x in args):
-            return np.vectorize(pyfunc, excluded=excluded, signature=signature)(*args, **kwargs)
+            # NumPy makes arrays like those that the function gives, and fills them.
+            function = np.vectorize(
+                lambda *a, **k: plain(pyfunc(*a, **k)), excluded=excluded, signature=signature
+            )
+            return tensors(function(*args, **kwargs))
         places = [i for i in range(len(args)) if i not in apart]
         arrays = [tensor(args[i]) for i in places]
         own = [0] * len(arrays)

@@ -211,6 +211,8 @@ def test_a_python_float_has_the_tensors_dtype(dtype: str) -> None:
         assert y.dtype == dtype
     x += 0.5
     assert x.dtype == dtype
+    cast = ops.cast(ops.ones((2,)), dtype)
+    assert (cast * 2.0).dtype == dtype and (ops.cast(cast, "float32") * 2.0).dtype == "float32"
 
 
 @pytest.mark.parametrize("axis", [0, -1, (1, 2), (0, 1, 2), (0, 3), (0, 2), None, []])

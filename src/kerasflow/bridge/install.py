@@ -70,12 +70,9 @@ class _ServingLoader(_AliasLoader):
         super().exec_module(module)
         drop_hints(vars(module).values())
         if self.name not in WITHOUT_OPERATIONS:
-            # They need parts of Keras that the module has loaded.
-            from kerasflow.bridge.ops.results import give_tensors
-            from kerasflow.bridge.symbolic import serve_graphs
+            from kerasflow.bridge.ops.results import serve_operations  # It needs what the module has loaded.
 
-            give_tensors(module)
-            serve_graphs(module, self.alias, getattr(module, "__all__", ()))
+            serve_operations(module, self.alias)
 
 
 class _AdjustingLoader(importlib.abc.Loader):

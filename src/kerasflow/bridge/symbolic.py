@@ -7,12 +7,10 @@ whenever the graph runs; they are not assigned, which TensorFlow would record on
 
 from __future__ import annotations
 
-import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FunctionType, ModuleType
 from typing import Any
 
 from keras.src import tree
@@ -50,8 +48,8 @@ def outside_graphs() -> Iterator[None]:
         yield
 
 
-def require_no_graph(what: str) -> None:
-    """Refuse what happens once where it should happen whenever the graph runs.
+def require_no_graph(variable: Any) -> None:
+    """Refuse an assignment, which happens once where it should happen whenever the graph runs.
 
     Raises:
         KerasflowError: with the user's line.
@@ -59,42 +57,22 @@ def require_no_graph(what: str) -> None:
     if in_graph():
         raise KerasflowError(
             at_user_line(
-                f"{what} was assigned while TensorFlow records a graph (in `Dataset.map` or a `tf.function`), which "
-                "would not do it again when the graph runs. Use the layer outside of it, on the batches that the "
-                "dataset gives. (Of the layers that draw random numbers, Keras's for preprocessing work in "
-                "`Dataset.map`.)"
+                f"A variable ({variable.path}) was assigned while TensorFlow records a graph (in `Dataset.map` or a "
+                "`tf.function`), which would not do it again when the graph runs. Use the layer outside of it, on the "
+                "batches that the dataset gives. (Of the layers that draw random numbers, Keras's for preprocessing "
+                "work in `Dataset.map`.)"
             )
         )
 
 
-def serve_graphs(module: ModuleType, place: str, names: Iterable[str]) -> None:
-    """Let functions of a module of Keras's backend take TensorFlow's symbolic tensors.
+def call_in_graph(module: str, name: str, args: Any, kwargs: Any) -> Any:
+    """What the operation of Keras's TensorFlow backend gives.
 
     Args:
-        place: the module's name in Keras. names: of its attributes; those that are no functions stay as they are.
-    """
-    for name in names:
-        function = getattr(module, name)
-        if isinstance(function, FunctionType):
-            setattr(module, name, _dispatched(function, place, name))
-
-
-def _dispatched(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def dispatched(*args: Any, **kwargs: Any) -> Any:
-        if any_symbolic(args, kwargs):
-            args, kwargs = tree.map_structure(read_in_graph, (args, kwargs))
-            return _theirs(module, name)(*args, **kwargs)
-        return function(*args, **kwargs)
-
-    return dispatched
-
-
-def _theirs(module: str, name: str) -> Callable[..., Any]:
-    """The function of Keras's TensorFlow backend.
+        module: of Keras's, whose operation `name` is called for.
 
     Raises:
-        KerasflowError: if it has none.
+        KerasflowError: if that backend has none.
     """
     found: Any = getattr(importlib.import_module(module.replace(_OURS, _THEIRS)), name, None)
     if found is None:
@@ -103,7 +81,8 @@ def _theirs(module: str, name: str) -> Callable[..., Any]:
                 f"`{name}` is not available in a graph of TensorFlow's (`Dataset.map`, `tf.function`)."
             )
         )
-    return found
+    args, kwargs = tree.map_structure(read_in_graph, (args, kwargs))
+    return found(*args, **kwargs)
 
 
 def read_in_graph(x: Any) -> Any:

@@ -57,7 +57,7 @@ class Variable(KerasVariable):
 
     def _direct_assign(self, value: Any) -> None:
         assert self._cell is not None
-        require_no_graph(f"A variable ({self.path})")
+        require_no_graph(self)
         trace = current_trace()
         if trace is not None:
             trace.write(self._cell, value)
@@ -66,7 +66,7 @@ class Variable(KerasVariable):
 
     def _convert_to_tensor(self, value: Any, dtype: Any = None) -> Any:
         if is_symbolic(value):
-            require_no_graph(f"A variable ({self.path})")
+            require_no_graph(self)
         return convert_to_tensor(value, dtype=dtype)
 
     @property

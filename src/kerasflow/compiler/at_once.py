@@ -18,7 +18,7 @@ from kerasflow.graph import Graph, Node, Primitive, ShapedArray, Value, evaluate
 # From so many multiplications on BLAS takes threads of its own.
 _THREADED = 1 << 18
 # A sum of so many numbers is worth a program, which has BLAS add them up.
-_SUMMED = 1 << 15
+MANY = 1 << 15
 _KEPT = 1024  # programs: a few kilobytes each
 
 
@@ -40,7 +40,7 @@ KERNELS: dict[str, Callable[..., bool]] = {
     "max_pool": _always,
     "max_pool_take": _always,
     "max_pool_vjp": _always,
-    "sum": lambda x: x.size >= _SUMMED,
+    "sum": lambda x: x.size >= MANY,
 }
 
 
@@ -51,8 +51,7 @@ def compute(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
         Exception: what NumPy raises, with the node's scope in the message.
     """
     worth = KERNELS.get(node.primitive.name)
-    avals = tuple(v.aval for v in node.inputs)
-    if worth is None or not worth(*avals):
+    if worth is None or not worth(*(avals := tuple(v.aval for v in node.inputs))):
         return evaluate_node(node, arrays)
     try:
         return tuple(_program(node.primitive, avals, tuple(node.params.items()))((), arrays)[0])

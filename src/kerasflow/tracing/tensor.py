@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from kerasflow.graph import shaped
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.tracer import Tracer
 
@@ -32,7 +33,7 @@ class Tensor(np.ndarray[Any, Any]):
     # -- in place means anew --------------------------------------------------------------------------------
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
-        raise TypeError(at_user_line(f"A tensor ({_written(self)}) cannot be changed in place. {REMEDY}"))
+        raise TypeError(at_user_line(f"A tensor ({shaped(self)}) cannot be changed in place. {REMEDY}"))
 
     # -- beside traced arrays -------------------------------------------------------------------------------
 
@@ -52,7 +53,7 @@ class Tensor(np.ndarray[Any, Any]):
         if isinstance(target, Tensor):
             raise TypeError(
                 at_user_line(
-                    f"`np.{func.__name__}` was asked to change a tensor ({_written(target)}) in place. {REMEDY}"
+                    f"`np.{func.__name__}` was asked to change a tensor ({shaped(target)}) in place. {REMEDY}"
                 )
             )
         args, kwargs = tuple(map(plain, args)), {k: plain(v) for k, v in kwargs.items()}
@@ -98,10 +99,6 @@ def _matmul(x: Any, y: Any) -> Any:
     return tensors(Tracer.dispatcher.call_ufunc(np.matmul, "__call__", (plain(x), plain(y)), {}))
 
 
-def _written(x: np.ndarray[Any, Any]) -> str:
-    return f"{x.dtype.name}[{','.join(map(str, x.shape))}]"
-
-
 def _holds_tracer(key: Any) -> bool:
     if type(key) is tuple:
         return any(map(_holds_tracer, key))
@@ -118,7 +115,8 @@ def plain(x: Any) -> Any:
 def tensors(result: Any) -> Any:
     """What a function returned, with tensors in the place of NumPy's arrays."""
     if isinstance(result, np.ndarray):
-        return result.view(ExtensionTensor if result.dtype.kind == "V" else Tensor)
+        kind = ExtensionTensor if result.dtype.kind == "V" else Tensor
+        return result if type(result) is kind else result.view(kind)
     if type(result) in (list, tuple):
         return type(result)(map(tensors, result))
     return result._make(map(tensors, result)) if hasattr(result, "_make") else result

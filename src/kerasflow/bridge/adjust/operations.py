@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from kerasflow.bridge.ops import numpy as overrides
-from kerasflow.bridge.ops.results import give_tensors
+from kerasflow.bridge.ops.results import serve_operations
 from kerasflow.bridge.signatures import drop_hints
-from kerasflow.bridge.symbolic import serve_graphs
 
 
 @contextmanager
@@ -22,6 +21,4 @@ def override_numpy(module: ModuleType) -> Iterator[None]:
     for name, wrap in overrides.AROUND.items():
         if hasattr(module, name):  # Not every version of Keras has all of them.
             setattr(module, name, wrap(getattr(module, name)))
-    give_tensors(module)
-    own = [name for name, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__]
-    serve_graphs(module, module.__name__, {*own, *overrides.OVERRIDES})
+    serve_operations(module, module.__name__)

@@ -18,6 +18,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from kerasflow.bridge.ops.control import vectorized_map
 from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
+from kerasflow.compiler.at_once import MANY
 from kerasflow.tracing import Tracer, apply
 from kerasflow.tracing.functions import indexing
 from kerasflow.tracing.indexing import require_inside
@@ -187,7 +188,7 @@ def as_product(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         x = tensor(x)
-        if axis is None or not isinstance(x, np.ndarray) or x.size < _MANY or x.dtype.char not in "fd":
+        if axis is None or not isinstance(x, np.ndarray) or x.size < MANY or x.dtype.char not in "fd":
             return function(x, axis, keepdims)
         axes = tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
         total = apply("sum", x, axis=axes, keepdims=keepdims)
@@ -196,7 +197,6 @@ def as_product(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-_MANY = 1 << 15
 _IN_FLOAT32 = (
     "i0 nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod "
     "nanquantile nanstd nansum nanvar"

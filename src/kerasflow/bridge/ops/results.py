@@ -1,45 +1,59 @@
-"""What Keras's operations give: outside of programs tensors, which share no memory with a user's own arrays."""
+"""How Keras's operations are served: they give tensors, and in a graph of TensorFlow's they are its backend's."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from kerasflow.bridge.ops import numpy as overrides
-from kerasflow.tracing.tensor import Tensor, tensors
+from kerasflow.bridge.ops.tensors import own
+from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
+from kerasflow.tracing.tensor import tensors
 
-# What gives arrays of NumPy's on purpose, or none.
-_PLAIN = frozenset({"convert_to_numpy", "compute_output_spec", "device_scope", "is_tensor", "shape"})
-
-
-def give_tensors(module: ModuleType) -> None:
-    """Let the functions of one of the backend's modules give tensors: of those in `__all__`, or that it defines."""
-    own = getattr(module, "__all__", None)
-    for name, x in list(vars(module).items()):
-        if not isinstance(x, FunctionType) or name in _PLAIN:
-            continue
-        if name in own if own is not None else x.__module__ in (module.__name__, overrides.__name__):
-            setattr(module, name, _giving_tensors(x))
+# What gives arrays of NumPy's on purpose, or none, or tensors where it has to.
+_AS_IT_IS = frozenset(
+    {"compute_output_spec", "convert_to_numpy", "convert_to_tensor", "device_scope", "is_tensor", "shape"}
+)
 
 
-def _giving_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+def serve_operations(module: ModuleType, place: str) -> None:
+    """Put around the operations of one of the backend's modules what all of them have in common.
+
+    Outside of programs they give tensors, which share no memory with a user's own arrays. What is given a symbolic
+    tensor of TensorFlow's is done by Keras's TensorFlow backend.
+
+    Args:
+        module: its operations are those in its `__all__`; without that, what it defines, and `OVERRIDES`.
+        place: its name in Keras.
+    """
+    names: Iterable[str] | None = getattr(module, "__all__", None)
+    if names is None:
+        defined = (
+            name for name, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__
+        )
+        names = {*defined, *overrides.OVERRIDES}
+    for name in names:
+        function = getattr(module, name)
+        if isinstance(function, FunctionType):
+            setattr(module, name, _served(function, place, name))
+
+
+def _served(function: Callable[..., Any], place: str, name: str) -> Callable[..., Any]:
+    as_it_is = name in _AS_IT_IS
+
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def served(*args: Any, **kwargs: Any) -> Any:
+        if any_symbolic(args, kwargs):
+            return call_in_graph(place, name, args, kwargs)
         result = function(*args, **kwargs)
+        if as_it_is:
+            return result
         if isinstance(result, np.ndarray):
-            return result if isinstance(result, Tensor) else tensors(_own(result, args))
+            return tensors(own(result, args))
         return tensors(result) if isinstance(result, (tuple, list)) else result
 
-    return wrapper
-
-
-def _own(result: Any, args: tuple[Any, ...]) -> Any:
-    """The result, copied where it is an argument or a part of one, which the user may change later."""
-    if result.base is None and not any(x is result for x in args):
-        return result
-    shared = any(isinstance(x, np.ndarray) and np.may_share_memory(x, result) for x in args)
-    return result.copy() if shared else result
+    return served

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,15 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     if ragged:
         raise ValueError("`ragged=True` is not supported with the numpy backend")
     result = tensor(x, dtype)
-    if isinstance(x, Tensor):
-        return tensors(result)
-    if isinstance(result, np.ndarray) and isinstance(x, np.ndarray) and np.may_share_memory(result, x):
-        result = np.array(result)
-    return tensors(result)
+    return tensors(own(result, (x,))) if isinstance(result, np.ndarray) else result
+
+
+def own(result: np.ndarray[Any, Any], given: Sequence[Any]) -> np.ndarray[Any, Any]:
+    """A result, copied where it is an array that was given, or a part of one: its owner may change that later."""
+    if isinstance(result, Tensor) or (result.base is None and not any(x is result for x in given)):
+        return result
+    shared = any(isinstance(x, np.ndarray) and np.may_share_memory(x, result) for x in given)
+    return result.copy() if shared else result
 
 
 # The kinds of arrays of which NumPy would make numbers without a word, or with one that does not help.

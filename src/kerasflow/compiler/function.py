@@ -217,20 +217,19 @@ class CompiledFunction:
         it goes on: a program is found by the kinds of its arguments and, one after the other, of those results.
         """
         leaves, structure = optree.tree_flatten((tuple(args), kwargs or {}))
-        inputs: list[Any] = []
+        given: list[Any] = []
         key: list[Any] = []
         for leaf in leaves:
             if _is_array(leaf):
                 leaf = np.asarray(leaf)
                 key.append(kind(leaf))
-                inputs.append(leaf)
+                given.append(leaf)
             else:
                 key.append((type(leaf), getattr(leaf, "_cell", leaf)))
         backend = current_backend(self.backend)
         asked = options(backend, jit_compile=self.jit_compile)
         # An entry keeps its backend, and so the number.
         full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
-        given = list(inputs)
         while (call := self._host_calls.get(full_key)) is not None:
             results, kinds = call(given)
             given += results

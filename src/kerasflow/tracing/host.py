@@ -58,7 +58,7 @@ def on_host(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str,
 
     host_call = HostCall(_known(trace, operands, name), call, name, traces.current_scope())
     results, kinds = _first(host_call, trace.given)
-    if traces.observed() and _inexact(operands) and _inexact(results):
+    if trace.is_observed and _inexact(operands) and _inexact(results):
         raise _refused(name, "its derivative may be asked for")
     host_call.results = [shaped(array) for array in results]
     trace.host_calls.append((host_call, kinds))

@@ -137,11 +137,6 @@ def current_scope() -> str:
     return _stack.scope if _stack.scope is not None else scope_provider()
 
 
-def observed() -> bool:
-    """Whether an observer is open."""
-    return bool(_stack.observers)
-
-
 class Assignable(Protocol):
     """What a trace reads and assigns: a `Cell`; what the bridge puts in its place inside `keras.StatelessScope`."""
 

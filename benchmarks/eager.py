@@ -18,8 +18,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from contestants import machine
 
 
 def layers() -> dict[str, tuple[Callable[[], Any], tuple[int, ...]]]:
@@ -187,9 +188,7 @@ def main() -> None:
     names, _ = [json.loads(worker.stdout.readline()) for worker in workers.values() if worker.stdout]
     if options.only:
         names = [name for name in names if any(part in name for part in options.only)]
-    about = Path("/proc/cpuinfo").read_text().splitlines()
-    processor = next((line.split(":")[1].strip() for line in about if "model name" in line), "?")
-    print(f"{processor}, load {os.getloadavg()[0]:.1f}; milliseconds of the processor")
+    print(f"{machine()}, load {os.getloadavg()[0]:.1f}; milliseconds of the processor")
     ratios = []
     for name in names:
         times: dict[str, list[float]] = {which: [] for which in workers}

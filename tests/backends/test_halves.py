@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import kerasflow  # isort: skip  (before Keras)
@@ -11,20 +10,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from kerasflow.compiler.function import trace
 from kerasflow.graph import all_nodes, shaped
+from kerasflow.testing.programs import graph_of
 from kerasflow_numpy.plan.halves import is_half, widen
 from kerasflow_numpy.run.halves import bounded, round_to
 
 HALVES = [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]
 POLICIES = ["mixed_float16", "mixed_bfloat16"]
-
-
-def graph_of(function: Callable[..., Any], *arrays: Any) -> Any:
-    import optree
-
-    leaves, structure = optree.tree_flatten((arrays, {}))
-    return trace(function, leaves, [shaped(a) for a in leaves], structure)[0]
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
@@ -57,7 +49,7 @@ def test_nothing_inside_is_of_half_precision(dtype: np.dtype[Any]) -> None:
         return np.sum(h * h, axis=0).astype(np.float32)
 
     x, w = np.ones((4, 3), np.float32), np.ones((3, 5), np.float32)
-    graph = graph_of(function, x, w)
+    graph = graph_of(function, shaped(x), shaped(w))
     assert any(is_half(v.aval.dtype) for node in all_nodes(graph) for v in node.outputs)
     assert not any(is_half(v.aval.dtype) for node in all_nodes(widen(graph)) for v in node.outputs)
     np.testing.assert_allclose(kerasflow.jit(function)(x, w), function(x, w), rtol=0.02)

@@ -28,7 +28,8 @@ def _source(region: Region, piece: Piece, filters: int) -> Array:
 
 def _row(kernel: Array, place: tuple[int, ...], y: Array) -> Array:
     """A kernel's numbers at one place, repeated along the last spatial axis: one long run for NumPy's loop."""
-    return np.array(np.broadcast_to(kernel[place][0], y.shape[-2:]))
+    # In this order; that of the repeated numbers, which `np.array` keeps, has the channels apart.
+    return np.array(np.broadcast_to(kernel[place][0], y.shape[-2:]), order="C")
 
 
 def convolve(g: Geometry, x: Array, kernel: Array, out: Array) -> None:

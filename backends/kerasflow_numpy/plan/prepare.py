@@ -5,6 +5,7 @@ The few primitives here are this backend's own; they never leave it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
@@ -199,9 +200,12 @@ def _swapped(ndim: int) -> tuple[int, ...]:
 
 
 def _sum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
-    """A sum over axes that are next to each other as a product with ones: by BLAS five to twenty times as fast."""
+    """A sum as a product with ones: by BLAS five to twenty times as fast.
+
+    The axes next to each other that have the most elements are summed so; of what is left, the others.
+    """
     (x,) = inputs
-    axis, out = node.params["axis"], node.outputs[0].aval
+    axis, shape = node.params["axis"], x.aval.shape
     if (
         rewriter.exact
         or x.aval.dtype.char not in "fd"
@@ -209,20 +213,27 @@ def _sum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | 
         or len(axis) == x.aval.ndim
     ):
         return None
-    n = int(np.prod([x.aval.shape[i] for i in axis], dtype=np.int64))
-    rest = x.aval.size // n
-    if axis == tuple(range(len(axis))):
-        ones = rewriter.ones((1, n), x.aval.dtype)
-        result = rewriter.emit("matmul", ones, rewriter.shaped(x, (n, rest)))
-    elif axis == tuple(range(x.aval.ndim - len(axis), x.aval.ndim)):
+    runs = [[axis[0]]]
+    for i in axis[1:]:
+        if i == runs[-1][-1] + 1:
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    run = max(runs, key=lambda run: math.prod(shape[i] for i in run))
+    before, n, behind = (
+        math.prod(sizes) for sizes in (shape[: run[0]], shape[run[0] : run[-1] + 1], shape[run[-1] + 1 :])
+    )
+    if behind == 1:
         ones = rewriter.ones((n, 1), x.aval.dtype)
-        result = rewriter.emit("matmul", rewriter.shaped(x, (rest, n)), ones)
-    elif axis == tuple(range(axis[0], axis[-1] + 1)):
-        ones, before = rewriter.ones((1, n), x.aval.dtype), int(np.prod(x.aval.shape[: axis[0]]))
-        result = rewriter.emit("matmul", ones, rewriter.shaped(x, (before, n, rest // before)))
+        result = rewriter.emit("matmul", rewriter.shaped(x, (before, n)), ones)
     else:
-        return None
-    return rewriter.shaped(result, out.shape)
+        ones = rewriter.ones((1, n), x.aval.dtype)
+        whole = (n, behind) if before == 1 else (before, n, behind)
+        result = rewriter.emit("matmul", ones, rewriter.shaped(x, whole))
+    if others := tuple(i for i in axis if i not in run):
+        rest = rewriter.shaped(result, tuple(1 if i in run else size for i, size in enumerate(shape)))
+        result = rewriter.emit("sum", rest, axis=others, keepdims=True)
+    return rewriter.shaped(result, node.outputs[0].aval.shape)
 
 
 def _combination(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:

@@ -8,6 +8,7 @@ import numpy as np
 from keras.src.backend.common import standardize_dtype
 
 from kerasflow.bridge.ops.precision import HALVES, compute_dtype, constant, floating
+from kerasflow.bridge.ops.sums import mean
 from kerasflow.bridge.ops.tensors import cast, tensor
 
 
@@ -20,14 +21,14 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
     axes = tuple(axes) if isinstance(axes, (list, tuple)) else axes
     dtype = x.dtype
     x = cast(x, compute_dtype(dtype))
-    mean = np.mean(x, axis=axes, keepdims=True)
-    variance = np.mean(np.square(x - mean), axis=axes, keepdims=keepdims)
+    centre = mean(x, axes, keepdims=True)
+    variance = mean(np.square(x - centre), axes, keepdims)
     if not keepdims:
-        mean = np.squeeze(mean, axes)
+        centre = np.squeeze(centre, axes)
     if standardize_dtype(dtype) in HALVES:
         limit = float(np.finfo(np.float16).max)
-        mean, variance = np.clip(mean, -limit, limit), np.clip(variance, -limit, limit)
-    return cast(mean, dtype), cast(variance, dtype)
+        centre, variance = np.clip(centre, -limit, limit), np.clip(variance, -limit, limit)
+    return cast(centre, dtype), cast(variance, dtype)
 
 
 def batch_normalization(

@@ -13,13 +13,12 @@ from keras.src import tree
 from keras.src.backend import config
 from keras.src.backend.common import dtypes
 from keras.src.backend.common.backend_utils import standardize_axis_for_numpy
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from kerasflow.bridge.ops.control import vectorized_map
+from kerasflow.bridge.ops.sums import by_product, mean_by_product
 from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
-from kerasflow.compiler.at_once import MANY
-from kerasflow.tracing import Tracer, apply
+from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing
 from kerasflow.tracing.indexing import require_inside
 from kerasflow.tracing.tensor import plain, tensors
@@ -182,21 +181,6 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def as_product(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`mean`, of many numbers by the primitive `sum`, for which there are better ways than NumPy's."""
-
-    @functools.wraps(function)
-    def wrapper(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        x = tensor(x)
-        if axis is None or not isinstance(x, np.ndarray) or x.size < MANY or x.dtype.char not in "fd":
-            return function(x, axis, keepdims)
-        axes = tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
-        total = apply("sum", x, axis=axes, keepdims=keepdims)
-        return total / x.dtype.type(math.prod(x.shape[i] for i in axes))
-
-    return wrapper
-
-
 _IN_FLOAT32 = (
     "i0 nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod "
     "nanquantile nanstd nansum nanvar"
@@ -205,13 +189,14 @@ _IN_FLOAT32 = (
 _UNCONVERTED = (
     "abs absolute all amax amin any argsort conj conjugate copy corrcoef count_nonzero cumprod cumsum diff flip imag "
     "isfinite isinf isnan logical_not max median min negative ones_like ravel real reciprocal reshape roll rot90 "
-    "round sign signbit slogdet sort squeeze sum transpose tril triu unravel_index zeros_like"
+    "round sign signbit slogdet sort squeeze transpose tril triu unravel_index zeros_like"
 ).split()
 
 # What is put around functions of Keras's, where the installed version has them.
 AROUND: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(_UNCONVERTED, converting),
     **dict.fromkeys(_IN_FLOAT32, in_float32),
-    "mean": as_product,
+    "mean": mean_by_product,
+    "sum": by_product,
     "unique": lambda function: converting(tracing_unique(function)),
 }

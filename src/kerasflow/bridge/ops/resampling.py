@@ -71,6 +71,17 @@ def _known_weights(*args: Any) -> Any:
     return weights
 
 
+def _weighed(x: Any, weights: Any, axis: int) -> Any:
+    """The product of an axis with a matrix (size, target): of matrices that lie in x as they are."""
+    size, target = weights.shape
+    before, behind = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
+    if behind == 1:
+        product = np.matmul(np.reshape(x, (before, size)), weights)
+    else:
+        product = np.matmul(np.transpose(weights), np.reshape(x, (before, size, behind)))
+    return np.reshape(product, (*x.shape[:axis], target, *x.shape[axis + 1 :]))
+
+
 def _resample(
     images: Any,
     shape: Sequence[int],
@@ -88,7 +99,7 @@ def _resample(
         weights = weigh(
             images.shape[axis], shape[axis], scales[i], translations[i], method, antialias, result.dtype
         )
-        result = np.moveaxis(np.tensordot(result, weights, axes=(axis, 0)), -1, axis)
+        result = _weighed(result, weights, axis)
     if integers and axes:
         # Kernels with negative lobes overshoot.
         result = np.clip(np.round(result), cast(np.min(images), "float32"), cast(np.max(images), "float32"))

@@ -215,18 +215,6 @@ def test_a_python_float_has_the_tensors_dtype(dtype: str) -> None:
     assert (cast * 2.0).dtype == dtype and (ops.cast(cast, "float32") * 2.0).dtype == "float32"
 
 
-@pytest.mark.parametrize("axis", [0, -1, (1, 2), (0, 1, 2), (0, 3), (0, 2), None, []])
-@pytest.mark.parametrize("keepdims", [False, True])
-def test_means_of_many_numbers(axis: Any, keepdims: bool) -> None:
-    x = np.random.default_rng(0).normal(size=(8, 28, 28, 6))
-    axes = tuple(axis) if isinstance(axis, list) else axis
-    expected = np.mean(x, axes, keepdims=keepdims)
-    np.testing.assert_allclose(ops.mean(x, axis, keepdims), expected, rtol=1e-12, atol=1e-14)
-    with kerasflow.GradientTape():
-        total = np.array(ops.sum(keras.Variable(x, dtype="float64"), axis, keepdims))
-    np.testing.assert_allclose(total, np.sum(x, axes, keepdims=keepdims), rtol=1e-12, atol=1e-10)
-
-
 PARAMS: dict[str, Any] = {"strides": (2, 1), "padding": ((1, 0), (0, 1))}
 CONVOLUTION = {**PARAMS, "dilation": (1, 1), "groups": 1}
 
@@ -238,16 +226,18 @@ CONVOLUTION = {**PARAMS, "dilation": (1, 1), "groups": 1}
         ("max_pool", ((2, 6, 5, 3),), {**PARAMS, "window": (2, 2)}),
         ("einsum", ((2, 3), (3, 4)), {"subscripts": "ij,jk->ik"}),
         ("matmul", ((64, 128), (128, 64)), {}),
+        ("matmul float16", ((16, 32), (32, 16)), {}),
     ],
 )
 def test_heavy_operations_are_programs(name: str, shapes: Any, params: Any) -> None:
-    arrays = [np.random.default_rng(0).normal(size=shape) for shape in shapes]
+    name, _, dtype = name.partition(" ")
+    arrays = [np.random.default_rng(0).normal(size=shape).astype(dtype or float) for shape in shapes]
     values = [Value(ShapedArray(a.shape, a.dtype)) for a in arrays]
     node = Node(PRIMITIVES[name], values, params, infer(PRIMITIVES[name], [v.aval for v in values], params))
     before = at_once._program.cache_info().misses + at_once._program.cache_info().hits
     (result,) = at_once.compute(node, arrays)
     assert at_once._program.cache_info().misses + at_once._program.cache_info().hits == before + 1
-    np.testing.assert_allclose(result, evaluate_node(node, arrays)[0], atol=1e-12)
+    np.testing.assert_allclose(result, evaluate_node(node, arrays)[0], atol=0.02 if dtype else 1e-12)
 
 
 def test_traced_arrays_are_no_tensors() -> None:

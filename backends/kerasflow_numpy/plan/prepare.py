@@ -210,7 +210,7 @@ def _sum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | 
         rewriter.exact
         or x.aval.dtype.char not in "fd"
         or x.aval.size < MIN_SUMMED
-        or len(axis) == x.aval.ndim
+        or len(axis) in (0, x.aval.ndim)
     ):
         return None
     runs = [[axis[0]]]

@@ -12,18 +12,23 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from kerasflow.compiler.registry import current_backend
 from kerasflow.graph import Graph, Node, Primitive, ShapedArray, Value, evaluate_node, infer, locate
 
 # From so many multiplications on BLAS takes threads of its own.
 _THREADED = 1 << 18
+# From so many on NumPy's own product of float16 takes longer than a program, which multiplies float32.
+_SLOW = 1 << 12
 # A sum of so many numbers is worth a program, which has BLAS add them up.
 MANY = 1 << 15
 _KEPT = 1024  # programs: a few kilobytes each
 
 
 def _large(*avals: ShapedArray) -> bool:
-    return avals[0].size * avals[1].shape[-1] > _THREADED if avals[1].ndim else False
+    least = _SLOW if avals[0].dtype == np.float16 else _THREADED
+    return avals[0].size * avals[1].shape[-1] > least if avals[1].ndim else False
 
 
 def _always(*avals: ShapedArray) -> bool:

@@ -20,6 +20,7 @@ from onnx_files import assert_same_arrays, exported_onnx, runs
 from scipy import special
 
 import kerasflow
+from kerasflow.bridge.exported import known_inputs
 from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting.numpy import helpers
 from kerasflow.primitives import PRIMITIVES
@@ -244,6 +245,20 @@ def test_constants_that_grow_and_are_no_numbers(number: float, dtype: str, tmp_p
     exported = imported(kerasflow.export_numpy(model, tmp_path / "filled.py"))
     for n in (1, 3):
         np.testing.assert_array_equal(exported.predict(X[:n]), model.predict(X[:n], verbose=0))
+
+
+def test_a_size_that_comes_from_the_data_is_none(tmp_path: Path) -> None:
+    """What a `Sequential` without an `Input` took from its first batch is no size; with state for each sample it is."""
+    model = keras.Sequential([L.Dense(4, activation="relu"), L.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(X, np.arange(8) % 3, batch_size=4, verbose=0)
+    assert model.inputs[0].shape[0] == 4
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "mlp.py", training=(X[:1], np.ones(1, int))))
+    np.testing.assert_allclose(exported.predict(X[:7]), model.predict(X[:7], verbose=0), rtol=1e-6)
+    exported.train_step(X, np.arange(8) % 3)
+    stateful = keras.Sequential([L.LSTM(2, stateful=True)])
+    stateful(np.ones((4, 5, 3), "float32"))
+    assert known_inputs(stateful).shape == (4, 5, 3)
 
 
 def test_training_with_weights(tmp_path: Path) -> None:

@@ -47,8 +47,15 @@ class Traced:
 
 
 def known_inputs(model: Any) -> Any:
-    """The inputs of a functional or sequential model, in their structure; None for others."""
-    return getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+    """The inputs of a functional or sequential model, in their structure; None for others.
+
+    A `Sequential` without an `Input` has taken its first batch's size for its own. So a size counts only where layers
+    keep something for each sample.
+    """
+    specs = getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+    if not isinstance(model, keras.Sequential) or any(getattr(x, "stateful", False) for x in model.layers):
+        return specs
+    return optree.tree_map(lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype, name=t.name), specs)
 
 
 def input_types(model: Any, x: Any, remedy: str) -> Any:

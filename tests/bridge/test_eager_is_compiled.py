@@ -179,7 +179,17 @@ def modes_of_layer(model: Around, inputs: Any) -> None:
     assert_same(backward(kerasflow.jit(gradients)), on_tape, "a program with a tape")
 
 
-@pytest.mark.parametrize("name", LAYERS)
+def first_of_each_class(names: Iterable[str]) -> list[Any]:
+    """Further ways to use a class are slow tests."""
+    seen: set[str] = set()
+    found = []
+    for name in names:
+        found.append(pytest.param(name, marks=pytest.mark.slow if name.split()[0] in seen else ()))
+        seen.add(name.split()[0])
+    return found
+
+
+@pytest.mark.parametrize("name", first_of_each_class(LAYERS))
 def test_layers(name: str) -> None:
     use = LAYERS[name]
     model = Around(use)
@@ -225,19 +235,18 @@ def nothing(true: Any, predictions: Any) -> Any:
     return keras.ops.zeros(len(predictions))
 
 
-def modes_of_step(given: Any, state: State | None = None, **compiled: Any) -> Found:
+def modes_of_step(batches: Any, state: State | None = None, **compiled: Any) -> Found:
     """What a test step finds for batches of predictions, true values and weights; compiled, and the same eagerly."""
     found = []
+    predictions, true, weights = map(np.concatenate, zip(*batches, strict=True))
     for eagerly in (True, False):
         model = Given()
         model.compile(run_eagerly=eagerly, jit_compile=False, **compiled)
         if state is not None:
             state.reset()
-        for predictions, true, weights in given:
-            logs = model.test_on_batch(predictions, true, sample_weight=weights, return_dict=True)
-        found.append(
-            {f"{name} of step": np.asarray(x) for name, x in logs.items()} | (state.now() if state else {})
-        )
+        logs = model.evaluate(predictions, true, len(batches[0][0]), 0, weights, return_dict=True)
+        results = {f"{name} of step": np.asarray(x) for name, x in logs.items()}
+        found.append(results | (state.now() if state else {}))
     assert_same(found[1], found[0], "a test step")
     return found[0]
 
@@ -329,7 +338,7 @@ MADE: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", first_of_each_class(MADE))
 def test_optimizers(name: str) -> None:
     found = {}
     x, y = in_double(normal(6, 10)), in_double(normal(6, 5))

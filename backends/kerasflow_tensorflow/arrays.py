@@ -157,6 +157,22 @@ def _sort(x: Tensor, axis: int) -> Tensor:
     return tf.experimental.numpy.take_along_axis(x, _argsort(x, axis), axis)
 
 
+def _top_k(x: Tensor, k: int) -> Tensor:
+    """TensorFlow's own, but where there are NaNs, which have no order there."""
+    last, n = x.ndim - 1, shape(x)[-1]
+    k = min(k, n)
+
+    def own() -> Tensor:
+        return tf.cast(tf.math.top_k(x, k).indices, tf.int64)
+
+    def by_sorting() -> Tensor:
+        return (n - 1 - tf.reverse(_argsort(tf.reverse(x, [last]), last), [last]))[..., :k]
+
+    if x.dtype.is_complex:
+        return by_sorting()
+    return tf.cond(tf.reduce_any(tf.math.is_nan(x)), by_sorting, own) if x.dtype.is_floating else own()
+
+
 def _searchsorted(a: Tensor, v: Tensor, side: str) -> Tensor:
     found = tf.searchsorted(a, tf.reshape(v, [-1]), side=side, out_type=tf.int64)
     return tf.reshape(found, shape(v))
@@ -187,5 +203,6 @@ LOWERINGS: dict[str, Lowering] = {
     "scatter": via(_scatter, _WIDE),
     "sort": via(_sort, _WIDE),
     "argsort": via(_argsort, _WIDE),
+    "top_k": via(_top_k, _WIDE),
     "searchsorted": via(_searchsorted, _WIDE),
 }

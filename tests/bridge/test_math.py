@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import scipy.special
 import kerasflow
 from kerasflow.bridge.ops import math
 from kerasflow.errors import TracingError
+from kerasflow.primitives import PRIMITIVES
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(5, 3))
@@ -55,6 +57,28 @@ def test_top_k(k: int, assert_traces: Any) -> None:
     assert places.dtype == np.int32
     np.testing.assert_array_equal(places, expected)
     np.testing.assert_array_equal(values, np.take_along_axis(ROWS, expected, -1))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "uint8", "int64", "bool"])
+def test_top_k_of_equals_and_nan(dtype: str) -> None:
+    """As a stable sort has it: of equals the first comes first, NaN before all numbers."""
+    rng = np.random.default_rng(0)
+    for number, shape in enumerate([(50,), (6, 40), (2, 3, 30), (0, 5), (4, 1)] * 8):
+        x = rng.integers(0, 2 if dtype == "bool" else 6, shape).astype(dtype)
+        if dtype.startswith("float"):
+            x[x == 0] = [0.0, -0.0, np.inf, -np.inf, np.nan][number % 5]
+        order = shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+        for k in range(min(shape[-1], 12) + 1):
+            np.testing.assert_array_equal(math.top_k(x, k)[1], order[..., :k])
+
+
+def test_top_k_does_not_sort() -> None:
+    """What partitions, and a comparison, cost is independent of how many equals there are."""
+    primitive = PRIMITIVES["top_k"]
+    with mock.patch.object(np, "argsort", wraps=np.argsort) as argsort:
+        for x in (np.arange(1000.0).reshape(2, 500), np.ones((2, 500))):
+            primitive.evaluate(x, k=3)
+    assert [call.args[0].shape for call in argsort.call_args_list] == [(2, 3), (2, 3)]
 
 
 def test_top_k_gradient_and_integers(assert_gradients: Any) -> None:

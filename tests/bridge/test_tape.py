@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import weakref
 
 import kerasflow  # noqa: F401  # isort: skip  (before Keras)
@@ -13,6 +15,7 @@ from keras import layers, ops
 
 from kerasflow import GradientTape, grad, jit, value_and_grad
 from kerasflow.errors import GradientError
+from kerasflow.tracing.tensor import Tensor
 
 A = np.array([0.5, -1.0, 2.0])
 
@@ -34,6 +37,71 @@ def test_plain_arrays_are_known_to_keras_and_by_their_traced_counterpart():
     for target in (with_keras, with_numpy):
         for source in (A, z):
             np.testing.assert_allclose(tape.gradient(target, source), 3 * A**2)
+
+
+WAYS = {
+    "operators": lambda x: 2.0 * x + x * np.ones(3) - np.ones(3) / x,
+    "in place": lambda x: _in_place(x),
+    "functions": lambda x: np.concatenate([x, np.exp(x)]),
+    "beside an array of NumPy's": lambda x: (
+        np.where([True, False, True], x, 1.0) + np.dot(np.ones((2, 3)), x)[0]
+    ),
+    "methods": lambda x: x.reshape(3, 1).T.astype("float32").sum(axis=0) + x.mean() + x.max(),
+    "subscripts": lambda x: x[::-1] * x[0] + np.stack(list(x)),
+    "products": lambda x: np.ones((4, 3)) @ x + x @ np.ones((3, 4)),
+    "Keras": lambda x: ops.concatenate([x, ops.exp(x)]) * ops.sum(x),
+}
+
+
+def _in_place(x):
+    x *= x
+    return x
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_watched_tensors_are_known_whatever_is_done_with_them(way):
+    x = ops.convert_to_tensor(A)
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = WAYS[way](x)
+    with GradientTape() as other:
+        expected = WAYS[way](other.watch(A))
+    np.testing.assert_allclose(tape.gradient(y, x), other.gradient(expected, A), rtol=1e-6)
+
+
+def test_a_watched_tensor_is_a_tensor_as_before():
+    x, b = ops.convert_to_tensor(A), ops.convert_to_tensor([1.0, 2.0], "bfloat16")
+    with GradientTape() as outer:
+        outer.watch([x, b])
+        with GradientTape() as inner:
+            inner.watch(x)
+            y = x**3
+        slope = inner.gradient(y, x)
+        half = b * 2.5
+    np.testing.assert_allclose(outer.gradient(slope, x), 6 * A)
+    assert half.dtype == b.dtype
+    for tensor, plain in (
+        (x * 2, A * 2),
+        (x.T, A),
+        (x[1:], A[1:]),
+        (np.sort(x), np.sort(A)),
+        (copy.deepcopy(x), A),
+    ):
+        assert type(tensor) is Tensor
+        np.testing.assert_array_equal(tensor, plain)
+    assert type(pickle.loads(pickle.dumps(x))) is np.ndarray
+    assert (b * 2.5).dtype == b.dtype
+    np.testing.assert_array_equal(jit(lambda y: y * x)(A), A * A)
+    with pytest.raises(TypeError, match="cannot be changed in place"):
+        x[0] = 1.0
+
+
+def test_a_tensor_in_a_layers_own_code():
+    x = ops.convert_to_tensor(np.arange(6.0, dtype="float32").reshape(2, 3))
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = layers.Lambda(lambda t: ops.tanh(t) + t[:, ::-1] ** 2)(x)
+    np.testing.assert_allclose(tape.gradient(y, x), 1 - np.tanh(x) ** 2 + 2 * x, rtol=1e-6)
 
 
 def test_arrays_through_a_layer():

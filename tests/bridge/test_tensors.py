@@ -152,7 +152,29 @@ def test_random_numbers_layers_and_variables_are_tensors() -> None:
     assert type(keras.Sequential([layer]).predict(np.ones((1, 3)), verbose=0)) is np.ndarray
 
 
+def test_operations_that_ask_no_backend_give_tensors() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    double = ops.custom_gradient(lambda x: ([x * 2, x], lambda *gs, upstream=None: gs[0]))
+    given = [
+        ops.get_item(x, 0),
+        ops.get_item([[1, 2]], 0),
+        ops.vectorize(lambda a: a + 1)(x),
+        *double(x),
+        *ops.split(x, 2),
+    ]
+    before = [np.array(y) for y in given]
+    x[:] = -1
+    for tensor, expected in zip(given, before, strict=True):
+        assert type(tensor) is Tensor
+        np.testing.assert_array_equal(tensor, expected)
+    assert ops.get_item(keras.Input((3,)), (slice(None), 0)).shape == (None,)
+
+
 def test_keras_utilities_take_tensors() -> None:
+    tiny = np.full((1, 2), 1e-9)
+    np.testing.assert_array_equal(
+        keras.utils.normalize(ops.convert_to_tensor(tiny)), kerasflow.jit(keras.utils.normalize)(tiny)
+    )
     x = np.array([[3.0, 4.0], [0.0, 0.0]], "float32")
     np.testing.assert_allclose(keras.utils.normalize(ops.convert_to_tensor(x)), keras.utils.normalize(x))
     loss = keras.losses.CosineSimilarity()

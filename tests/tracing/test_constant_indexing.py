@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -30,8 +31,55 @@ KEYS: dict[str, Callable[[Any], Any]] = {
     "twice": lambda i: (i, i),
     "beside a list": lambda i: (i, [2]),
     "beside a mask": lambda i: (slice(None), np.array([True, False, True]), i),
+    "beside a boolean": lambda i: (True, slice(None), i),
     "a list with a slice": lambda i: [slice(None), i],
+    "in a list": lambda i: ([i, i],),
 }
+
+# Keys with booleans in them: a single one is an axis of length 1, and all of it or nothing.
+BOOLEANS: dict[str, Any] = {
+    "true": True,
+    "false": False,
+    "of NumPy": np.False_,
+    "an array": np.array(True),
+    "several": (True, np.True_, False),
+    "beside a number": (True, 0),
+    "behind a number": (0, True),
+    "behind all": (..., False),
+    "beside indices": (slice(None), True, [0, 1]),
+    "apart from indices": (True, slice(None), [0, 2]),
+    "beside a new axis": (None, True, slice(1)),
+    "beside a mask": (True, np.array([True, False]), slice(None), [0, -1, 3][:1]),
+    "a list": [True, False],
+}
+
+
+@pytest.mark.parametrize("key", BOOLEANS.values(), ids=BOOLEANS)
+def test_booleans(key: Any) -> None:
+    expected = TABLE[key]
+    for run in (jit, _with_values):
+        np.testing.assert_array_equal(run(lambda x: x[key])(TABLE), expected, strict=True)
+    check_grads(lambda x: x[key], (TABLE,))
+
+
+def test_a_boolean_that_has_a_value() -> None:
+    """Recorded with values, a comparison is one too; in a program it would decide on the shape of the result."""
+    found = _with_values(lambda x: x[x[0, 0, 0] > 0])(TABLE)
+    np.testing.assert_array_equal(found, TABLE[TABLE[0, 0, 0] > 0], strict=True)
+    with pytest.raises(TracingError, match="depend on values"):
+        jit(lambda x: x[x[0, 0, 0] > 0])(TABLE)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_tensors(key: str) -> None:
+    """An eager tensor sees the traced index by itself, wherever in the key it is."""
+    made, table = KEYS[key], keras.ops.convert_to_tensor(TABLE)
+    known = made(ONE)
+    expected = TABLE[tuple(known) if isinstance(known, list) else known]
+    for run in (jit, _with_values):
+        np.testing.assert_array_equal(run(lambda i: table[made(i)])(ONE), expected)
+    with pytest.raises(TracingError, match="bounds of a slice are traced"):
+        jit(lambda i: table[::i])(ONE)
 
 
 def _with_values(function: Callable[..., Any]) -> Callable[..., Any]:

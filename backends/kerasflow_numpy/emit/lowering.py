@@ -234,6 +234,10 @@ def _argsort(call: Call) -> list[str]:
     return [f"{call.out}[...] = {call.args[0]}.argsort(axis={call.params['axis']}, kind='stable')"]
 
 
+def _top_k(call: Call) -> list[str]:
+    return [f"{call.out}[...] = kernels.top_k_places({call.args[0]}, {call.params['k']})"]
+
+
 def _searchsorted(call: Call) -> list[str]:
     a, v = call.args
     return [f"{call.out}[...] = np.searchsorted({a}, {v}, side={call.params['side']!r})"]
@@ -304,6 +308,7 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "scatter": _scatter,
     "sort": _sort,
     "argsort": _argsort,
+    "top_k": _top_k,
     "searchsorted": _searchsorted,
     "matmul": _matmul,
     "einsum": _einsum,

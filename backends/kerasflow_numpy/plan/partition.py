@@ -108,6 +108,13 @@ def _along_others(node: Node, n: int) -> Splits:
             yield Split((axis,) * len(node.inputs), axis)
 
 
+def _last_axis(node: Node, n: int) -> Splits:
+    """What works along the last axis."""
+    for axis in _axes(node.outputs[0].aval, n):
+        if axis < node.outputs[0].aval.ndim - 1:
+            yield Split((axis,), axis)
+
+
 def _transpose(node: Node, n: int) -> Splits:
     for axis in _axes(node.inputs[0].aval, n):
         yield Split((axis,), node.params["axes"].index(axis))
@@ -181,6 +188,7 @@ SPLITS: dict[str, Callable[[Node, int], Splits]] = {
     **dict.fromkeys(("prod", "max", "min", "any", "all"), _reduction),
     **dict.fromkeys(("argmax", "argmin"), _arg_reduction),
     **dict.fromkeys(("cumsum", "cumprod", "sort", "argsort", "concatenate"), _along_others),
+    "top_k": _last_axis,
     "transpose": _transpose,
     "reshape": _reshape,
     "broadcast_to": _broadcast,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.primitives.decompositions import cofactors, eig, lstsq, lu, solve_triangular
-from kerasflow.primitives.indexing import SCATTER_UFUNCS
+from kerasflow.primitives.indexing import SCATTER_UFUNCS, top_k_places
 from kerasflow.primitives.random import philox, random_gamma_grad
 
 Array = np.ndarray[Any, Any]
@@ -105,4 +105,5 @@ __all__ = [
     "random_gamma_grad",
     "scatter",
     "solve_triangular",
+    "top_k_places",
 ]

@@ -22,6 +22,7 @@ from kerasflow.tracing import (
     at_user_line,
     cast,
     current_trace,
+    make_watchable,
     observing,
     record,
     recording,
@@ -93,9 +94,10 @@ class GradientTape:
     def watch(self, tensor: Any) -> Any:
         """Record what is done with a tensor, so that gradients with respect to it can be asked for.
 
-        An ordinary array is recognised where it goes through `keras.ops` or a
-        layer. For plain NumPy functions and operators use the array that this
-        method returns: `x = tape.watch(x)`.
+        A tensor is recognised wherever it is used. An array of NumPy's is where it
+        goes through `keras.ops` or a layer, or stands beside a traced one; for plain
+        NumPy functions and operators use the array that this method returns:
+        `x = tape.watch(x)`.
 
         Args:
             tensor: an array, a traced array, a variable, or a nested structure of them.
@@ -115,6 +117,7 @@ class GradientTape:
             return x
         if id(x) not in self._watched:
             self._watched[id(x)] = (x, _traced(x))
+            make_watchable(x)
         return self._watched[id(x)][1]
 
     def find(self, x: Any) -> Tracer | None:

@@ -12,6 +12,7 @@ import optree
 from keras.src.export.export_utils import get_input_signature
 
 from kerasflow._settings import settings
+from kerasflow.bridge.host import name_of
 from kerasflow.bridge.step import Step
 from kerasflow.compiler.function import trace
 from kerasflow.errors import ExportError, KerasflowError, TracingError
@@ -183,7 +184,7 @@ def check_traceable(model: Any) -> None:
         ExportError: naming them.
     """
     if layers := Step(model, "predict_step").declining:
-        names = ", ".join(x.path or x.name for x in layers)
+        names = ", ".join(map(name_of, layers))
         raise ExportError(
             f"The model cannot be traced: {names} cannot be compiled. Export a model without such layers, "
             "and apply them to the data before, `x = layer(x)`."

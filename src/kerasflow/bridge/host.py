@@ -30,6 +30,11 @@ def declines(layer: Any) -> bool:
     return not (layer.supports_jit or isinstance(layer, images.BaseImagePreprocessingLayer))
 
 
+def name_of(layer: Any) -> str:
+    """What errors call a layer: where it is in its model; by its name as long as nobody knows."""
+    return layer.path or layer.name
+
+
 def call_layer(layer: Any, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The call of a layer, as a part of the program that is being recorded, or on the host before it.
 
@@ -54,7 +59,7 @@ def call_layer(layer: Any, call: Callable[..., Any], args: tuple[Any, ...], kwar
     if layer.variables or (not must and (_is_model(layer) or not _has_text((args, kwargs)))):
         return call(*args, **kwargs)
     try:
-        return on_host(_alone(layer, call), args, kwargs, layer.path or layer.name)
+        return on_host(_alone(layer, call), args, kwargs, name_of(layer))
     except TracingError:
         if not must:
             return call(*args, **kwargs)

@@ -22,7 +22,7 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
-from kerasflow.bridge.host import declines
+from kerasflow.bridge.host import declines, name_of
 from kerasflow.compiler import CompiledFunction, Entry
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.errors import KerasflowError, TracingError
@@ -67,7 +67,7 @@ class Step:
     @property
     def uncompiled(self) -> list[str]:
         """Those of them that have variables, by name: the step has no program."""
-        return [x.path or x.name for x in self.declining if x.variables]
+        return [name_of(x) for x in self.declining if x.variables]
 
     def needs_host(self, batch: Any) -> bool:
         """Whether a part of the step cannot be in a program."""

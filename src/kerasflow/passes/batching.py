@@ -209,7 +209,7 @@ _along = _with(axis=lambda axis, n: axis + 1)
 # What works on stacks of matrices, or along the last axis, whatever lies in front.
 STACKS = frozenset(
     "identity stop_gradient real imag cholesky solve solve_triangular lstsq det cofactors slogdet lu qr svd eigh eig "
-    "fft ifft rfft irfft".split()
+    "fft ifft rfft irfft top_k".split()
 )
 
 RULES: dict[str, Rule] = {

@@ -74,6 +74,35 @@ def _scatter_rule(x: ShapedArray, updates: ShapedArray, *indices: ShapedArray, m
     return x
 
 
+def top_k_places(x: Any, k: int) -> Any:
+    """The places of the k largest along the last axis, largest first: NaNs before all, of equals the first.
+
+    A partition tells the smallest of them, and that the places in rising order; only the k are sorted.
+    """
+    n = x.shape[-1]
+    k = min(k, n)
+    largest = np.partition(x, n - k)[..., n - k :] if 0 < k < n and x.dtype.kind in "fiub" else None
+    if largest is None or (largest != largest).any():  # The partition puts NaNs there, too.
+        return _falling(x)[..., :k]
+    least = largest[..., :1]
+    chosen = x >= least
+    if np.count_nonzero(chosen) > largest.size:  # There are more of the smallest than there is room for.
+        chosen, equal = x > least, x == least
+        room = k - np.count_nonzero(chosen, axis=-1, keepdims=True)
+        chosen |= equal & (np.cumsum(equal, axis=-1) <= room)
+    places = (np.flatnonzero(chosen) % n).reshape(largest.shape)
+    return np.take_along_axis(places, _falling(np.take_along_axis(x, places, -1)), -1)
+
+
+def _falling(x: Any) -> Any:
+    """The order of the last axis from the largest: a stable rising one of the reversed rows, read backwards."""
+    return x.shape[-1] - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+
+
+def _top_k_rule(x: ShapedArray, k: int) -> ShapedArray:
+    return ShapedArray((*x.shape[:-1], min(k, x.shape[-1])), np.dtype(np.int64))
+
+
 def _int64(x: ShapedArray, **_: Any) -> ShapedArray:
     return ShapedArray(x.shape, np.dtype(np.int64))
 
@@ -94,10 +123,12 @@ scatter = Primitive(
 )
 sort = Primitive("sort", lambda x, axis: np.sort(x, axis=axis), lambda x, axis: x)
 argsort = Primitive("argsort", lambda x, axis: np.argsort(x, axis=axis, kind="stable"), _int64)
+# All places if there are fewer than k.
+top_k = Primitive("top_k", top_k_places, _top_k_rule)
 searchsorted = Primitive(
     "searchsorted",
     lambda a, v, side: np.searchsorted(a, v, side=side),
     lambda a, v, side: ShapedArray(v.shape, np.dtype(np.int64)),
 )
 
-PRIMITIVES: tuple[Primitive, ...] = (gather, scatter, sort, argsort, searchsorted)
+PRIMITIVES: tuple[Primitive, ...] = (gather, scatter, sort, argsort, top_k, searchsorted)

@@ -317,6 +317,12 @@ _INDEXING = [
         for name in ("sort", "argsort")
         for shape, axis in (((2, 5), 1), ((3, 2), 0), ((3,), 0), ((0, 2), 0))
     ),
+    *(
+        OpSpec("top_k", (Operand(shape),), {"k": k}, ALL)
+        for shape, k in (((2, 5), 2), ((3, 2, 4), 1), ((3,), 3), ((2, 3), 0), ((0, 2), 1))
+    ),
+    OpSpec("top_k", (Operand(values=(1.0, 2.0, 0.0, 2.0, 1.0, 2.0, 1.0)),), {"k": 5}, ALL),
+    OpSpec("top_k", (Operand(values=_NAN_ROW),), {"k": 2}, FLOATS[:3]),
     # NumPy leaves the NaNs of bfloat16 where they are.
     *(OpSpec(name, (Operand(values=_NAN_ROW),), {"axis": 1}, FLOATS[:3]) for name in ("sort", "argsort")),
     *(

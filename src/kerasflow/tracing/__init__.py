@@ -12,7 +12,8 @@ Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those b
 
 - `source`: the user's line, for errors. `state`: cells, and who may use them when.
 - `tracer`: what stands for an array. `tensor`: the array of eager mode, which keeps its value.
-- `text`: a tracer of strings. `trace`: recording; it makes tracers. `host`: what runs before the program.
+- `text`: a tracer of strings. `trace`: recording; it makes tracers. `watching`: tensors that a tape watches.
+- `host`: what runs before the program.
 - `subgraphs`: branches, and the bodies of loops.
 - `normalize`: operands, dtypes and axes in canonical form.
 - `indexing`: `x[key]`. `functions`: NumPy's functions in terms of primitives, and the table of them.
@@ -39,6 +40,7 @@ from kerasflow.tracing.trace import (
     watched,
 )
 from kerasflow.tracing.tracer import Tracer, concrete_array
+from kerasflow.tracing.watching import make_watchable
 
 Tracer.dispatcher = dispatch
 draws.install()
@@ -57,6 +59,7 @@ __all__ = [
     "current_trace",
     "journal",
     "known",
+    "make_watchable",
     "observing",
     "on_host",
     "record",

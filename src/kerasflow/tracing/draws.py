@@ -4,6 +4,9 @@ How far from one the sum of `p` may be, NumPy decides by the dtype of an array: 
 anything else it asks double precision, which probabilities that were computed in
 single precision do not have. It is not one of the functions that NumPy
 dispatches, so it is replaced, by itself with arrays in the place of tracers.
+
+A `Generator` (`np.random.default_rng()`) has methods that cannot be replaced: it is a compiled type. It asks a tracer
+that has values for them, and of probabilities in single precision their sum in double; `p.numpy()` is an array.
 """
 
 from __future__ import annotations

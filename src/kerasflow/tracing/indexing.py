@@ -16,7 +16,10 @@ from kerasflow.tracing.tracer import Tracer
 
 
 def expand_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
-    """A key for an array of this shape: an entry for each axis (slices, integers, arrays), None for each new axis."""
+    """A key for an array of this shape: an entry for each axis (slices, integers, arrays), None for each new axis.
+
+    A single boolean (an array of no dimensions) stands for a new axis of length 1, and for all of it or nothing.
+    """
     ndim = len(shape)
     key = plain_key(key)
     parts = list(key) if isinstance(key, tuple) else [key]
@@ -34,8 +37,8 @@ def expand_key(key: Any, shape: tuple[int, ...]) -> list[Any]:
     parts[at : at + 1] = [slice(None)] * (ndim - consumed)
     expanded: list[Any] = []
     for part in parts:
-        if isinstance(part, np.ndarray) and part.dtype == bool:
-            at = sum(p is not None for p in expanded)
+        if _is_boolean(part) and part.ndim:
+            at = sum(map(_has_axis, expanded))
             if part.shape != shape[at : at + part.ndim]:
                 raise IndexError(
                     at_user_line(
@@ -58,13 +61,22 @@ def plain_key(key: Any) -> Any:
 def _axes_consumed(part: Any) -> int:
     if part is None or part is Ellipsis:
         return 0
-    return part.ndim if isinstance(part, np.ndarray) and part.dtype == bool else 1
+    return part.ndim if _is_boolean(part) else 1
+
+
+def _is_boolean(part: Any) -> bool:
+    return isinstance(part, np.ndarray) and part.dtype == bool
+
+
+def _has_axis(part: Any) -> bool:
+    """Whether an entry of an expanded key stands for an axis that is there."""
+    return part is not None and not _is_boolean(part)
 
 
 def _index_array(part: Any) -> Any:
     """An integer, an integer array, a boolean array, or a traced integer array."""
     if isinstance(part, (bool, np.bool_)):
-        raise TracingError(at_user_line("A traced array cannot be indexed with a single boolean."))
+        return np.asarray(part)
     if isinstance(part, (int, np.integer)):
         return int(part)
     if hasattr(part, "_cell"):  # A variable.
@@ -72,7 +84,7 @@ def _index_array(part: Any) -> Any:
     part = np.zeros(0, np.int64) if isinstance(part, (list, tuple)) and not part else as_operand(part)
     if part.dtype.kind == "b" and isinstance(part, Tracer):
         if part.owner.concrete:
-            return part.owner.arrays[part.value]
+            return np.asarray(part.owner.arrays[part.value])
         raise TracingError(
             at_user_line(
                 f"A traced array cannot be indexed with a traced boolean mask ({part.aval}): the shape of the "
@@ -101,6 +113,11 @@ def getitem(x: Any, key: Any) -> Any:
     order: list[int] = []  # for telling whether the arrays stand next to each other
     for position, part in enumerate(parts):
         if part is None:
+            shape.append(1)
+            continue
+        if not _has_axis(part):
+            arrays.append((len(shape), np.flatnonzero(part)))
+            order.append(position)
             shape.append(1)
             continue
         n = x.shape[len(index)]
@@ -151,7 +168,7 @@ def _take_blocks(x: Any, parts: list[Any]) -> Any:
             places = block_start(cast(part.start, np.dtype(np.int64)), n) + np.arange(length)
             x = np.moveaxis(apply("gather", np.moveaxis(x, axis, 0), places), 0, axis)
             parts[position] = slice(None)
-        axis += part is not None
+        axis += _has_axis(part)
     return x
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.trace import apply
+from kerasflow.tracing.trace import apply, watched
 from kerasflow.tracing.tracer import Tracer
 
 # The types of Python's numbers.
@@ -29,7 +29,7 @@ def cast(x: Any, dtype: Any) -> Any:
 def as_operand(x: Any) -> Any:
     """A tracer or an array; sequences that hold tracers are stacked."""
     if isinstance(x, (Tracer, np.ndarray)):
-        return x
+        return watched(x)
     if isinstance(x, (list, tuple)) and holds_tracer(x):
         return np.stack(promote([as_operand(leaf) for leaf in x]))
     return np.asarray(x)

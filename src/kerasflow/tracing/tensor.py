@@ -100,9 +100,11 @@ def _matmul(x: Any, y: Any) -> Any:
 
 
 def _holds_tracer(key: Any) -> bool:
-    if type(key) is tuple:
+    if type(key) in (tuple, list):
         return any(map(_holds_tracer, key))
-    return isinstance(key, Tracer) or (isinstance(key, slice) and _holds_tracer((key.start, key.stop)))
+    return isinstance(key, Tracer) or (
+        isinstance(key, slice) and _holds_tracer((key.start, key.stop, key.step))
+    )
 
 
 def plain(x: Any) -> Any:

@@ -50,7 +50,7 @@ NONDIFFERENTIABLE: frozenset[str] = frozenset(
     "floor ceil trunc rint invert logical_not isnan isinf isfinite signbit spacing "
     "floor_divide nextafter gcd lcm bitwise_and bitwise_or bitwise_xor left_shift right_shift "
     "logical_and logical_or logical_xor equal not_equal less less_equal greater greater_equal "
-    "stop_gradient any all argmax argmin argsort searchsorted random_bits view".split()
+    "stop_gradient any all argmax argmin argsort top_k searchsorted random_bits view".split()
 )
 
 __all__ = ["FAMILIES", "NONDIFFERENTIABLE", "RULES"]

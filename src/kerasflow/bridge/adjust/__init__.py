@@ -33,6 +33,7 @@ ADJUSTED = {
     "keras.src.legacy.saving.saving_utils": "files.keep_optimizer",
     "keras.src.models.functional": "selection.bind_functional",
     "keras.src.models.model": "selection.bind_model",
+    "keras.src.ops.numpy": "operations.give_items",
     "keras.src.optimizers.base_optimizer": "layers.build_once",
     "keras.src.saving.saving_api": "files.load_whole",
     "keras.src.saving.keras_saveable": "files.pickle_saveable",

@@ -1,13 +1,18 @@
-"""Keras's own NumPy operations."""
+"""Keras's own operations: those of its NumPy backend, and the one that asks no backend."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from kerasflow.bridge.ops import numpy as overrides
 from kerasflow.bridge.ops.results import serve_operations
+from kerasflow.bridge.ops.tensors import as_tensors, tensor
 from kerasflow.bridge.signatures import drop_hints
 
 
@@ -22,3 +27,18 @@ def override_numpy(module: ModuleType) -> Iterator[None]:
         if hasattr(module, name):  # Not every version of Keras has all of them.
             setattr(module, name, wrap(getattr(module, name)))
     serve_operations(module, module.__name__)
+
+
+@contextmanager
+def give_items(module: ModuleType) -> Iterator[None]:
+    """`get_item` is `x[key]` of whatever x is: of an array of NumPy's, which becomes a tensor here."""
+    yield
+    get_item = module.get_item
+
+    @functools.wraps(get_item)
+    def get_tensor(x: Any, key: Any) -> Any:
+        if isinstance(x, (np.ndarray, list, tuple)):
+            x = tensor(x)
+        return as_tensors(get_item(x, key), (x,))
+
+    module.get_item = get_tensor  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from keras.src.backend.common import KerasVariable
 
 from kerasflow.autodiff.rules.complex import conj
 from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
-from kerasflow.bridge.ops.tensors import tensor
+from kerasflow.bridge.ops.tensors import as_tensors, tensor
 from kerasflow.tracing import Tracer, apply, current_trace
 
 
@@ -37,7 +37,7 @@ class custom_gradient:
         traced = [x for x in flat if isinstance(x, Tracer)]
         if current_trace() is None or not traced:
             outputs, _ = self.fun(*args, **kwargs)
-            return outputs
+            return as_tensors(outputs, flat)
         # Inside, the arguments are cut off: gradients reach them through `grad` alone.
         inner = [apply("stop_gradient", x) if isinstance(x, Tracer) else x for x in flat]
         outputs, grad = self.fun(*tree.pack_sequence_as(args, inner), **kwargs)

@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numpy as np
-
 from kerasflow.bridge.ops import numpy as overrides
-from kerasflow.bridge.ops.tensors import own
+from kerasflow.bridge.ops.tensors import as_tensors
 from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
-from kerasflow.tracing.tensor import tensors
 
 # What gives arrays of NumPy's on purpose, or none, or tensors where it has to.
 _AS_IT_IS = frozenset(
@@ -50,10 +47,6 @@ def _served(function: Callable[..., Any], place: str, name: str) -> Callable[...
         if any_symbolic(args, kwargs):
             return call_in_graph(place, name, args, kwargs)
         result = function(*args, **kwargs)
-        if as_it_is:
-            return result
-        if isinstance(result, np.ndarray):
-            return tensors(own(result, args))
-        return tensors(result) if isinstance(result, (tuple, list)) else result
+        return result if as_it_is else as_tensors(result, args)
 
     return served

@@ -24,9 +24,8 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
                 f"`top_k` gives from 0 to {n} entries of a last axis of {n}; received k={k}, x of shape {x.shape}."
             )
         )
-    # A stable ascending sort of the reversed rows, read backwards.
-    order = n - 1 - np.argsort(x[..., ::-1], axis=-1, kind="stable")[..., : n - k - 1 if k < n else None : -1]
-    return np.take_along_axis(x, order, axis=-1), cast(order, "int32")
+    places = apply("top_k", x, k=int(k))
+    return np.take_along_axis(x, places, axis=-1), cast(places, "int32")
 
 
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:

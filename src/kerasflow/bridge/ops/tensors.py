@@ -41,6 +41,16 @@ def own(result: np.ndarray[Any, Any], given: Sequence[Any]) -> np.ndarray[Any, A
     return result.copy() if shared else result
 
 
+def as_tensors(result: Any, given: Sequence[Any]) -> Any:
+    """What an operation returned for what was given, with tensors in the place of arrays; they share no memory."""
+    if isinstance(result, np.ndarray):
+        return tensors(own(result, given))
+    if isinstance(result, (tuple, list)):
+        make = getattr(result, "_make", type(result))  # A named tuple does not take them as one argument.
+        return make([as_tensors(x, given) for x in result])
+    return result
+
+
 # The kinds of arrays of which NumPy would make numbers without a word, or with one that does not help.
 _NO_NUMBERS = {
     np.object_: "Python objects",

@@ -255,6 +255,7 @@ INCLUDED: dict[str, Callable[..., Any]] = {
     "setitem": shape._setitem,
     "view": shape._view,
     "scatter": indexing._scatter,
+    "top_k": indexing.top_k_places,
     "lstsq": decompositions.lstsq,
     "cofactors": decompositions.cofactors,
     "eig": decompositions.eig,

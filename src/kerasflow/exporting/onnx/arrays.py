@@ -207,6 +207,12 @@ def _argsort(b: Builder, x: Tensor, node: Node, *, axis: int) -> Tensor:
     return _sorted(b, x, node, axis)[1]
 
 
+def _top_k(b: Builder, x: Tensor, *, k: int) -> Tensor:
+    return b.ops("TopK", [widened(x, WIDE), b.dims([k])], [x.dtype, np.int64], axis=-1, largest=1, sorted=1)[
+        1
+    ]
+
+
 def _searchsorted(b: Builder, a: Tensor, v: Tensor, *, side: str) -> Tensor:
     """How many elements come before each."""
     a, v = widened(a, WIDE), widened(v, WIDE)
@@ -258,6 +264,7 @@ LOWERINGS: dict[str, Lowering] = {
     "pad": _pad,
     "gather": _gather,
     "scatter": via(_scatter, WIDE),
+    "top_k": _top_k,
     "searchsorted": _searchsorted,
     "matmul": via(_matmul, WIDE),
     "einsum": via(_einsum, WIDE),

@@ -60,4 +60,4 @@ def test_fit():
     history = model.fit(x, y, epochs=40, verbose=0).history
     assert history["loss"][-1] < 0.6 * history["loss"][0]
     assert history["accuracy"][-1] > 0.9
-    assert "def step(" in kerasflow.explain(model)
+    assert "def train_step(" in kerasflow.explain(model)

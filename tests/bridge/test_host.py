@@ -321,7 +321,7 @@ def test_explain_and_profile_show_it() -> None:
     batch = {name: part[:8] for name, part in x.items()}
     source = kerasflow.explain(model, batch, Y[:8])
     assert source.startswith("# On the host, before each call:\n")
-    assert re.search(r"(?m)^#   x\d = \S*text_vectorization\S*  # int\d\d\[8,5\]$", source)
+    assert re.search(r"(?m)^#   text_vectorization\S* = \S*text_vectorization\S*  # int\d\d\[8,5\]$", source)
     assert "text = concatenate in mixed" in source
     report = str(kerasflow.profile(model, batch, Y[:8], repeats=2))
     assert re.search(r"on the host: \S*text_vectorization", report)

@@ -126,7 +126,7 @@ def test_a_prediction():
     assert "prediction" in report.title and "64 samples" in report.title
     assert all(cost.gradient == cost.update == 0 for cost in report.layers)
     assert report.layers[0].layer.endswith("heavy")
-    test = kerasflow.profile(network(), *batch(), step="test", repeats=2)
+    test = kerasflow.profile(network(), *batch(), of="test", repeats=2)
     assert "test step" in test.title and all(cost.gradient == cost.update == 0 for cost in test.layers)
 
 
@@ -158,8 +158,8 @@ def test_what_cannot_be_profiled():
         kerasflow.profile(network(), x[:, :5], y)
     with pytest.raises(ValueError, match="same number of samples"):
         kerasflow.profile(network(), x, y[:10])
-    with pytest.raises(ValueError, match="step is one of train, test, predict"):
-        kerasflow.profile(network(), x, y, step="fit")
+    with pytest.raises(ValueError, match="the step is one of train, test, predict"):
+        kerasflow.profile(network(), x, y, of="fit")
     with pytest.raises(TypeError, match=r"takes a Keras model; received 'm' .*explain"):
         kerasflow.profile("m", x, y)
     with pytest.raises(ValueError, match="repeats is at least 1; received 0"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -336,6 +337,7 @@ def value_and_grad(
     """
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
+    @functools.wraps(function, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         outside = current_trace() is None
         with GradientTape() as tape:
@@ -378,10 +380,12 @@ def grad(
     """
     both = value_and_grad(function, argnums, has_aux)
 
+    @functools.wraps(function, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient
 
+    wrapped.__name__ = f"grad({getattr(function, '__name__', 'function')})"
     return wrapped
 
 

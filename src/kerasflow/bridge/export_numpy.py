@@ -165,7 +165,7 @@ def _function(
     """
 
     def result(texts: Sequence[str], define: Define) -> str:
-        return _written(found.result([_Text(text) for text in texts], _constant), define)
+        return structure_text(found.result([Text(text) for text in texts], constant_text), define)
 
     arguments = []
     for parameter, types in parameters.items():
@@ -187,45 +187,45 @@ def _input_names(model: Any) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Text:
+class Text:
     """An expression, as a leaf of a structure."""
 
     text: str
 
 
-def _constant(value: Any) -> _Text:
+def constant_text(value: Any) -> Text:
     """A leaf of a result that is no array.
 
     Raises:
         ExportError: it cannot be written as text.
     """
     if isinstance(value, str):
-        return _Text(literal(value))
+        return Text(literal(value))
     if isinstance(value, (int, type(None))):
-        return _Text(repr(value))
+        return Text(repr(value))
     if isinstance(value, (float, complex)):
-        return _Text(number_text(value))
+        return Text(number_text(value))
     raise ExportError(f"The model returns a {type(value).__name__}, which a Python file cannot hold.")
 
 
-def _written(structure: Any, define: Define) -> str:
+def structure_text(structure: Any, define: Define) -> str:
     """The expression that makes a structure.
 
     Raises:
         ExportError: it is of a kind that NumPy alone does not have.
     """
-    if isinstance(structure, _Text):
+    if isinstance(structure, Text):
         return structure.text
     if structure is None:
         return "None"
     if isinstance(structure, dict):
-        items = ", ".join(f"{_key(key)}: {_written(x, define)}" for key, x in structure.items())
+        items = ", ".join(f"{_key(key)}: {structure_text(x, define)}" for key, x in structure.items())
         if isinstance(structure, collections.OrderedDict):
             name = define("OrderedDict", "collections.OrderedDict", "import collections")
             return f"{name}({{{items}}})"
         return f"{{{items}}}"
     if isinstance(structure, (list, tuple)):
-        parts = [_written(x, define) for x in structure]
+        parts = [structure_text(x, define) for x in structure]
         if optree.is_namedtuple(structure):
             kind: Any = type(structure)
             fields = ", ".join(map(literal, kind._fields))

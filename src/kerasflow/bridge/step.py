@@ -210,7 +210,7 @@ def step_name(step: str | None, y: Any) -> str:
         ValueError: if there is no such step.
     """
     if step is not None and step not in STEPS:
-        raise ValueError(f"step is one of {', '.join(STEPS)}; received {step!r}")
+        raise ValueError(f"the step is one of {', '.join(STEPS)}; received {step!r}")
     return step or ("predict" if y is None else "train")
 
 
@@ -251,10 +251,26 @@ def traced(
             return _traced_with_host(current, batch)
         except TracingError as error:
             raise refused(_without_program(model, str(error))) from error
+    if not getattr(type(model), STEPS[step]).__module__.startswith(f"{__package__}."):
+        # A step of the user's own need not call the model, and builds what it uses.
+        return _traced_built(current, batch)
     if step != "predict":
         model._symbolic_build(data_batch=(x, y, None))
     with suspended():
         return current.entry(batch)
+
+
+def _traced_built(step: Step, batch: Any) -> tuple[Entry, list[Any]]:
+    """The same for a step that builds as it is traced: how it goes on is traced then."""
+    with suspended():
+        before = len(step.model.variables)
+        step.prepare()
+        found = step.entry(batch)
+        if len(step.model.variables) == before:
+            return found
+        step.compiled.forget()
+        step.prepare()
+        return step.entry(batch)
 
 
 def _traced_with_host(step: Step, batch: Any) -> tuple[Entry, list[Any]]:

@@ -71,6 +71,7 @@ class Entry:
         host: what is called before the program, in this order; each call's results are behind what was given to it.
         taken: the places of what the program takes in what is given and made so; None if nothing is made.
         used: when it was asked for last, as a number that grows.
+        places: where each array that is given is among `(arguments, keyword arguments)`.
     """
 
     graph: Graph
@@ -83,6 +84,7 @@ class Entry:
     host: list[HostCall] = field(default_factory=list)
     taken: list[int] | None = None
     used: int = 0
+    places: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
@@ -275,6 +277,7 @@ class CompiledFunction:
         changes = graph.changes
         writes = [i in changes for i in range(len(cells))]
         entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
+        entry.places = [place for place, aval in zip(structure.paths(), avals, strict=True) if aval]
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken
         key = key[:_KEY]

@@ -11,7 +11,7 @@ from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evalu
 from kerasflow.graph.host import HostCall, kind
 from kerasflow.graph.location import locate
 from kerasflow.graph.measurement import Measurement
-from kerasflow.graph.naming import identifier, literal, plain, printable, unique
+from kerasflow.graph.naming import endings, identifier, literal, plain, printable, unique
 from kerasflow.graph.printer import format_graph, format_origins, format_params, split_scope
 from kerasflow.graph.size import Size
 from kerasflow.graph.types import ShapedArray, check_inputs, is_text, shaped
@@ -29,6 +29,7 @@ __all__ = [
     "Value",
     "all_nodes",
     "check_inputs",
+    "endings",
     "evaluate",
     "evaluate_node",
     "format_graph",

@@ -9,7 +9,8 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Container
+from collections import Counter
+from collections.abc import Container, Sequence
 
 # What no identifier may be: to Python these mean something already.
 FORBIDDEN = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins)})
@@ -38,6 +39,22 @@ def unique(name: str, taken: Container[str], separator: str = "_", first: int = 
         candidate = f"{name}{separator}{number}"
         number += 1
     return candidate
+
+
+def endings(labels: Sequence[str]) -> list[str]:
+    """A wish for a name for each path: as much of its end as tells it from the others, but two parts at least."""
+
+    def ends(parts: int) -> list[str]:
+        return ["_".join(label.split("/")[-parts:]) for label in labels]
+
+    longest = max((label.count("/") + 1 for label in labels), default=1)
+    wishes = ends(2)
+    for parts in range(3, longest + 1):
+        counts = Counter(wishes)
+        wishes = [
+            longer if counts[wish] > 1 else wish for wish, longer in zip(wishes, ends(parts), strict=True)
+        ]
+    return wishes
 
 
 def literal(text: str) -> str:

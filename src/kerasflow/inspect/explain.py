@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
+import optree
+
+from kerasflow.bridge.export_numpy import BATCH, Text, constant_text, structure_text
 from kerasflow.compiler import Entry, current_backend
-from kerasflow.compiler.compile import compile_graph
+from kerasflow.errors import ExportError
+from kerasflow.graph import identifier, printable
+from kerasflow.inspect.reading.explanation import Explanation
+from kerasflow.inspect.reading.naming import input_names
+from kerasflow.inspect.reading.writing import Listing, shown, written
 from kerasflow.inspect.traceable import entry_of
 
+_TITLES = {
+    "train": "One training step of {} for {}",
+    "test": "One test step of {} for {}",
+    "predict": "What {} predicts for {}",
+}
 
-def explain(what: Any, *arrays: Any, step: str | None = None, **named: Any) -> str:
-    """The program that one step of a model, or a function, runs, as the NumPy function that the NumPy backend makes.
 
-    Each line has the shape and dtype of its result; a comment names the Keras
-    layer that the lines below come from (`grad …` for its derivative).
+def explain(
+    what: Any, *arrays: Any, of: str | None = None, as_run: bool = False, **named: Any
+) -> Explanation:
+    """The program that one step of a model, or a function, runs, as a NumPy function.
+
+    By default as one would write it: its arrays are named after layers and variables, a step has its sections
+    (forward, loss, gradients, update, metrics), each line has the shape and dtype of its result, and a comment names
+    the Keras layer that the lines below come from (`grad …` for its derivative).
 
     Args:
         what: a Keras model, a layer, or a function in plain NumPy or `keras.ops` (also `kerasflow.jit`'s and
@@ -21,31 +40,106 @@ def explain(what: Any, *arrays: Any, step: str | None = None, **named: Any) -> s
         arrays: for a model a batch (an array, or a nested structure of them) and its labels, for which the step is
             traced. Without them, the step that the model ran last is shown, and a model that never ran shows its
             prediction for one sample. For a layer or a function its arguments.
-        step: of a model: `"train"`, `"test"` or `"predict"`; by default the training step if
+        of: of a model, which step: `"train"`, `"test"` or `"predict"`; by default the training step if
             there are labels or the model was trained, else prediction.
+        as_run: show the text that the NumPy backend runs instead, with its buffers and views: below each line of the
+            other form what is done for it.
         named: the same by name: `x` and `y` of a model, a function's keyword arguments.
 
     Returns:
-        Python source; print it.
+        Python source, a string: print it. A notebook shows it coloured, folded by layer; `save(path)` writes it.
 
     Raises:
         KerasflowError: if there is no batch to trace the step for.
         TracingError: if the function needs a value while it is traced.
         TypeError: if `what` is something else.
     """
-    shown = None if arrays or named else _last_entry(what, step)
-    entry = shown or entry_of(what, arrays, named, step)
-    program = entry.program
-    if not hasattr(program, "source"):
-        _, program = compile_graph(entry.graph, current_backend("numpy"))
-    return _on_host(entry) + str(program.source)  # type: ignore[attr-defined]
+    shown_entry = None if arrays or named else _last_entry(what, of)
+    entry = shown_entry or entry_of(what, arrays, named, of)
+    listing = _listing(what, entry, of)
+    on_host = _on_host(entry, listing.inputs)
+    if as_run:
+        program: Any = current_backend("numpy").compile(listing.tagged)
+        return Explanation(on_host + program.source)
+    return Explanation(on_host + shown(listing), on_host + "\n".join(listing.head), listing.body)
 
 
-def _on_host(entry: Entry) -> str:
-    """What is done before the program, as comments."""
+def _listing(what: Any, entry: Entry, of: str | None) -> Listing:
+    """The program as one would write it."""
+    made, given = entry.made_on_host, range(len(entry.graph.inputs)) if entry.taken is None else entry.taken
+    places = [(1, made[i].name.split("/")[-1]) if i in made else entry.places[k] for i, k in enumerate(given)]
+    optimizer = ""
+    if isinstance(what, keras.Model):
+        step = of or _step_of(what, entry)
+        name, title = f"{step}_step", _TITLES[step].format(what.name, _samples(entry))
+        parameters: Sequence[str] = BATCH
+        # A step has one argument, the batch.
+        places = [(kind, *rest) if kind == 0 else (kind, first, *rest) for kind, first, *rest in places]
+        optimizer = getattr(getattr(what, "optimizer", None), "name", "")
+    else:
+        name, parameters = _called(what), _parameters(what)
+        title = ""
+    results = _results(entry)
+    return written(
+        entry.graph, name, input_names(places, parameters), title, optimizer, results, _returned(entry)
+    )
+
+
+def _samples(entry: Entry) -> str:
+    shape = entry.graph.inputs[0].aval.shape if entry.graph.inputs else ()
+    return f"{shape[0]} sample{'s' if shape[0] != 1 else ''}" if shape else "a batch"
+
+
+def _called(what: Any) -> str:
+    """A function's name; what is called without one, and a layer, is known by what is done."""
+    name = "call" if isinstance(what, keras.Layer) else getattr(what, "__name__", "")
+    return identifier(name if name != "<lambda>" else "", "function")
+
+
+def _parameters(what: Any) -> list[str]:
+    function = what.call if isinstance(what, keras.Layer) else what
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+def _results(entry: Entry) -> list[str]:
+    """A wish for a name for each output of the graph."""
+    names = ["result"] * len(entry.graph.outputs)
+    for place, (i, _) in zip(entry.structure.paths(), entry.outputs, strict=True):
+        if i >= 0:
+            names[i] = identifier("_".join(map(str, place)), "result")
+    return names
+
+
+def _returned(entry: Entry) -> Callable[[Sequence[str]], str]:
+    """What a function returns, of an expression for each output of the graph."""
+
+    def returned(texts: Sequence[str]) -> str:
+        leaves = [_constant(constant) if i < 0 else Text(texts[i]) for i, constant in entry.outputs]
+        try:
+            return structure_text(
+                optree.tree_unflatten(entry.structure, leaves), lambda name, text, imports: text
+            )
+        except ExportError:  # It is nested in a way that has no literal.
+            return f"[{', '.join(leaf.text for leaf in leaves)}]"
+
+    return returned
+
+
+def _constant(value: Any) -> Text:
+    try:
+        return constant_text(value)
+    except ExportError:
+        return Text(f"...  # {printable(repr(value))}")
+
+
+def _on_host(entry: Entry, inputs: Sequence[str]) -> str:
+    """What is done before the program, as comments; `inputs` are the function's arguments."""
     names: dict[int, list[str]] = {}
     for i, call in entry.made_on_host.items():
-        names.setdefault(id(call), []).append(f"x{i}")
+        names.setdefault(id(call), []).append(inputs[i])
     lines = []
     for call in entry.host:
         made = ", ".join(names.get(id(call), ["text"]))
@@ -54,12 +148,28 @@ def _on_host(entry: Entry) -> str:
     return "".join(["# On the host, before each call:\n", *lines, "\n"]) if lines else ""
 
 
-def _last_entry(model: Any, step: str | None) -> Entry | None:
+def _steps(model: Any) -> dict[str, list[Entry]]:
+    """The programs that a model has for each of its steps."""
+    found = {}
+    for name in _TITLES:
+        step = getattr(getattr(model, f"{name}_function", None), "step", None)
+        found[name] = list(step.compiled.entries.values()) if step else []
+    return found
+
+
+def _step_of(model: Any, entry: Entry) -> str:
+    """Which step a program is."""
+    for name, entries in _steps(model).items():
+        if entry in entries:
+            return name
+    return "train" if len(entry.places) > 1 else "predict"
+
+
+def _last_entry(model: Any, of: str | None) -> Entry | None:
     """The program that a model ran last."""
-    for name in [step] if step else ["train", "predict"]:
-        step_of_function = getattr(getattr(model, f"{name}_function", None), "step", None)
-        entries = list(step_of_function.compiled.entries.values()) if step_of_function else []
-        if entries:
-            # A short last batch is traced after the full ones.
+    steps = _steps(model)
+    for name in [of] if of else ["train", "predict"]:
+        # A short last batch is traced after the full ones.
+        if entries := steps.get(name, []):
             return entries[0]
     return None

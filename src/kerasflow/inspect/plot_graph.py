@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plot_graph(
-    what: Callable[..., Any] | Graph, *arrays: Any, step: str | None = None, by: str | None = None
+    what: Callable[..., Any] | Graph, *arrays: Any, of: str | None = None, by: str | None = None
 ) -> Figure:
     """Draw the graph of a model's step, or of a function of arrays.
 
@@ -21,7 +21,7 @@ def plot_graph(
         what: a Keras model, a layer, a function in plain NumPy or `keras.ops`, or a graph.
         arrays: for a model one batch, and its labels for a training step (without a batch, a prediction for one
             sample); for a layer or a function its arguments.
-        step: of a model, as for `kerasflow.explain`.
+        of: of a model, which step, as for `kerasflow.explain`.
         by: `"operation"` for a box for each operation, `"layer"` for one for each layer; by default operations, where
             there are not too many to be read.
 
@@ -39,5 +39,5 @@ def plot_graph(
         raise ValueError(f'by is "operation" or "layer"; received {by!r}')
     if isinstance(what, Graph):
         return draw_graph(what, by)
-    entry = entry_of(what, arrays, {}, step)
+    entry = entry_of(what, arrays, {}, of)
     return draw_graph(entry.graph, by, {i: str(call) for i, call in entry.made_on_host.items()})

@@ -26,7 +26,7 @@ _EAGER = (
 )
 
 
-def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats: int = 20) -> Profile:
+def profile(model: Any, x: Any, y: Any = None, of: str | None = None, repeats: int = 20) -> Profile:
     """Measure one step of a model, layer by layer and line by line.
 
     The step's program runs on a copy of the model's state (weights, optimizer, random streams, metrics), which stays
@@ -36,7 +36,7 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
         model: a Keras model; compiled, but for a prediction.
         x: one batch: an array, or a nested structure of them.
         y: its labels.
-        step: `"train"`, `"test"` or `"predict"`; by default the training step if `y` is given, else prediction.
+        of: `"train"`, `"test"` or `"predict"`; by default the training step if `y` is given, else prediction.
         repeats: how many steps are measured; the means of the fastest quarter are reported. As many run without a
             clock, in turn with them.
 
@@ -54,7 +54,7 @@ def profile(model: Any, x: Any, y: Any = None, step: str | None = None, repeats:
             "`kerasflow.explain(function, …)` and `kerasflow.plot_graph(function, …)` show the program of a function; "
             "to measure it, make it a layer of a model."
         )
-    name = step_name(step, y)
+    name = step_name(of, y)
     if repeats < 1:
         raise ValueError(f"repeats is at least 1; received {repeats}")
     if model.run_eagerly:

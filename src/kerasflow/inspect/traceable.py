@@ -11,12 +11,12 @@ from kerasflow.bridge.step import step_name, traced
 from kerasflow.compiler import CompiledFunction, Entry
 
 
-def entry_of(what: Any, arrays: Sequence[Any], named: Mapping[str, Any], step: str | None) -> Entry:
+def entry_of(what: Any, arrays: Sequence[Any], named: Mapping[str, Any], of: str | None) -> Entry:
     """The program of a model's step for a batch, or of a function (a layer, too) for its arguments.
 
     Args:
         arrays, named: for a model one batch and its labels, `x` and `y`; for a function its arguments.
-        step: of a model, as `step_name` takes it.
+        of: of a model, which step, as `step_name` takes it.
 
     Raises:
         TypeError: `what` is neither, or the arguments are not those that it takes.
@@ -30,12 +30,12 @@ def entry_of(what: Any, arrays: Sequence[Any], named: Mapping[str, Any], step: s
             raise TypeError(f"A model's step takes one batch and its labels, x and y; received {received}")
         x, y = (*arrays, None, None)[:2]
         x, y = named.get("x", x), named.get("y", y)
-        return traced(what, x, y, step_name(step, y))[0]
+        return traced(what, x, y, step_name(of, y))[0]
     if not callable(what):
         raise TypeError(
             f"Expected a Keras model, a layer or a function of arrays; received {what!r} ({type(what).__name__})"
         )
-    if step is not None:
-        raise ValueError(f"Only models have steps; received step={step!r} for {what!r}")
+    if of is not None:
+        raise ValueError(f"Only models have steps; received of={of!r} for {what!r}")
     function = what if isinstance(what, CompiledFunction) else CompiledFunction(what)
     return function.entry(arrays, dict(named))[0]

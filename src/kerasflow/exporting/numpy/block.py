@@ -14,17 +14,22 @@ from kerasflow.exporting.numpy.inclusion import Inclusion
 from kerasflow.exporting.numpy.table import INCLUDED, TEMPLATES, Operation
 from kerasflow.graph import Constant, Graph, Node, Size, Value, identifier, plain
 
-# A longer expression gets a line of its own.
+# How long an expression may be that is written where it is used.
 MAX_INLINE = 60
 # A constant with more elements is stored with the weights.
 MAX_TEXT = 12
 
 
 class Names:
-    """Names that are new: in the whole file, or in the function that is being written."""
+    """Names that are new: in the whole file, or in the function that is being written.
 
-    def __init__(self, *reserved: str) -> None:
+    Args:
+        mark: what stands before the number of a name that was there already.
+    """
+
+    def __init__(self, *reserved: str, mark: str = "_v") -> None:
         self.used = set(reserved)
+        self.mark = mark
         self.begin_function()
 
     def begin_function(self) -> None:
@@ -52,7 +57,7 @@ class Names:
         name = base
         while name in self.used or name in self.within:
             self.counts[base] += 1
-            name = f"{base}_v{self.counts[base] + 1}"
+            name = f"{base}{self.mark}{self.counts[base] + 1}"
         return name
 
 
@@ -91,7 +96,12 @@ class Writer:
     Args:
         weights: for each state input that the function reads, its expression.
         known: whether they are known when the file is imported, and never change.
+
+    Attributes:
+        longest: a longer expression gets a line of its own.
     """
+
+    longest = MAX_INLINE
 
     def __init__(self, contents: Contents, weights: Mapping[Value, Expression], known: bool) -> None:
         self.contents = contents
@@ -128,7 +138,7 @@ class Writer:
                 uses[node.outputs[0]] == 1
                 and node.outputs[0] not in results
                 and reader is not None
-                and reader.primitive.name in TEMPLATES
+                and reader.primitive.name not in _STATEMENTS
                 and (reader.scope == node.scope or not node.scope)
                 and fixed == (outermost and not self.known.isdisjoint(reader.outputs))
             )
@@ -144,13 +154,25 @@ class Writer:
             statement(self, node, lines)
             return
         args = [self._operand(node, v) for v in node.inputs]
-        written = TEMPLATES[node.primitive.name](Operation(node, args, self.contents.include.function))
-        if written in args or (alone and len(written.text) <= MAX_INLINE):
+        written = self.written(node, args)
+        if written in args or (alone and len(written.text) <= self.longest):
             self.env[node.outputs[0]] = written
             return
-        names = [new(_wish(node)) for _ in node.outputs]
+        names = [new(self.wish(node, v)) for v in node.outputs]
         lines.append(f"{', '.join(names)} = {written}")
         self.env.update({v: Expression(name) for v, name in zip(node.outputs, names, strict=True)})
+
+    def written(self, node: Node, args: Sequence[Expression]) -> Expression:
+        """The expression that computes a node's results from its operands."""
+        return TEMPLATES[node.primitive.name](Operation(node, args, self.contents.include.function))
+
+    def number(self, array: np.ndarray[Any, Any]) -> Expression:
+        """A number beside an array of its dtype."""
+        return _number(array)
+
+    def wish(self, node: Node, value: Value | None = None) -> str:
+        """A name for a node's results, or for one of them: that of the layer."""
+        return node.scope.split("/")[-1] or node.primitive.name
 
     # -- operands -------------------------------------------------------------------------------------------
 
@@ -161,7 +183,7 @@ class Writer:
             others = [v.aval for v in node.inputs if not isinstance(v, Constant)]
             # Its axes of length 1 count for nothing where another operand has them.
             if any(a.dtype == value.aval.dtype and a.ndim >= value.aval.ndim for a in others):
-                return _number(value.array)
+                return self.number(value.array)
         return self.expression(value)
 
     def expression(self, value: Value) -> Expression:
@@ -206,7 +228,7 @@ class Writer:
 
     def _carried(self, node: Node, values: Sequence[Value], lines: list[str]) -> list[Expression]:
         """Loop variables with their first values."""
-        names = [self.names.local(f"{_wish(node)}_state") for _ in values]
+        names = [self.names.local(f"{self.wish(node)}_state") for _ in values]
         firsts = [self.expression(v) for v in values]
         lines.extend(f"{name} = {first}" for name, first in zip(names, firsts, strict=True))
         return [Expression(name) for name in names]
@@ -221,7 +243,7 @@ class Writer:
         return [f"    {', '.join(left)} = {', '.join(right)}"]
 
     def _scan(self, node: Node, lines: list[str]) -> None:
-        p, wish = node.params, _wish(node)
+        p, wish = node.params, self.wish(node)
         body, constants, carries = p["body"], p["constants"], p["carries"]
         fixed = [self._named(node, f"{wish}_operand", v, lines) for v in node.inputs[:constants]]
         carried = self._carried(node, node.inputs[constants : constants + carries], lines)
@@ -243,7 +265,7 @@ class Writer:
         self.env.update(zip(node.outputs, [*carried, *results], strict=True))
 
     def _while_loop(self, node: Node, lines: list[str]) -> None:
-        p, wish = node.params, _wish(node)
+        p, wish = node.params, self.wish(node)
         fixed = [self._named(node, f"{wish}_operand", v, lines) for v in node.inputs[: p["constants"]]]
         carried = self._carried(node, node.inputs[p["constants"] :], lines)
         lines.append("while True:" if p["maximum"] is None else f"for _ in range({p['maximum']!r}):")
@@ -255,9 +277,9 @@ class Writer:
         self.env.update(zip(node.outputs, carried, strict=True))
 
     def _switch(self, node: Node, lines: list[str]) -> None:
-        index = self._named(node, f"{_wish(node)}_index", node.inputs[0], lines)
-        operands = [self._named(node, f"{_wish(node)}_operand", v, lines) for v in node.inputs[1:]]
-        results = [Expression(self.names.local(_wish(node))) for _ in node.outputs]
+        index = self._named(node, f"{self.wish(node)}_index", node.inputs[0], lines)
+        operands = [self._named(node, f"{self.wish(node)}_operand", v, lines) for v in node.inputs[1:]]
+        results = [Expression(self.names.local(self.wish(node, v))) for v in node.outputs]
         branches = node.params["branches"]
         for i, branch in enumerate(branches):
             last = i == len(branches) - 1
@@ -278,11 +300,6 @@ _STATEMENTS: dict[str, Callable[[Writer, Node, list[str]], None]] = {
     "switch": Writer._switch,
     "custom_vjp": Writer._custom_vjp,
 }
-
-
-def _wish(node: Node) -> str:
-    """A name for a node's results: that of the layer."""
-    return node.scope.split("/")[-1] or node.primitive.name
 
 
 def _number(array: np.ndarray[Any, Any]) -> Expression:

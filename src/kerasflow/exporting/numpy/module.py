@@ -6,7 +6,6 @@ import ast
 import base64
 import io
 import textwrap
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from kerasflow.exporting.batch import dtype_text
 from kerasflow.exporting.numpy.block import Contents, Define, Names, Writer
 from kerasflow.exporting.numpy.expression import Expression
-from kerasflow.graph import Graph, Size, Value, literal, plain
+from kerasflow.graph import Graph, Size, Value, endings, literal, plain
 
 # What the file itself, and the functions that it may include, call by these names.
 RESERVED = (
@@ -121,7 +120,7 @@ def write_module(
     contents = Contents(names)
     kept = {name for f in functions for name in (*f.reads, *f.changes)}
     arrays = {name: array for name, array in state.items() if name in kept}
-    wishes = dict(zip(arrays, _wishes(list(arrays)), strict=True))
+    wishes = dict(zip(arrays, endings(list(arrays)), strict=True))
     fixed = {} if changing else {name: names(wish) for name, wish in wishes.items()}
     written = [_function(f, contents, fixed or wishes, changing) for f in functions]
     for name in contents.constants:
@@ -171,22 +170,6 @@ def _reads(name: str, body: Sequence[str]) -> bool:
     """Whether the lines of a function use a name."""
     text = "\n".join(["def function():", *(f"    {line}" for line in body), "    pass"])
     return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(ast.parse(text)))
-
-
-def _wishes(labels: Sequence[str]) -> list[str]:
-    """A name for each weight: as much of the end of its path as tells it from the others, but its layer at least."""
-
-    def ends(parts: int) -> list[str]:
-        return ["_".join(label.split("/")[-parts:]) for label in labels]
-
-    longest = max((label.count("/") + 1 for label in labels), default=1)
-    wishes = ends(2)
-    for parts in range(3, longest + 1):
-        counts = Counter(wishes)
-        wishes = [
-            longer if counts[wish] > 1 else wish for wish, longer in zip(wishes, ends(parts), strict=True)
-        ]
-    return wishes
 
 
 def _inputs(f: Function, writer: Writer) -> tuple[list[str], str]:

@@ -17,6 +17,7 @@ import tensorflow as tf
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, all_nodes, format_origins
 from kerasflow_tensorflow.dtypes import host_array
+from kerasflow_tensorflow.foreign import Recording
 from kerasflow_tensorflow.lowering import SUPPORTED, WITHOUT_XLA
 from kerasflow_tensorflow.program import TensorflowProgram
 from kerasflow_tensorflow.saved_model import write_saved_model
@@ -77,6 +78,10 @@ class TensorflowBackend:
                 f'TensorFlow\'s XLA cannot compile {format_origins(missing)}. Use jit_compile=False, or "auto".'
             )
         return asked
+
+    def record(self) -> Recording:
+        """A recording of TensorFlow's own functions, of what a user's code asks of them while it is traced."""
+        return Recording()
 
     def export(
         self,

@@ -10,6 +10,7 @@ import numpy as np
 import optree
 
 from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES
+from kerasflow.autodiff.rules import foreign
 from kerasflow.autodiff.rules.complex import conj
 from kerasflow.autodiff.vjp import Sweep
 from kerasflow.errors import GradientError
@@ -28,7 +29,7 @@ from kerasflow.tracing import (
     watched,
 )
 
-sweep = Sweep(RULES, NONDIFFERENTIABLE)
+sweep = Sweep({**RULES, **foreign.RULES}, NONDIFFERENTIABLE)
 
 
 class GradientTape:
@@ -68,7 +69,9 @@ class GradientTape:
             # A tape that is entered again goes on with its own recording.
             trace = self._block.enter_context(recording(self._trace or Trace(concrete=True)))
         self._trace = trace
+        trace.settle()
         self._block.enter_context(observing(self))
+        self._block.enter_context(trace.accompanied())
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -127,9 +130,12 @@ class GradientTape:
         """A context in which nothing is recorded on this tape."""
         if self._block is None:
             raise GradientError("`stop_recording` must be called inside the `with GradientTape()` block")
+        assert self._trace is not None
+        self._trace.settle()
         self._paused = True
         try:
             yield
+            self._trace.settle()
         finally:
             self._paused = False
 
@@ -262,6 +268,7 @@ class GradientTape:
         factors = [None] * len(leaves) if weights is None else optree.tree_leaves(weights)
         result: list[tuple[Value, Any]] = []
         for leaf, factor in zip(leaves, factors, strict=True):
+            leaf = self._trace.adopt(leaf)
             if hasattr(leaf, "_cell"):
                 result.extend((value, _seed(leaf, factor)) for value in self._reads.get(leaf._cell, [])[-1:])
             elif isinstance(leaf, Tracer):  # else it depends on nothing that was recorded
@@ -348,7 +355,7 @@ def value_and_grad(
                 traced[i] = optree.tree_map(
                     lambda x: tape.watch(x) if hasattr(x, "_cell") else _traced(x), args[i]
                 )
-            result = function(*traced, **kwargs)
+            result = optree.tree_map(watched, function(*traced, **kwargs))
             value, aux = result if has_aux else (result, None)
             if np.shape(value) != ():
                 raise GradientError(

@@ -69,6 +69,9 @@ class Dispatcher(Protocol):
     def apply(self, primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
         """Apply a primitive."""
 
+    def accompanied_by(self, framework: str) -> Any:
+        """What the framework records beside the running trace, if it does; else None."""
+
 
 _EAGER = (
     "Or compile the model (a subclass of `keras.Model`) with `run_eagerly=True`, where every value is there."
@@ -177,8 +180,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         return self.owner.arrays[self.value]
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
-        array = self._array_for_framework("TensorFlow")
-        return sys.modules["tensorflow"].convert_to_tensor(array, dtype, name=name)
+        foreign = self.dispatcher.accompanied_by("tensorflow")
+        recorded = foreign is not None and foreign.wants(self)
+        x = foreign.give(self) if recorded else self._array_for_framework("TensorFlow")
+        return sys.modules["tensorflow"].convert_to_tensor(x, dtype, name=name)
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -8,10 +8,12 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+from keras.src import tree
 
 from kerasflow.bridge.ops import numpy as overrides
 from kerasflow.bridge.ops.tensors import own
 from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
+from kerasflow.tracing import adopted, is_accompanied
 from kerasflow.tracing.tensor import tensors
 
 # What gives arrays of NumPy's on purpose, or none, or tensors where it has to.
@@ -49,6 +51,8 @@ def _served(function: Callable[..., Any], place: str, name: str) -> Callable[...
     def served(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args, kwargs):
             return call_in_graph(place, name, args, kwargs)
+        if is_accompanied():
+            args, kwargs = tree.map_structure(adopted, (args, kwargs))
         result = function(*args, **kwargs)
         if as_it_is:
             return result

@@ -7,12 +7,16 @@ arrays (`Recorded`), which are put into programs as they are, and whose derivati
 from __future__ import annotations
 
 import functools
+import linecache
+import os
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kerasflow import errors
 from kerasflow.errors import GradientError, TracingError
 from kerasflow.graph import ShapedArray
 from kerasflow_tensorflow.dtypes import Tensor, host_array, numpy_dtype
@@ -21,6 +25,17 @@ from kerasflow_tensorflow.dtypes import Tensor, host_array, numpy_dtype
 _GIVEN, _KNOWN = "Placeholder", "Const"
 # Dtypes of what is no array of numbers.
 _OPAQUE = (tf.resource, tf.variant, tf.string)
+# What is done for its effect alone, also in a branch or in a function.
+_WITHOUT_RESULT = {"Assert", "Print", "PrintV2"}
+_NO_VARIABLES = (
+    "Variables and tables of TensorFlow's are no part of a model's programs. Make variables with `self.add_weight(…)` or "
+    "`keras.Variable(…)`."
+)
+# Where no user's code is: what is installed, and this project's packages.
+_INSTALLED = (
+    *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")),
+    *(os.path.dirname(os.path.abspath(file)) for file in (errors.__file__, __file__)),
+)
 
 
 def _is_array(x: Tensor) -> bool:
@@ -70,12 +85,19 @@ class Recording:
         self._given[found.name] = found
         return found
 
-    def key(self, x: Any) -> str | None:
+    def key(self, x: Any) -> Any:
+        if isinstance(x, tf.Variable):
+            return id(x)
         return x.name if isinstance(x, tf.Tensor) and getattr(x, "graph", None) is self.graph else None
 
-    def constant(self, symbol: Tensor) -> np.ndarray[Any, Any] | None:
-        found = tf.get_static_value(symbol)
-        return None if found is None else np.asarray(found, numpy_dtype(symbol))
+    def constant(self, symbol: Any) -> np.ndarray[Any, Any] | None:
+        """The value of what may be a size: of integers that depend on nothing that is given."""
+        if isinstance(symbol, tf.Variable) or not (symbol.dtype.is_integer and _is_array(symbol)):
+            return None
+        ops, inputs = _needed([symbol], {})
+        if inputs or any(map(_is_stateful, ops)):
+            return None
+        return Recorded([symbol], {})()[0]
 
     def cut(self) -> tuple[Recorded, list[Any], list[Tensor]] | None:
         """What was recorded since the last cut.
@@ -96,12 +118,15 @@ class Recording:
         self._once.update(op.name for op in ops if _is_stateful(op))
         return function, [_from_outside(outside.get(x.name, x)) for x in function.inputs], results
 
-    def reason(self, symbol: Tensor) -> str:
+    def reason(self, symbol: Any) -> str:
+        if isinstance(symbol, tf.Variable):
+            return _NO_VARIABLES
         if symbol.dtype in _OPAQUE:
             return f"TensorFlow gives a {symbol.dtype.name}, which is no array of numbers, in a program."
         return (
             f"TensorFlow gives an array of a size that depends on values ({symbol.dtype.name}, {symbol.shape}); in a "
-            "program sizes are known. Use `tf.where` or `keras.ops.where` with a mask, or pad to a size."
+            "program sizes are known. Where you know it, say so (`tf.ensure_shape`); else use `tf.where` with a mask, or "
+            "pad to a size."
         )
 
 
@@ -112,15 +137,40 @@ def _require_results(op: tf.Operation) -> None:
         TracingError: naming the operation.
     """
     if any(x.dtype == tf.resource for x in (*op.inputs, *op.outputs)):
+        raise TracingError(_NO_VARIABLES + _place(op))
+    if (_is_stateful(op) and not op.outputs) or _WITHOUT_RESULT & _called(op):
         raise TracingError(
-            f"`{op.type}`: variables and tables of TensorFlow's are no part of a model, and of its programs. Make "
-            "variables with `self.add_weight(…)` or `keras.Variable(…)`."
+            f"`{op.type}` of TensorFlow checks or prints something and gives no result, so that a program would not run "
+            f"it. Leave it out, or do it with values, outside of the program.{_place(op)}"
         )
-    if _is_stateful(op) and not op.outputs:
-        raise TracingError(
-            f"`{op.type}` of TensorFlow gives no result, so that a program would not run it. Do it outside of the "
-            "program, or compile the model with `run_eagerly=True` and do it with values."
-        )
+
+
+def _calls(node: Any) -> set[str]:
+    """The names of the functions that a node calls."""
+    attrs = node.attr.values()
+    return {f.name for attr in attrs for f in (attr.func, *attr.list.func) if f.name}
+
+
+def _called(op: tf.Operation) -> set[str]:
+    """The types of the operations in the functions that one calls."""
+    pending = _calls(op.node_def)
+    if not pending:
+        return set()
+    functions = {f.signature.name: f.node_def for f in op.graph.as_graph_def().library.function}
+    seen: set[str] = set()
+    while pending:
+        seen |= pending
+        pending = {name for f in pending for node in functions.get(f, ()) for name in _calls(node)} - seen
+    return {node.op for name in seen for node in functions.get(name, ())}
+
+
+def _place(op: tf.Operation) -> str:
+    """The line of the user's that an operation comes from, as errors show it."""
+    frames = [f for f in op.traceback if not f.filename.startswith(_INSTALLED)]
+    if not frames:
+        return ""
+    name, line = frames[-1].filename, frames[-1].lineno
+    return f"\n  at {name}:{line}: {linecache.getline(name, line).strip()}"
 
 
 def _from_outside(x: Tensor) -> Any:
@@ -174,6 +224,10 @@ class Recorded:
         return self._with(dict(zip((x.name for x in self.inputs), tensors, strict=True)))
 
     def _with(self, tensors: dict[str, Tensor]) -> list[Tensor]:
+        current = tf.compat.v1.get_default_graph()
+        tensors = {
+            name: x if getattr(x, "graph", None) is current else tf.identity(x) for name, x in tensors.items()
+        }
         found = tf.graph_util.import_graph_def(
             self._definition, {name: tensors[name] for name in self._read & set(tensors)},
             [x.name for x in self.outputs if x.name not in tensors], name="foreign",
@@ -192,9 +246,10 @@ class Recorded:
         definition = tf.compat.v1.GraphDef()
         if not self.ops:
             return definition
-        whole = self.ops[0].graph.as_graph_def()
-        definition.library.CopyFrom(whole.library)
-        definition.versions.CopyFrom(whole.versions)
+        graph = self.ops[0].graph
+        definition.versions.CopyFrom(graph.graph_def_versions)
+        if any(_calls(op.node_def) for op in self.ops):
+            definition.library.CopyFrom(graph.as_graph_def().library)
         names = {op.name for op in self.ops}
         for op in self.ops:
             node = definition.node.add()

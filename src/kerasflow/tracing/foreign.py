@@ -17,7 +17,7 @@ import numpy as np
 from kerasflow.errors import TracingError
 from kerasflow.graph import ShapedArray, Value, is_text
 from kerasflow.primitives.foreign import ForeignFunction, foreign_function
-from kerasflow.tracing.source import at_user_line
+from kerasflow.tracing.source import FRAMEWORKS, at_user_line
 from kerasflow.tracing.tracer import Tracer
 
 
@@ -124,8 +124,8 @@ class Foreign:
         if function.draws and not self._may_draw:
             raise TracingError(
                 at_user_line(
-                    f"Random numbers of {function.framework}'s in a loop or a branch: a derivative would draw others. "
-                    "Use `keras.random`, or draw them before."
+                    f"{FRAMEWORKS[function.framework]} draws random numbers in a loop or a branch (or calls Python "
+                    "there): a derivative would draw others. Use `keras.random`, or draw them before."
                 )
             )
         traced = self._bind(foreign_function, tuple(map(self._traced, operands)), {"function": function})

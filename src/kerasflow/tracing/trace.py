@@ -33,7 +33,7 @@ from kerasflow.graph import (
 )
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.tracing.foreign import Foreign, Recording
-from kerasflow.tracing.frameworks import translated
+from kerasflow.tracing.frameworks import place, translated
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
 from kerasflow.tracing.text import TextTracer, make_tracer
@@ -89,7 +89,7 @@ def recording(trace: Trace) -> Iterator[Trace]:
     try:
         with nullcontext() if trace.concrete else trace.accompanied():
             yield trace
-    except (TypeError, ValueError) as error:
+    except (NotImplementedError, TypeError, ValueError) as error:
         if (ours := translated(error)) is error:
             raise
         raise ours from error
@@ -307,7 +307,11 @@ class Trace:
             yield
             return
         with self.foreign.recording.active():
-            yield
+            try:
+                yield
+            except (TypeError, ValueError) as error:
+                place(error, self.foreign.recording.framework)
+                raise
             self.settle()
 
     def adopt(self, x: Any) -> Any:

@@ -176,7 +176,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         if not self.owner.concrete and not self.owner.is_recording:
             raise leaked(self)
         if not self.owner.concrete or self.owner.is_observed:
-            raise foreign_error(framework, f"a traced array ({self.aval})")
+            recorded = self.dispatcher.accompanied_by(framework.lower()) is not None
+            raise foreign_error(framework, f"a traced array ({self.aval})", needs_numbers=recorded)
         return self.owner.arrays[self.value]
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
@@ -184,6 +185,10 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         recorded = foreign is not None and foreign.wants(self)
         x = foreign.give(self) if recorded else self._array_for_framework("TensorFlow")
         return sys.modules["tensorflow"].convert_to_tensor(x, dtype, name=name)
+
+    def __tf_tracing_type__(self, context: Any) -> Any:
+        """What a `tf.function` knows an argument by."""
+        return self.__tf_tensor__().__tf_tracing_type__(context)
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

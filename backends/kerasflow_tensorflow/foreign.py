@@ -7,6 +7,7 @@ arrays (`Recorded`), which are put into programs as they are, and whose derivati
 from __future__ import annotations
 
 import functools
+import itertools
 import linecache
 import os
 import sysconfig
@@ -23,6 +24,8 @@ from kerasflow_tensorflow.dtypes import Tensor, host_array, numpy_dtype
 
 # What stands for an operation's input that comes from elsewhere; and what is known without running anything.
 _GIVEN, _KNOWN = "Placeholder", "Const"
+# What calls a `tf.function`.
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # Dtypes of what is no array of numbers.
 _OPAQUE = (tf.resource, tf.variant, tf.string)
 # What is done for its effect alone, also in a branch or in a function.
@@ -223,42 +226,32 @@ class Recorded:
         """Its results for tensors of another graph, the one that is being recorded."""
         return self._with(dict(zip((x.name for x in self.inputs), tensors, strict=True)))
 
-    def _with(self, tensors: dict[str, Tensor]) -> list[Tensor]:
+    def _with(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
         current = tf.compat.v1.get_default_graph()
-        tensors = {
+        known = {
             name: x if getattr(x, "graph", None) is current else tf.identity(x) for name, x in tensors.items()
         }
-        found = tf.graph_util.import_graph_def(
-            self._definition, {name: tensors[name] for name in self._read & set(tensors)},
-            [x.name for x in self.outputs if x.name not in tensors], name="foreign",
-        )  # fmt: skip
-        made = iter(found or ())
-        return [tensors[x.name] if x.name in tensors else next(made) for x in self.outputs]
+        for is_call, ops in itertools.groupby(self.ops, lambda op: op.type in _CALLS):
+            made = _inlined(list(ops), known) if is_call else _imported(list(ops), known)
+            known = {**made, **known}
+        return [known[x.name] for x in self.outputs]
 
     @functools.cached_property
-    def _read(self) -> set[str]:
-        """The names of the inputs that operations read."""
-        return {x.name for op in self.ops for x in op.inputs} & {x.name for x in self.inputs}
+    def _text(self) -> bytes:
+        return bytes(_definition(self.ops).SerializeToString(deterministic=True))
 
-    @functools.cached_property
-    def _definition(self) -> Any:
-        """The operations as TensorFlow writes them, without what refers to operations elsewhere."""
-        definition = tf.compat.v1.GraphDef()
-        if not self.ops:
-            return definition
-        graph = self.ops[0].graph
-        definition.versions.CopyFrom(graph.graph_def_versions)
-        if any(_calls(op.node_def) for op in self.ops):
-            definition.library.CopyFrom(graph.as_graph_def().library)
-        names = {op.name for op in self.ops}
-        for op in self.ops:
-            node = definition.node.add()
-            node.CopyFrom(op.node_def)
-            node.attr.pop("_class", None)  # beside which operation it is to be put
-            kept = [x for x in node.input if not x.startswith("^") or x[1:] in names]
-            del node.input[:]
-            node.input.extend(kept)
-        return definition
+    def __eq__(self, other: object) -> bool:
+        """Whether it computes the same of the same, whatever the sizes are."""
+        if not isinstance(other, Recorded) or self.draws or other.draws:
+            return self is other
+        names = [[x.name for x in (*f.inputs, *f.outputs)] for f in (self, other)]
+        return names[0] == names[1] and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash((len(self.ops), len(self.inputs)))
+
+    def __repr__(self) -> str:
+        return "functions of TensorFlow's"
 
     def vjp(self, flowing: Sequence[int], wanted: Sequence[int]) -> tuple[Recorded, list[int]]:
         """The function that gives cotangents; what was drawn it takes, and does not draw again.
@@ -304,6 +297,43 @@ class Recorded:
                 )
 
 
+def _definition(ops: Sequence[tf.Operation]) -> Any:
+    """Operations as TensorFlow writes them, without what refers to operations elsewhere."""
+    definition = tf.compat.v1.GraphDef(versions=ops[0].graph.graph_def_versions if ops else None)
+    if any(_calls(op.node_def) for op in ops):
+        definition.library.CopyFrom(ops[0].graph.as_graph_def().library)
+    names = {op.name for op in ops}
+    for op in ops:
+        node = definition.node.add()
+        node.CopyFrom(op.node_def)
+        node.attr.pop("_class", None)  # beside which operation it is to be put
+        kept = [x for x in node.input if not x.startswith("^") or x[1:] in names]
+        del node.input[:]
+        node.input.extend(kept)
+    return definition
+
+
+def _imported(ops: Sequence[tf.Operation], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What operations give in the graph that is being recorded, by the names of their results."""
+    read = {x.name for op in ops for x in op.inputs} & set(known)
+    made = [x.name for op in ops for x in op.outputs]
+    found = tf.graph_util.import_graph_def(_definition(ops), {name: known[name] for name in read}, made, "foreign")
+    return dict(zip(made, found, strict=True))
+
+
+def _inlined(ops: Sequence[tf.Operation], known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same for calls of `tf.function`s: the operations in them, which have derivatives of any order."""
+    made: dict[str, Tensor] = {}
+    for op in ops:
+        called = op.graph._get_function(op.get_attr("f").name).graph
+        given = (made.get(x.name, known.get(x.name)) for x in op.inputs)
+        results = Recorded(called.outputs, _by_name(called.inputs))._with(
+            dict(zip((x.name for x in called.inputs), given, strict=True))
+        )
+        made.update(zip((x.name for x in op.outputs), results, strict=True))
+    return made
+
+
 def _by_name(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
     return {x.name: x for x in tensors}
 
@@ -322,7 +352,8 @@ def _needed(
         elif x.op.name not in ops:
             ops[x.op.name] = x.op
             pending.extend(x.op.inputs)
-    return list(ops.values()), list(inputs.values())
+    place = {op: i for i, op in enumerate(outputs[0].graph.get_operations())} if outputs else {}
+    return sorted(ops.values(), key=place.__getitem__), list(inputs.values())
 
 
 def _has_derivative(op: tf.Operation) -> bool:

@@ -12,7 +12,7 @@ from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.foreign import foreign_function
 from kerasflow_tensorflow import algebra, arrays, convolution, elementwise, philox, pooling, sizes
 from kerasflow_tensorflow.dtypes import Lowering, Tensor
-from kerasflow_tensorflow.foreign import Recorded
+from kerasflow_tensorflow.recorded import Recorded
 
 # -- control flow: sub-graphs -------------------------------------------------------------------------------
 

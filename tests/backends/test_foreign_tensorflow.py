@@ -58,12 +58,16 @@ SMOOTH: dict[str, Callable[[Any], Any]] = {
     "back and forth": lambda x: tf.square(keras.ops.sin(tf.exp(x))) * np.cos(x) + keras.ops.tanh(tf.sin(x)),
     "operators": lambda x: (2.0 - tf.tanh(x)) @ (x.T / 3) + tf.constant(1.0, "float64"),
     "gather": lambda x: tf.gather(x * x, [0, 0, 3]),
-    "a loop": lambda x: tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * x), (0, tf.ones_like(x)))[1],
+    "a loop": lambda x: tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * x), (0, tf.ones_like(x)))[
+        1
+    ],
     "a branch": lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x * x, lambda: tf.exp(x)),
     "map_fn": lambda x: tf.map_fn(lambda row: row * tf.reduce_sum(row), x),
     "tf.function": looped,
     "raw": lambda x: tf.raw_ops.Tanh(x=x),
-    "the size of the batch": lambda x: tf.reshape(x, [tf.shape(x)[0], -1]) ** 2 / tf.cast(tf.shape(x)[0], x.dtype),
+    "the size of the batch": lambda x: (
+        tf.reshape(x, [tf.shape(x)[0], -1]) ** 2 / tf.cast(tf.shape(x)[0], x.dtype)
+    ),
     "inner size unknown": lambda x: tf.reduce_sum(tf.boolean_mask(x, x > 0.5) ** 3),
     "complex": lambda x: tf.abs(tf.signal.fft(tf.cast(x, tf.complex128))),
     "complex across": lambda x: np.abs(keras.ops.convert_to_tensor(tf.complex(x, x * x))),
@@ -72,9 +76,7 @@ SMOOTH: dict[str, Callable[[Any], Any]] = {
     "keras.ops.scan": lambda x: keras.ops.scan(
         lambda c, r: (c + tf.reduce_sum(r**3), tf.square(r)), keras.ops.zeros((), "float64"), x
     )[1],
-    "keras.ops.cond": lambda x: keras.ops.cond(
-        keras.ops.sum(x) > 0, lambda: tf.square(x), lambda: tf.exp(x)
-    ),
+    "keras.ops.cond": lambda x: keras.ops.cond(keras.ops.sum(x) > 0, lambda: tf.square(x), lambda: tf.exp(x)),
     "vectorized_map": lambda x: keras.ops.vectorized_map(lambda row: tf.square(row), x),
 }
 
@@ -177,7 +179,9 @@ def trained(by_tensorflow: bool, **options: Any) -> tuple[Any, Any]:
         loss, metric = (
             (in_tensorflow, largest_by_tensorflow) if by_tensorflow else (in_keras, largest_by_keras)
         )
-        net.compile(keras.optimizers.SGD(0.1), loss, metrics=[keras.metrics.MeanMetricWrapper(metric, "m")], **options)
+        net.compile(
+            keras.optimizers.SGD(0.1), loss, metrics=[keras.metrics.MeanMetricWrapper(metric, "m")], **options
+        )
         history = net.fit(X, Y, epochs=3, batch_size=3, shuffle=False, verbose=0).history
         evaluated = net.evaluate(X, Y, verbose=0, return_dict=True)
         return net, {**history, **evaluated}
@@ -194,7 +198,7 @@ def test_training_is_that_of_keras_ops(eagerly: bool) -> None:
 
 
 def test_compiled_by_xla() -> None:
-    (net, ours), (_, expected) = trained(True, jit_compile=True), trained(False)
+    (_, ours), (_, expected) = trained(True, jit_compile=True), trained(False)
     for key, value in expected.items():
         np.testing.assert_allclose(ours[key], value, rtol=1e-6, err_msg=key)
 
@@ -256,6 +260,124 @@ def test_what_is_computed_before_a_tape_is_not_on_it() -> None:
 
     for gradient in step():
         np.testing.assert_array_equal(gradient, np.full(3, 2.0))
+
+
+def with_losses(by_tensorflow: bool, **options: Any) -> list[float]:
+    class Sized(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            self.add_loss(
+                tf.reduce_mean(tf.square(x)) if by_tensorflow else keras.ops.mean(keras.ops.square(x))
+            )
+            return x
+
+    def large(w: Any) -> Any:
+        return tf.reduce_sum(tf.abs(w)) if by_tensorflow else keras.ops.sum(keras.ops.abs(w))
+
+    def bounded(w: Any) -> Any:
+        return tf.clip_by_value(w, -0.9, 0.9) if by_tensorflow else keras.ops.clip(w, -0.9, 0.9)
+
+    dense = keras.layers.Dense(
+        2, kernel_initializer="ones", kernel_regularizer=large, kernel_constraint=bounded
+    )
+    net = keras.Sequential([keras.Input((4,)), dense, Sized()])
+    net.compile("sgd", "mse", **options)
+    found: list[float] = net.fit(X, Y, epochs=3, verbose=0).history["loss"]
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"run_eagerly": True}])
+def test_losses_of_layers_regularizers_and_constraints(options: dict[str, Any]) -> None:
+    np.testing.assert_allclose(with_losses(True, **options), with_losses(False), rtol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision(policy: str) -> None:
+    found = []
+    for by_tensorflow in (True, False):
+        keras.utils.set_random_seed(1)
+        net = keras.Sequential([keras.Input((4,)), Dense(3, by_tensorflow), keras.layers.Dense(2)])
+        for layer in net.layers:
+            layer.dtype_policy = policy
+        net.compile("sgd", "mse")
+        found.append(net.fit(X, Y, epochs=2, verbose=0).history["loss"])
+    np.testing.assert_allclose(*found, rtol=2e-2)
+
+
+def test_a_cell_of_a_recurrent_layer() -> None:
+    class Cell(keras.layers.Layer):
+        state_size = output_size = 3
+
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(shape=(4, 3), initializer="ones")
+            self.u = self.add_weight(shape=(3, 3), initializer="ones")
+
+        def call(self, x: Any, states: Any) -> Any:
+            h = tf.tanh(tf.matmul(x, self.w) + tf.matmul(states[0], self.u) / 3)
+            return h, [h]
+
+    inputs = np.stack([X] * 5, axis=1)
+    found = []
+    for options in ({}, {"run_eagerly": True}):
+        keras.utils.set_random_seed(1)
+        net = keras.Sequential([keras.Input((5, 4)), keras.layers.RNN(Cell()), keras.layers.Dense(2)])
+        net.compile("sgd", "mse", **options)
+        found.append(net.fit(inputs, Y, epochs=3, verbose=0).history["loss"])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    assert found[0][2] < found[0][0]
+
+
+# -- sources that TensorFlow has computed ---------------------------------------------------------------------
+
+
+def test_a_gradient_with_respect_to_what_tensorflow_has_computed() -> None:
+    def by_watching(x: Any) -> Any:
+        with kerasflow.GradientTape() as tape:
+            h = tf.square(x)
+            tape.watch(h)
+            y = tf.sin(h)
+        return tape.gradient(y, h)
+
+    np.testing.assert_allclose(kerasflow.jit(by_watching)(X), np.cos(X**2))
+
+    def unwatched(x: Any) -> Any:
+        with kerasflow.GradientTape() as tape:
+            h = tf.square(x)
+            y = tf.sin(h)
+        return tape.gradient(y, h)
+
+    def converted_too_late(x: Any) -> Any:
+        with kerasflow.GradientTape() as tape:
+            h = tf.square(x)
+            y = tf.sin(h)
+            h = keras.ops.convert_to_tensor(h)
+        return tape.gradient(y, h)
+
+    for function in (unwatched, converted_too_late):
+        with pytest.raises(GradientError, match=r"(?s)`x = tape\.watch\(x\)`.*test_foreign"):
+            kerasflow.jit(function)(X)
+
+
+def test_with_values_what_a_tape_saw_is_converted_before_tensorflow_has_it_again() -> None:
+    class Own(keras.Sequential):
+        convert = staticmethod(keras.ops.convert_to_tensor)
+
+        def train_step(self, data: Any) -> Any:
+            x, y = data
+            with kerasflow.GradientTape() as tape:
+                loss = tf.reduce_mean((self(x) - y) ** 2)
+            self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+            return {"loss": loss, "root": tf.sqrt(self.convert(loss))}
+
+    def net() -> Any:
+        model = Own([keras.Input((4,)), keras.layers.Dense(2)])
+        model.compile("sgd", run_eagerly=True)
+        return model
+
+    history = net().fit(X, Y, verbose=0).history
+    np.testing.assert_allclose(history["root"], np.sqrt(history["loss"]), rtol=1e-6)
+    Own.convert = staticmethod(lambda x: x)
+    with pytest.raises(TracingError, match=r"(?s)outside of the block.*convert_to_tensor.*test_foreign"):
+        net().fit(X, Y, verbose=0)
 
 
 # -- random numbers -------------------------------------------------------------------------------------------
@@ -356,7 +478,10 @@ def test_other_backends_have_none_of_it(backend: str) -> None:
     net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     net.compile("sgd", in_tensorflow)
     net.fit(X, Y, verbose=0)
-    with kerasflow.use_backend(backend), pytest.raises(TracingError, match=r"of TensorFlow was given a traced"):
+    with (
+        kerasflow.use_backend(backend),
+        pytest.raises(TracingError, match=r"of TensorFlow was given a traced"),
+    ):
         net.fit(X, Y, verbose=0)
     net.fit(X, Y, verbose=0)
 

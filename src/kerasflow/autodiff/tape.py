@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import optree
 
-from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES
-from kerasflow.autodiff.rules import foreign
+from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, foreign
 from kerasflow.autodiff.rules.complex import conj
 from kerasflow.autodiff.vjp import Sweep
 from kerasflow.errors import GradientError
 from kerasflow.graph import Node, Value
+from kerasflow.primitives.foreign import foreign_function
 from kerasflow.tracing import (
     Cell,
     Trace,
     Tracer,
+    adopted,
     as_operand,
     at_user_line,
     cast,
@@ -117,7 +118,8 @@ class GradientTape:
         if isinstance(x, Tracer) and x.owner is current_trace():
             return x
         if id(x) not in self._watched:
-            self._watched[id(x)] = (x, _traced(x))
+            known = adopted(x)  # What another framework has recorded is a traced array.
+            self._watched[id(x)] = (x, _traced(x) if known is x else known)
         return self._watched[id(x)][1]
 
     def find(self, x: Any) -> Tracer | None:
@@ -240,6 +242,7 @@ class GradientTape:
         leaves, structure = optree.tree_flatten(sources)
         groups = [self._values(leaf) for leaf in leaves]
         flat = list(dict.fromkeys(v for group in groups for v in group))
+        self._require_outside(flat)
         inside = current_trace() is not None
         with nullcontext() if inside else recording(self._trace):
             found = dict(zip(flat, sweep(self._trace, list(self._nodes), targets, flat), strict=True))
@@ -249,6 +252,22 @@ class GradientTape:
         if not inside:
             gradients = [g if g is None else np.array(g) for g in gradients]
         return optree.tree_unflatten(structure, gradients)
+
+    def _require_outside(self, sources: list[Value]) -> None:
+        """Refuse what another framework has computed, and gone on with: how, nobody here knows.
+
+        Raises:
+            GradientError: with what to do.
+        """
+        for node in self._nodes:
+            places = [i for i, v in enumerate(node.outputs) if v in sources]
+            if places and node.primitive is foreign_function and node.params["function"].derived(places):
+                raise GradientError(
+                    at_user_line(
+                        "A gradient was asked for with respect to an array that another framework has computed, and "
+                        "computed more of. Call `x = tape.watch(x)` where x has been computed, before it is used."
+                    )
+                )
 
     def _rows(self, target: Any, sources: Any, seeds: Any, axis: int, shape: Any, unconnected: str) -> Any:
         """The gradients for each of the seeds, stacked along an axis and shaped as the target and the source."""

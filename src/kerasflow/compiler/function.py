@@ -26,7 +26,17 @@ from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend, running_on
 from kerasflow.errors import TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
-from kerasflow.tracing import Cell, TextTracer, Trace, Tracer, acquire, adopted, current_trace, recording, release
+from kerasflow.tracing import (
+    Cell,
+    TextTracer,
+    Trace,
+    Tracer,
+    acquire,
+    adopted,
+    current_trace,
+    recording,
+    release,
+)
 from kerasflow.tracing.state import PATIENCE
 
 # Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.

@@ -31,6 +31,9 @@ class ForeignFunction(Protocol):
     def __call__(self, *arrays: np.ndarray[Any, Any]) -> Sequence[np.ndarray[Any, Any]]:
         """Compute it at once."""
 
+    def derived(self, places: Sequence[int]) -> bool:
+        """Whether some results are computed of those at the places."""
+
     def vjp(self, flowing: Sequence[int], wanted: Sequence[int]) -> tuple[ForeignFunction, Sequence[int]]:
         """The function that gives the cotangents of some operands.
 

@@ -67,7 +67,8 @@ class Foreign:
     """The recording that goes along with a trace.
 
     Args:
-        bind: what records in the trace. value_of: the trace's. adopted: the traced arrays of symbols of other recordings.
+        bind, value_of: the trace's.
+        adopted: gives the traced arrays for symbols of other recordings.
         may_draw: whether what is recorded runs once each time that the program runs.
     """
 

@@ -199,6 +199,14 @@ def translated(error: Exception) -> Exception:
                 stack_of(error),
             )
         )
+    if "<tf.Tensor" in message and "is out of scope" in message:
+        return TracingError(
+            at_user_line(
+                "What TensorFlow gives in a gradient tape's block has no numbers, and a function of TensorFlow's was "
+                "given it outside of the block. `x = keras.ops.convert_to_tensor(x)` makes a traced array of it.",
+                stack_of(error),
+            )
+        )
     is_of_ours = re.search(r"\bkeras(flow)?\.[\w.]+\.(Tracer|Variable)\b", message)
     is_of_jax = re.search(r"\bjax\b", message, re.IGNORECASE)
     if isinstance(error, KerasflowError) or not is_of_ours or not is_of_jax:

@@ -53,6 +53,10 @@ class Observer(Protocol):
         """The traced counterpart of an array that the observer watches."""
 
 
+def _no_recording() -> None:
+    return None
+
+
 class _Stack(threading.local):
     def __init__(self) -> None:
         self.traces: list[Trace] = []
@@ -69,7 +73,7 @@ scope_provider: Callable[[], str] = str
 evaluator: Callable[[Node, Sequence[Any]], tuple[Any, ...]] = evaluate_node
 
 # Begins a recording of another framework's functions; the compiler sets it to what the backend has for it.
-foreign_recording: Callable[[], Recording | None] = lambda: None
+foreign_recording: Callable[[], Recording | None] = _no_recording
 
 
 def current_trace() -> Trace | None:

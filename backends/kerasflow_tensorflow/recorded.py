@@ -1,183 +1,44 @@
-"""TensorFlow's own functions in a program: what a user's code asks of them while it is traced.
-
-TensorFlow records it in a graph of its own (`Recording`), beside the trace. Cut by cut, that graph becomes functions of
-arrays (`Recorded`), which are put into programs as they are, and whose derivatives are TensorFlow's.
-"""
+"""What TensorFlow has recorded as a function of arrays: lowered as it is, with TensorFlow's derivative."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import linecache
-import os
-import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from kerasflow import errors
 from kerasflow.errors import GradientError, TracingError
 from kerasflow.graph import ShapedArray
 from kerasflow_tensorflow.dtypes import Tensor, host_array, numpy_dtype
 
-# What stands for an operation's input that comes from elsewhere; and what is known without running anything.
-_GIVEN, _KNOWN = "Placeholder", "Const"
+# What stands for a tensor that comes from elsewhere.
+GIVEN = "Placeholder"
 # What calls a `tf.function`.
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 # Dtypes of what is no array of numbers.
-_OPAQUE = (tf.resource, tf.variant, tf.string)
-# What is done for its effect alone, also in a branch or in a function.
-_WITHOUT_RESULT = {"Assert", "Print", "PrintV2"}
-_NO_VARIABLES = (
-    "Variables and tables of TensorFlow's are no part of a model's programs. Make variables with `self.add_weight(…)` or "
-    "`keras.Variable(…)`."
-)
-# Where no user's code is: what is installed, and this project's packages.
-_INSTALLED = (
-    *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")),
-    *(os.path.dirname(os.path.abspath(file)) for file in (errors.__file__, __file__)),
-)
+OPAQUE = (tf.resource, tf.variant, tf.string)
 
 
-def _is_array(x: Tensor) -> bool:
-    return x.dtype not in _OPAQUE and x.shape.is_fully_defined()
+def is_array(x: Tensor) -> bool:
+    """Whether a tensor is an array of numbers of known size."""
+    return x.dtype not in OPAQUE and x.shape.is_fully_defined()
+
+
+def is_stateful(op: tf.Operation) -> bool:
+    """Whether an operation may give something else each time, or does something besides."""
+    return bool(op.op_def.is_stateful) and op.type != GIVEN
+
+
+def placeholder(aval: ShapedArray) -> Tensor:
+    """A tensor that stands for an array, in the graph that is being recorded."""
+    return tf.compat.v1.placeholder(aval.dtype, aval.shape)
 
 
 def _aval(x: Tensor) -> ShapedArray:
     return ShapedArray(tuple(x.shape), numpy_dtype(x))
-
-
-def _placeholder(aval: ShapedArray) -> Tensor:
-    return tf.compat.v1.placeholder(aval.dtype, aval.shape)
-
-
-def _is_stateful(op: tf.Operation) -> bool:
-    return bool(op.op_def.is_stateful) and op.type != _GIVEN
-
-
-class Recording:
-    """A graph that TensorFlow records beside a trace; see `kerasflow.tracing.foreign`."""
-
-    framework = "tensorflow"
-
-    def __init__(self) -> None:
-        self.graph = tf.__internal__.FuncGraph("beside_a_trace")
-        self._begin = 0  # how many operations were there at the last cut
-        self._given: dict[str, Tensor] = {}  # what has a value in the trace
-        self._once: set[str] = set()  # the operations before the last cut that are not done again
-
-    @property
-    def is_on(self) -> bool:
-        return not tf.executing_eagerly()
-
-    @property
-    def is_current(self) -> bool:
-        return tf.compat.v1.get_default_graph() is self.graph
-
-    def active(self) -> Any:
-        return self.graph.as_default()
-
-    def inactive(self) -> Any:
-        return tf.init_scope()
-
-    def symbol(self, aval: ShapedArray) -> Tensor:
-        with self.graph.as_default(), tf.control_dependencies(None):
-            found = _placeholder(aval)
-        self._given[found.name] = found
-        return found
-
-    def key(self, x: Any) -> Any:
-        if isinstance(x, tf.Variable):
-            return id(x)
-        return x.name if isinstance(x, tf.Tensor) and getattr(x, "graph", None) is self.graph else None
-
-    def constant(self, symbol: Any) -> np.ndarray[Any, Any] | None:
-        """The value of what may be a size: of integers that depend on nothing that is given."""
-        if isinstance(symbol, tf.Variable) or not (symbol.dtype.is_integer and _is_array(symbol)):
-            return None
-        ops, inputs = _needed([symbol], {})
-        if inputs or any(map(_is_stateful, ops)):
-            return None
-        return Recorded([symbol], {})()[0]
-
-    def cut(self) -> tuple[Recorded, list[Any], list[Tensor]] | None:
-        """What was recorded since the last cut.
-
-        Raises:
-            TracingError: it uses a variable of TensorFlow's, or does something besides giving results.
-        """
-        ops = self.graph.get_operations()[self._begin :]
-        self._begin += len(ops)
-        for op in ops:
-            _require_results(op)
-        results = [x for op in ops if op.type not in (_GIVEN, _KNOWN) for x in op.outputs if _is_array(x)]
-        if not results:
-            return None
-        outside = {inner.name: outer for outer, inner in self.graph.captures}
-        function = Recorded(results, self._given, self._once)
-        self._given.update((x.name, x) for x in results)
-        self._once.update(op.name for op in ops if _is_stateful(op))
-        return function, [_from_outside(outside.get(x.name, x)) for x in function.inputs], results
-
-    def reason(self, symbol: Any) -> str:
-        if isinstance(symbol, tf.Variable):
-            return _NO_VARIABLES
-        if symbol.dtype in _OPAQUE:
-            return f"TensorFlow gives a {symbol.dtype.name}, which is no array of numbers, in a program."
-        return (
-            f"TensorFlow gives an array of a size that depends on values ({symbol.dtype.name}, {symbol.shape}); in a "
-            "program sizes are known. Where you know it, say so (`tf.ensure_shape`); else use `tf.where` with a mask, or "
-            "pad to a size."
-        )
-
-
-def _require_results(op: tf.Operation) -> None:
-    """Refuse what a program would not do: it computes results.
-
-    Raises:
-        TracingError: naming the operation.
-    """
-    if any(x.dtype == tf.resource for x in (*op.inputs, *op.outputs)):
-        raise TracingError(_NO_VARIABLES + _place(op))
-    if (_is_stateful(op) and not op.outputs) or _WITHOUT_RESULT & _called(op):
-        raise TracingError(
-            f"`{op.type}` of TensorFlow checks or prints something and gives no result, so that a program would not run "
-            f"it. Leave it out, or do it with values, outside of the program.{_place(op)}"
-        )
-
-
-def _calls(node: Any) -> set[str]:
-    """The names of the functions that a node calls."""
-    attrs = node.attr.values()
-    return {f.name for attr in attrs for f in (attr.func, *attr.list.func) if f.name}
-
-
-def _called(op: tf.Operation) -> set[str]:
-    """The types of the operations in the functions that one calls."""
-    pending = _calls(op.node_def)
-    if not pending:
-        return set()
-    functions = {f.signature.name: f.node_def for f in op.graph.as_graph_def().library.function}
-    seen: set[str] = set()
-    while pending:
-        seen |= pending
-        pending = {name for f in pending for node in functions.get(f, ()) for name in _calls(node)} - seen
-    return {node.op for name in seen for node in functions.get(name, ())}
-
-
-def _place(op: tf.Operation) -> str:
-    """The line of the user's that an operation comes from, as errors show it."""
-    frames = [f for f in op.traceback if not f.filename.startswith(_INSTALLED)]
-    if not frames:
-        return ""
-    name, line = frames[-1].filename, frames[-1].lineno
-    return f"\n  at {name}:{line}: {linecache.getline(name, line).strip()}"
-
-
-def _from_outside(x: Tensor) -> Any:
-    return host_array(x) if hasattr(x, "numpy") else x
 
 
 class Recorded:
@@ -201,16 +62,22 @@ class Recorded:
         self, outputs: Sequence[Tensor], given: Mapping[str, Tensor], once: Iterable[str] = ()
     ) -> None:
         self.outputs = list(outputs)
-        self.ops, self.inputs = _needed(outputs, given)
+        self.ops, self.inputs = needed(outputs, given)
         if again := sorted({op.name for op in self.ops} & set(once)):
             raise TracingError(
                 f"What TensorFlow's {', '.join(map(repr, again))} gives is used in two places with operations of "
                 "`keras.ops` or NumPy between them, and is no array of known size."
             )
-        self.operands = list(map(_aval, self.inputs))
-        self.results = list(map(_aval, self.outputs))
-        self._stateful = [op for op in self.ops if _is_stateful(op)]
+        self._stateful = [op for op in self.ops if is_stateful(op)]
         self.draws = bool(self._stateful)
+
+    @functools.cached_property
+    def operands(self) -> list[ShapedArray]:
+        return list(map(_aval, self.inputs))
+
+    @functools.cached_property
+    def results(self) -> list[ShapedArray]:
+        return list(map(_aval, self.outputs))
 
     def __call__(self, *arrays: Any) -> list[np.ndarray[Any, Any]]:
         with tf.init_scope():
@@ -231,9 +98,9 @@ class Recorded:
         known = {
             name: x if getattr(x, "graph", None) is current else tf.identity(x) for name, x in tensors.items()
         }
-        for is_call, ops in itertools.groupby(self.ops, lambda op: op.type in _CALLS):
-            made = _inlined(list(ops), known) if is_call else _imported(list(ops), known)
-            known = {**made, **known}
+        for is_call, group in itertools.groupby(self.ops, lambda op: op.type in _CALLS):
+            ops = list(group)
+            known = {**(_inlined if is_call else _imported)(ops, known), **known}
         return [known[x.name] for x in self.outputs]
 
     @functools.cached_property
@@ -253,19 +120,25 @@ class Recorded:
     def __repr__(self) -> str:
         return "functions of TensorFlow's"
 
+    def derived(self, places: Sequence[int]) -> bool:
+        """Whether some results are computed of those at the places."""
+        given = _by_name(self.outputs[i] for i in places)
+        others = [x for x in self.outputs if x.name not in given]
+        return any(x.name in given for x in needed(others, given)[1])
+
     def vjp(self, flowing: Sequence[int], wanted: Sequence[int]) -> tuple[Recorded, list[int]]:
         """The function that gives cotangents; what was drawn it takes, and does not draw again.
 
         Raises:
             GradientError: if TensorFlow has no derivative, or one that would draw again.
         """
-        drawn = [i for i, x in enumerate(self.outputs) if _is_stateful(x.op)]
+        drawn = [i for i, x in enumerate(self.outputs) if is_stateful(x.op)]
         given = _by_name([*self.inputs, *(self.outputs[i] for i in drawn)])
         forward = Recorded([self.outputs[i] for i in flowing], given)
         self._require_derivative(forward, {self.inputs[i].name for i in wanted})
         with tf.__internal__.FuncGraph("derivative").as_default():
-            taken = [_placeholder(_aval(x)) for x in given.values()]
-            weights = [_placeholder(self.results[i]) for i in flowing]
+            taken = [placeholder(_aval(x)) for x in given.values()]
+            weights = [placeholder(self.results[i]) for i in flowing]
             sources = [taken[i] for i in wanted]
             targets = forward._with(dict(zip(given, taken, strict=True)))
             try:
@@ -289,7 +162,7 @@ class Recorded:
             GradientError: naming the operation.
         """
         for op in self._stateful:
-            reached = {x.name for x in _needed(op.inputs, _by_name(self.inputs))[1]}
+            reached = {x.name for x in needed(op.inputs, _by_name(self.inputs))[1]}
             if op in forward.ops or (reached & wanted and _has_derivative(op)):
                 raise GradientError(
                     f"`{op.type}` of TensorFlow has a derivative that needs what is not kept of it. Use "
@@ -297,10 +170,16 @@ class Recorded:
                 )
 
 
+def calls(node: Any) -> set[str]:
+    """The names of the functions that a node calls."""
+    attrs = node.attr.values()
+    return {f.name for attr in attrs for f in (attr.func, *attr.list.func) if f.name}
+
+
 def _definition(ops: Sequence[tf.Operation]) -> Any:
     """Operations as TensorFlow writes them, without what refers to operations elsewhere."""
     definition = tf.compat.v1.GraphDef(versions=ops[0].graph.graph_def_versions if ops else None)
-    if any(_calls(op.node_def) for op in ops):
+    if any(calls(op.node_def) for op in ops):
         definition.library.CopyFrom(ops[0].graph.as_graph_def().library)
     names = {op.name for op in ops}
     for op in ops:
@@ -317,7 +196,9 @@ def _imported(ops: Sequence[tf.Operation], known: Mapping[str, Tensor]) -> dict[
     """What operations give in the graph that is being recorded, by the names of their results."""
     read = {x.name for op in ops for x in op.inputs} & set(known)
     made = [x.name for op in ops for x in op.outputs]
-    found = tf.graph_util.import_graph_def(_definition(ops), {name: known[name] for name in read}, made, "foreign")
+    found = tf.graph_util.import_graph_def(
+        _definition(ops), {name: known[name] for name in read}, made, "foreign"
+    )
     return dict(zip(made, found, strict=True))
 
 
@@ -338,16 +219,14 @@ def _by_name(tensors: Iterable[Tensor]) -> dict[str, Tensor]:
     return {x.name: x for x in tensors}
 
 
-def _needed(
-    outputs: Sequence[Tensor], given: Mapping[str, Tensor]
-) -> tuple[list[tf.Operation], list[Tensor]]:
+def needed(outputs: Sequence[Tensor], given: Mapping[str, Tensor]) -> tuple[list[tf.Operation], list[Tensor]]:
     """The operations that the outputs are computed by, and the tensors that those take from elsewhere."""
     ops: dict[str, tf.Operation] = {}
     inputs: dict[str, Tensor] = {}
     pending = list(outputs)
     while pending:
         x = pending.pop()
-        if x.name in given or x.op.type == _GIVEN:
+        if x.name in given or x.op.type == GIVEN:
             inputs[x.name] = x
         elif x.op.name not in ops:
             ops[x.op.name] = x.op
@@ -357,9 +236,11 @@ def _needed(
 
 
 def _has_derivative(op: tf.Operation) -> bool:
-    """Whether something flows back through an operation alone."""
+    """Whether something flows back through an operation alone; yes, if that cannot be tried."""
+    if not all(map(is_array, op.inputs)):
+        return True
     with tf.__internal__.FuncGraph("trial").as_default():
-        inputs = {x.name: _placeholder(_aval(x)) for x in op.inputs if _is_array(x)}
+        inputs = {x.name: placeholder(_aval(x)) for x in op.inputs}
         results = Recorded(op.outputs, _by_name(op.inputs))._with(inputs)
         try:
             found = tf.gradients([x for x in results if x.dtype.is_floating], list(inputs.values()))

@@ -486,6 +486,32 @@ def test_other_backends_have_none_of_it(backend: str) -> None:
     net.fit(X, Y, verbose=0)
 
 
+@pytest.mark.parametrize("cls", [kerasflow.Sequential, keras.Sequential])
+def test_a_model_with_a_backend_of_its_own(cls: Any) -> None:
+    with kerasflow.use_backend("numpy"):
+        if cls is keras.Sequential:
+            net = cls([keras.layers.Dense(2), keras.layers.Lambda(tf.nn.relu)])
+            net.kerasflow_backend = "tensorflow"
+        else:
+            net = cls(
+                [keras.Input((4,)), keras.layers.Dense(2), keras.layers.Lambda(tf.nn.relu)],
+                backend="tensorflow",
+            )
+        net.compile("sgd", in_tensorflow)
+        net.fit(X, Y, verbose=0)
+        np.testing.assert_array_equal(net.predict(X, verbose=0) >= 0, True)
+
+
+def test_checks_that_are_decided_while_recording() -> None:
+    def checked(x: Any, rank: int) -> Any:
+        tf.debugging.assert_rank(x, rank)
+        return tf.square(x)
+
+    np.testing.assert_array_equal(kerasflow.jit(lambda x: checked(x, 2))(X), X * X)
+    with pytest.raises(ValueError, match=r"(?s)rank 3.*test_foreign"):
+        kerasflow.jit(lambda x: checked(x, 3))(X)
+
+
 def test_debugging_says_so() -> None:
     net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     net.compile("sgd", in_tensorflow)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -30,7 +31,7 @@ from kerasflow.tracing import (
     watched,
 )
 
-sweep = Sweep({**RULES, **foreign.RULES}, NONDIFFERENTIABLE)
+sweep = Sweep(ChainMap(RULES, foreign.RULES), NONDIFFERENTIABLE)
 
 
 class GradientTape:

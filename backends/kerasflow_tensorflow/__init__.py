@@ -2,7 +2,8 @@
 
 `lowering` has the table from primitives to TensorFlow's operations, and control flow; `elementwise`, `arrays`,
 `algebra`, `convolution`, `pooling` and `philox` have the functions that it names, family by family; `dtypes` and
-`places` what these share. `program` makes a graph a `tf.function`; `saved_model` writes files, of functions for every
+`places` what these share. What a user's code asks of TensorFlow itself is a `recording`, and its pieces are functions
+(`recorded`). `program` makes a graph a `tf.function`; `saved_model` writes files, of functions for every
 batch size (`sizes`). A graph comes in, a program goes out. Open `lowering` first.
 """
 
@@ -16,9 +17,11 @@ import tensorflow as tf
 
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, all_nodes, format_origins
+from kerasflow.primitives.foreign import foreign_function
 from kerasflow_tensorflow.dtypes import host_array
 from kerasflow_tensorflow.lowering import SUPPORTED, WITHOUT_XLA
 from kerasflow_tensorflow.program import TensorflowProgram
+from kerasflow_tensorflow.recording import Recording
 from kerasflow_tensorflow.saved_model import write_saved_model
 
 
@@ -57,7 +60,8 @@ class TensorflowBackend:
 
         Args:
             device: where it runs; None leaves that to TensorFlow, which takes the first GPU if there is one.
-            jit_compile: whether XLA compiles it; None for on a GPU, if XLA can.
+            jit_compile: whether XLA compiles it; None for on a GPU, if it is known that XLA can: of functions of
+                TensorFlow's own it is not.
 
         Raises:
             UnsupportedPrimitiveError: naming the primitives that XLA cannot compile, and where they come from.
@@ -71,12 +75,17 @@ class TensorflowBackend:
             if any(v.aval.dtype.kind in WITHOUT_XLA.get(node.primitive.name, "") for v in node.inputs)
         ]
         if asked is None:
-            return (device or [*self.devices()][-1]).startswith("gpu") and not missing
+            known = not any(node.primitive is foreign_function for node in all_nodes(graph))
+            return (device or [*self.devices()][-1]).startswith("gpu") and not missing and known
         if asked and missing:
             raise UnsupportedPrimitiveError(
                 f'TensorFlow\'s XLA cannot compile {format_origins(missing)}. Use jit_compile=False, or "auto".'
             )
         return asked
+
+    def record(self) -> Recording:
+        """A recording of TensorFlow's own functions, of what a user's code asks of them while it is traced."""
+        return Recording()
 
     def export(
         self,

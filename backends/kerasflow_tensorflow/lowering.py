@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from kerasflow.graph import Graph, Node, evaluate
 from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives.foreign import foreign_function
 from kerasflow_tensorflow import algebra, arrays, convolution, elementwise, philox, pooling, sizes
 from kerasflow_tensorflow.dtypes import Lowering, Tensor
+from kerasflow_tensorflow.recorded import Recorded
 
 # -- control flow: sub-graphs -------------------------------------------------------------------------------
 
@@ -80,6 +82,10 @@ def _scan(
     return (*carried, *map(_stack, found))
 
 
+def _foreign_function(*operands: Tensor, function: Recorded) -> Sequence[Tensor]:
+    return function.on(operands)
+
+
 def _custom_vjp(*values: Tensor, outputs: int, **_: Any) -> tuple[Tensor, ...]:
     return values[len(values) - outputs :]
 
@@ -95,6 +101,7 @@ LOWERINGS: dict[str, Lowering] = {
     "while_loop": _while_loop,
     "scan": _scan,
     "custom_vjp": _custom_vjp,
+    foreign_function.name: _foreign_function,
 }
 
 # What XLA has no kernels for, by the kinds of its operands' dtypes.

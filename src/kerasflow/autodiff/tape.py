@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -10,15 +11,17 @@ from typing import Any
 import numpy as np
 import optree
 
-from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES
+from kerasflow.autodiff.rules import NONDIFFERENTIABLE, RULES, foreign
 from kerasflow.autodiff.rules.complex import conj
 from kerasflow.autodiff.vjp import Sweep
 from kerasflow.errors import GradientError
 from kerasflow.graph import Node, Value
+from kerasflow.primitives.foreign import foreign_function
 from kerasflow.tracing import (
     Cell,
     Trace,
     Tracer,
+    adopted,
     as_operand,
     at_user_line,
     cast,
@@ -30,7 +33,7 @@ from kerasflow.tracing import (
     watched,
 )
 
-sweep = Sweep(RULES, NONDIFFERENTIABLE)
+sweep = Sweep(ChainMap(RULES, foreign.RULES), NONDIFFERENTIABLE)
 
 
 class GradientTape:
@@ -70,7 +73,9 @@ class GradientTape:
             # A tape that is entered again goes on with its own recording.
             trace = self._block.enter_context(recording(self._trace or Trace(concrete=True)))
         self._trace = trace
+        trace.settle()
         self._block.enter_context(observing(self))
+        self._block.enter_context(trace.accompanied())
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -117,7 +122,8 @@ class GradientTape:
         if isinstance(x, Tracer) and x.owner is current_trace():
             return x
         if id(x) not in self._watched:
-            self._watched[id(x)] = (x, _traced(x))
+            known = adopted(x)  # What another framework has recorded is a traced array.
+            self._watched[id(x)] = (x, _traced(x) if known is x else known)
             make_watchable(x)
         return self._watched[id(x)][1]
 
@@ -131,9 +137,12 @@ class GradientTape:
         """A context in which nothing is recorded on this tape."""
         if self._block is None:
             raise GradientError("`stop_recording` must be called inside the `with GradientTape()` block")
+        assert self._trace is not None
+        self._trace.settle()
         self._paused = True
         try:
             yield
+            self._trace.settle()
         finally:
             self._paused = False
 
@@ -238,6 +247,7 @@ class GradientTape:
         leaves, structure = optree.tree_flatten(sources)
         groups = [self._values(leaf) for leaf in leaves]
         flat = list(dict.fromkeys(v for group in groups for v in group))
+        self._require_outside(flat)
         inside = current_trace() is not None
         with nullcontext() if inside else recording(self._trace):
             found = dict(zip(flat, sweep(self._trace, list(self._nodes), targets, flat), strict=True))
@@ -247,6 +257,22 @@ class GradientTape:
         if not inside:
             gradients = [g if g is None else np.array(g) for g in gradients]
         return optree.tree_unflatten(structure, gradients)
+
+    def _require_outside(self, sources: list[Value]) -> None:
+        """Refuse what another framework has computed, and gone on with: how, nobody here knows.
+
+        Raises:
+            GradientError: with what to do.
+        """
+        for node in self._nodes:
+            places = [i for i, v in enumerate(node.outputs) if v in sources]
+            if places and node.primitive is foreign_function and node.params["function"].derived(places):
+                raise GradientError(
+                    at_user_line(
+                        "A gradient was asked for with respect to an array that another framework has computed, and "
+                        "computed more of. Call `x = tape.watch(x)` where x has been computed, before it is used."
+                    )
+                )
 
     def _rows(self, target: Any, sources: Any, seeds: Any, axis: int, shape: Any, unconnected: str) -> Any:
         """The gradients for each of the seeds, stacked along an axis and shaped as the target and the source."""
@@ -266,6 +292,7 @@ class GradientTape:
         factors = [None] * len(leaves) if weights is None else optree.tree_leaves(weights)
         result: list[tuple[Value, Any]] = []
         for leaf, factor in zip(leaves, factors, strict=True):
+            leaf = self._trace.adopt(leaf)
             if hasattr(leaf, "_cell"):
                 result.extend((value, _seed(leaf, factor)) for value in self._reads.get(leaf._cell, [])[-1:])
             elif isinstance(leaf, Tracer):  # else it depends on nothing that was recorded
@@ -353,7 +380,7 @@ def value_and_grad(
                 traced[i] = optree.tree_map(
                     lambda x: tape.watch(x) if hasattr(x, "_cell") else _traced(x), args[i]
                 )
-            result = function(*traced, **kwargs)
+            result = optree.tree_map(watched, function(*traced, **kwargs))
             value, aux = result if has_aux else (result, None)
             if np.shape(value) != ():
                 raise GradientError(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import keras
 from keras.src import api_export
 
-from kerasflow.compiler import current_backend
+from kerasflow.compiler import use_backend
 
 
 class Sequential(keras.Sequential):
@@ -26,9 +27,8 @@ class Sequential(keras.Sequential):
     """
 
     def __init__(self, layers: Any = None, backend: str | None = None, **kwargs: Any) -> None:
-        if backend is not None:
-            current_backend(backend)
-        super().__init__(layers, **kwargs)
+        with nullcontext() if backend is None else use_backend(backend):
+            super().__init__(layers, **kwargs)
         self.kerasflow_backend = backend
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from keras.src import tree
+
 from kerasflow.bridge.host import call_layer
 from kerasflow.bridge.symbolic import outside_graphs
-from kerasflow.tracing import current_trace, suspended
+from kerasflow.tracing import adopted, current_trace, is_accompanied, suspended
 
 
 class NumpyLayer:
@@ -25,4 +27,7 @@ class NumpyLayer:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What Keras's own `__call__` goes on with, when the layer is built and its arguments are complete."""
         call: Any = super().__call__  # type: ignore[misc]
-        return call(*args, **kwargs) if current_trace() is None else call_layer(self, call, args, kwargs)
+        if current_trace() is None:
+            return call(*args, **kwargs)
+        result = call_layer(self, call, args, kwargs)
+        return tree.map_structure(adopted, result) if is_accompanied() else result

@@ -23,11 +23,11 @@ from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
 from kerasflow.bridge.host import declines, name_of
-from kerasflow.compiler import CompiledFunction, Entry
+from kerasflow.compiler import CompiledFunction, Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.errors import KerasflowError, TracingError
 from kerasflow.graph import is_text
-from kerasflow.tracing import Trace, Tracer, recording, suspended
+from kerasflow.tracing import Trace, Tracer, adopted, recording, suspended
 from kerasflow.tracing.tensor import tensors
 
 
@@ -140,10 +140,11 @@ class Step:
                 return x
             return tensors(x) if _is_text(x) else trace.lift(x)
 
-        with all_or_nothing(), recording(trace):
+        backend = current_backend(self.model.kerasflow_backend)
+        with running_on(backend), all_or_nothing(), recording(trace):
             if first is not None:
                 first()
-            result = self.run(tree.map_structure(lift, batch))
+            result = tree.map_structure(adopted, self.run(tree.map_structure(lift, batch)))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
 
 

@@ -17,15 +17,21 @@ from keras.src import tree
 from keras.src.backend.common import KerasVariable
 
 from kerasflow.errors import KerasflowError
-from kerasflow.tracing import at_user_line
+from kerasflow.tracing import accompanied_by, at_user_line
 
 _OURS, _THEIRS = "keras.src.backend.numpy", "keras.src.backend.tensorflow"
 
 
 def in_graph() -> bool:
-    """Whether TensorFlow records a graph on this thread; it does not if nobody has imported it."""
+    """Whether TensorFlow records a graph on this thread; it does not if nobody has imported it.
+
+    What it records beside a trace, of which the symbols are traced arrays, is no such graph.
+    """
     executing_eagerly = getattr(sys.modules.get("tensorflow"), "executing_eagerly", None)
-    return executing_eagerly is not None and not executing_eagerly()
+    if executing_eagerly is None or executing_eagerly():
+        return False
+    foreign = accompanied_by("tensorflow")
+    return foreign is None or not foreign.recording.is_current
 
 
 def is_symbolic(x: Any) -> bool:
@@ -89,7 +95,7 @@ def read_in_graph(x: Any) -> Any:
     """A variable's value: in a graph of TensorFlow's what it holds when that runs. Anything else as it is."""
     if not isinstance(x, KerasVariable):
         return x
-    if not in_graph():
+    if not in_graph() or accompanied_by("tensorflow") is not None:
         return x.value
     dtype = str(x.dtype)
     value = sys.modules["tensorflow"].numpy_function(lambda: x.numpy().astype(dtype), [], dtype)

@@ -15,6 +15,7 @@ from kerasflow.compiler.registry import (
     backend,
     backends,
     current_backend,
+    foreign_recording,
     running_on,
     set_backend,
     use_backend,
@@ -22,6 +23,7 @@ from kerasflow.compiler.registry import (
 from kerasflow.tracing import trace
 
 trace.evaluator = compute
+trace.foreign_recording = foreign_recording
 
 __all__ = [
     "Backend",

@@ -51,6 +51,8 @@ class Backend(Protocol):
         export(format, path, endpoints, variables, **options): writes functions for every batch size (each has `graph`,
             `variables`, `arguments`, `names` and `result`: `bridge/export.py`) and named collections of variables (each
             has `name`, `array`, `trainable`) into a new folder.
+        record(): begins a recording of its framework's own functions (`kerasflow.tracing.foreign.Recording`); what has
+            been recorded comes back as `foreign_function` nodes, which it lowers besides its `primitives`.
         options: the names of keyword arguments that `compile` takes, of these: `device`, one of its devices, where the
             user has chosen one; `jit_compile`, whether the user wants that, not given where Keras's argument is "auto".
     """

@@ -7,8 +7,9 @@ from typing import Any
 from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.errors import UnsupportedPrimitiveError
-from kerasflow.graph import Graph, all_nodes, format_origins
+from kerasflow.graph import Graph, Node, all_nodes, format_origins
 from kerasflow.passes import optimize
+from kerasflow.primitives.foreign import foreign_function
 
 
 def check_supported(graph: Graph, backend: Backend) -> None:
@@ -17,7 +18,7 @@ def check_supported(graph: Graph, backend: Backend) -> None:
     Raises:
         UnsupportedPrimitiveError: naming the primitives, where they come from, and the backend.
     """
-    missing = [node for node in all_nodes(graph) if node.primitive.name not in backend.primitives]
+    missing = [node for node in all_nodes(graph) if not _has(backend, node)]
     if missing:
         refused = getattr(backend, "refused", {})
         names = [node.primitive.name for node in missing]
@@ -25,6 +26,13 @@ def check_supported(graph: Graph, backend: Backend) -> None:
         raise UnsupportedPrimitiveError(
             " ".join([f"The backend {backend.name!r} does not support {format_origins(missing)}.", *reasons])
         )
+
+
+def _has(backend: Backend, node: Node) -> bool:
+    if node.primitive is foreign_function:
+        recorded: str = node.params["function"].framework
+        return hasattr(backend, "record") and recorded == getattr(backend, "framework", None)
+    return node.primitive.name in backend.primitives
 
 
 def compile_graph(graph: Graph, backend: Backend, **options: Any) -> tuple[Graph, Program]:

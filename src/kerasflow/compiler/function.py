@@ -23,10 +23,20 @@ from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.options import options
-from kerasflow.compiler.registry import current_backend
+from kerasflow.compiler.registry import current_backend, running_on
 from kerasflow.errors import TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
-from kerasflow.tracing import Cell, TextTracer, Trace, Tracer, acquire, current_trace, recording, release
+from kerasflow.tracing import (
+    Cell,
+    TextTracer,
+    Trace,
+    Tracer,
+    acquire,
+    adopted,
+    current_trace,
+    recording,
+    release,
+)
 from kerasflow.tracing.state import PATIENCE
 
 # Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.
@@ -168,6 +178,7 @@ def trace(
         for leaf in flat:
             if hasattr(leaf, "_cell"):
                 leaf = recorder.read(leaf._cell)
+            leaf = adopted(leaf)
             if isinstance(leaf, TextTracer):
                 raise TracingError(
                     "A program gives no strings, and strings are among what the function returns."
@@ -177,6 +188,7 @@ def trace(
                 results.append(leaf)
             else:
                 outputs.append((-1, leaf))
+        recorder.settle()
         graph = recorder.graph(results)
     return graph, list(recorder.cells), out_structure, outputs
 
@@ -268,7 +280,8 @@ class CompiledFunction:
         avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
         recorder = Trace()
         recorder.given = []
-        graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
+        with running_on(backend):
+            graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
         given: list[Any] = recorder.given
         recorder.given = None  # A traced array that is kept somewhere keeps no data.
         taken = [i for i, value in enumerate(graph.inputs) if not is_text(value.aval.dtype)]

@@ -16,6 +16,7 @@ from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend
 from kerasflow.compiler.threads import threads
 from kerasflow.errors import ExportError, UnknownBackendError
+from kerasflow.tracing.foreign import Recording
 
 GROUP = "kerasflow.backends"
 
@@ -110,6 +111,12 @@ def current_backend(name: str | None = None) -> Backend:
     if name is None and chosen is not None:
         return chosen
     return _load(check_name(settings.backend if name is None else name))
+
+
+def foreign_recording() -> Recording | None:
+    """A new recording of the functions of the framework that runs programs now, if its backend can make one."""
+    record = getattr(current_backend(), "record", None)
+    return None if record is None else record()
 
 
 def backend_for(format: str) -> Backend:

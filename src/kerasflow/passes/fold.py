@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Value, evaluate_node
 from kerasflow.passes.rewrite import Builder, rebuild
+from kerasflow.primitives.foreign import foreign_function
 
 # Larger results are left to run time: a program should not carry megabytes that one operation makes.
 MAX_ELEMENTS = 1 << 16
@@ -35,8 +36,8 @@ def fold_constants(graph: Graph) -> Graph:
     def visit(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Any:
         if node.primitive.name == "broadcast_to" or any(v.aval.size > MAX_ELEMENTS for v in node.outputs):
             return None  # A broadcast is smaller as it is; the simplifier looks through it.
-        if node.subgraphs:
-            return None  # Nobody knows how long a loop takes.
+        if node.subgraphs or node.primitive is foreign_function:
+            return None  # Nobody knows how long a loop takes, and a framework may draw random numbers.
         arrays = [_known(v) for v in inputs]
         if any(array is None for array in arrays):
             return None

@@ -12,8 +12,8 @@ Begin with `tracer.py`, then `trace.py`. From the bottom, each file uses those b
 
 - `source`: the user's line, for errors. `state`: cells, and who may use them when.
 - `tracer`: what stands for an array. `tensor`: the array of eager mode, which keeps its value.
-- `text`: a tracer of strings. `trace`: recording; it makes tracers. `watching`: tensors that a tape watches.
-- `host`: what runs before the program.
+- `text`: a tracer of strings. `foreign`: what another framework records beside a trace. `trace`: recording; it makes
+  tracers. `watching`: tensors that a tape watches. `host`: what runs before the program.
 - `subgraphs`: branches, and the bodies of loops.
 - `normalize`: operands, dtypes and axes in canonical form.
 - `indexing`: `x[key]`. `functions`: NumPy's functions in terms of primitives, and the table of them.
@@ -30,8 +30,11 @@ from kerasflow.tracing.state import Cell, acquire, journal, release
 from kerasflow.tracing.text import TextTracer
 from kerasflow.tracing.trace import (
     Trace,
+    accompanied_by,
+    adopted,
     apply,
     current_trace,
+    is_accompanied,
     observing,
     record,
     recording,
@@ -50,13 +53,16 @@ __all__ = [
     "TextTracer",
     "Trace",
     "Tracer",
+    "accompanied_by",
     "acquire",
+    "adopted",
     "apply",
     "as_operand",
     "at_user_line",
     "cast",
     "concrete_array",
     "current_trace",
+    "is_accompanied",
     "journal",
     "known",
     "make_watchable",

@@ -27,7 +27,7 @@ from kerasflow.tracing.indexing import getitem
 from kerasflow.tracing.normalize import SCALARS, as_operand, cast, is_weak
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.tensor import in_place
-from kerasflow.tracing.trace import apply
+from kerasflow.tracing.trace import accompanied_by, apply
 from kerasflow.tracing.tracer import Tracer
 
 # NumPy's other names for a primitive.
@@ -183,4 +183,4 @@ def _place_of_out(handler: Callable[..., Any]) -> int:
     return names.index("out") if "out" in names else sys.maxsize
 
 
-__all__ = ["apply", "call_function", "call_ufunc", "cast", "getitem", "on_host"]
+__all__ = ["accompanied_by", "apply", "call_function", "call_ufunc", "cast", "getitem", "on_host"]

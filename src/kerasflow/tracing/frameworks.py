@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from kerasflow.errors import GradientError, KerasflowError, TracingError
-from kerasflow.tracing.source import FRAMEWORKS, Place, at_user_line, stack, stack_of
+from kerasflow.tracing.source import AT, FRAMEWORKS, Place, at_user_line, stack, stack_of
 
 # The functions of `keras.ops`, or of this package, by the last part of their names in the frameworks.
 _SAME = """
@@ -159,11 +159,14 @@ def require_no_foreign_tape(xs: Iterable[Any]) -> None:
         raise foreign_tape_error()
 
 
-def foreign_error(framework: str, what: str, places: list[Place] | None = None) -> TracingError:
+def foreign_error(
+    framework: str, what: str, places: list[Place] | None = None, needs_numbers: bool = False
+) -> TracingError:
     """The error for a traced array that was given to a framework.
 
     Args:
         what: the array. places: the calls that were running, the innermost first; those that are running if None.
+        needs_numbers: the backend runs the framework's functions, but this one asked for the array's numbers.
     """
     places = stack() if places is None else places
     names = list(_names_of_call(places))
@@ -171,18 +174,39 @@ def foreign_error(framework: str, what: str, places: list[Place] | None = None) 
     known = next((OPS[last] for name in names if (last := name.rpartition(".")[2]) in OPS), None)
     prefix = "" if known and known.startswith("kerasflow.") else "keras.ops."
     remedy = f"`{prefix}{known}`" if known else "what does the same in `keras.ops` or NumPy"
+    reason = f"What {framework} computes is no part of what is recorded, and has no gradient."
+    if needs_numbers:
+        reason = "It asked for its numbers, which are not there while a program is recorded."
     return TracingError(
         at_user_line(
-            f"{shown} of {framework} was given {what}. What {framework} computes is no part of what "
-            f"is recorded, and has no gradient. Use {remedy}, which runs on every backend.",
+            f"{shown} of {framework} was given {what}. {reason} Use {remedy}, which runs on every backend.",
             places,
         )
     )
 
 
 def translated(error: Exception) -> Exception:
-    """An error that JAX raises of a tracer or a variable without asking it, as ours; any other as it is."""
+    """An error that JAX raises of a tracer or a variable without asking it, as ours; any other as it is.
+
+    One that another framework has raised says where the user has called it.
+    """
     message = str(error)
+    if "symbolic tf.Tensor" in message and isinstance(error, NotImplementedError):
+        return TracingError(
+            at_user_line(
+                "NumPy was given what TensorFlow gives in a program, which has no numbers while it is recorded. "
+                "`keras.ops.convert_to_tensor` makes a traced array of it, or use a function of `keras.ops`.",
+                stack_of(error),
+            )
+        )
+    if "<tf.Tensor" in message and "is out of scope" in message:
+        return TracingError(
+            at_user_line(
+                "What TensorFlow gives in a gradient tape's block has no numbers, and a function of TensorFlow's was "
+                "given it outside of the block. `x = keras.ops.convert_to_tensor(x)` makes a traced array of it.",
+                stack_of(error),
+            )
+        )
     is_of_ours = re.search(r"\bkeras(flow)?\.[\w.]+\.(Tracer|Variable)\b", message)
     is_of_jax = re.search(r"\bjax\b", message, re.IGNORECASE)
     if isinstance(error, KerasflowError) or not is_of_ours or not is_of_jax:
@@ -190,6 +214,14 @@ def translated(error: Exception) -> Exception:
     places = stack_of(error)
     begin = next((i for i, place in enumerate(places) if not place.is_in_library), 0)
     return foreign_error("JAX", "a traced array", places[begin:])
+
+
+def place(error: Exception, framework: str) -> None:
+    """Have an error that a framework has raised say where the user has called it."""
+    places = stack_of(error)
+    raised_there = bool(places) and places[0].package == framework and not isinstance(error, KerasflowError)
+    if raised_there and len(error.args) == 1 and AT not in str(error):
+        error.args = (at_user_line(error.args[0], places),)
 
 
 def _names_of_call(places: list[Place]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.trace import apply, watched
+from kerasflow.tracing.trace import adopted, apply, watched
 from kerasflow.tracing.tracer import Tracer
 
 # The types of Python's numbers.
@@ -32,7 +32,8 @@ def as_operand(x: Any) -> Any:
         return watched(x)
     if isinstance(x, (list, tuple)) and holds_tracer(x):
         return np.stack(promote([as_operand(leaf) for leaf in x]))
-    return np.asarray(x)
+    x = adopted(x)
+    return x if isinstance(x, Tracer) else np.asarray(x)
 
 
 def holds_tracer(x: Any) -> bool:

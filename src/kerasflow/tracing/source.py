@@ -22,6 +22,9 @@ _INSTALLED = (*map(sysconfig.get_path, ("stdlib", "purelib", "platlib")), site.g
 # What TensorFlow makes of a function of the user's stands in files of its own, which are gone afterwards.
 _GENERATED = "__autograph_generated_file"
 
+# What stands before the user's line in a message.
+AT = "\n  at "
+
 
 @dataclass(frozen=True)
 class Place:
@@ -98,4 +101,4 @@ def user_line(places: list[Place] | None = None) -> str | None:
 def at_user_line(message: str, places: list[Place] | None = None) -> str:
     """The message, with the user's own line below it; `places` as `user_line`'s."""
     line = user_line(places)
-    return f"{message}\n  at {line}" if line else message
+    return f"{message}{AT}{line}" if line else message

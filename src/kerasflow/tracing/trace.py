@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -32,7 +32,8 @@ from kerasflow.graph import (
     shaped,
 )
 from kerasflow.primitives import PRIMITIVES
-from kerasflow.tracing.frameworks import translated
+from kerasflow.tracing.foreign import Foreign, Recording
+from kerasflow.tracing.frameworks import place, translated
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
 from kerasflow.tracing.text import TextTracer, make_tracer
@@ -52,6 +53,10 @@ class Observer(Protocol):
         """The traced counterpart of an array that the observer watches."""
 
 
+def _no_recording() -> None:
+    return None
+
+
 class _Stack(threading.local):
     def __init__(self) -> None:
         self.traces: list[Trace] = []
@@ -66,6 +71,9 @@ scope_provider: Callable[[], str] = str
 
 # Computes a node at once; the compiler sets it to what knows better ways than the nodes' reference meaning.
 evaluator: Callable[[Node, Sequence[Any]], tuple[Any, ...]] = evaluate_node
+
+# Begins a recording of another framework's functions; the compiler sets it to what the backend has for it.
+foreign_recording: Callable[[], Recording | None] = _no_recording
 
 
 def current_trace() -> Trace | None:
@@ -83,8 +91,9 @@ def recording(trace: Trace) -> Iterator[Trace]:
     """Let `trace` record in the block."""
     _stack.traces.append(trace)
     try:
-        yield trace
-    except (TypeError, ValueError) as error:
+        with nullcontext() if trace.concrete else trace.accompanied():
+            yield trace
+    except (NotImplementedError, TypeError, ValueError) as error:
         if (ours := translated(error)) is error:
             raise
         raise ours from error
@@ -108,16 +117,37 @@ def watched(x: Any) -> Any:
         tracer = observer.find(x)
         if tracer is not None:
             return tracer
+    return adopted(x)
+
+
+def adopted(x: Any) -> Any:
+    """The traced array for what another framework has recorded beside a trace; anything else as it is."""
+    for trace in reversed(_stack.traces):
+        if (found := trace.adopt(x)) is not x:
+            return found
     return x
+
+
+def is_accompanied() -> bool:
+    """Whether another framework records beside the running trace."""
+    return bool(_stack.traces) and _stack.traces[-1].foreign is not None
+
+
+def accompanied_by(framework: str) -> Foreign | None:
+    """What the framework records beside the running trace, if it does."""
+    foreign = _stack.traces[-1].foreign if _stack.traces else None
+    return foreign if foreign is not None and foreign.recording.framework == framework else None
 
 
 @contextmanager
 def suspended() -> Iterator[None]:
     """Let nothing record in the block (initializers, callbacks into host code)."""
     saved = _stack.traces, _stack.observers
+    foreign = next((trace.foreign for trace in reversed(saved[0]) if trace.foreign is not None), None)
     _stack.traces, _stack.observers = [], []
     try:
-        yield
+        with nullcontext() if foreign is None else foreign.recording.inactive():
+            yield
     finally:
         _stack.traces, _stack.observers = saved
 
@@ -188,6 +218,8 @@ class Trace:
         # before the program; None where nothing can. And what that is: a call with what its results are like.
         self.given: list[np.ndarray[Any, Any] | None] | None = None
         self.host_calls: list[tuple[HostCall, Any]] = []
+        # What another framework records beside it.
+        self.foreign: Foreign | None = None
 
     @property
     def is_recording(self) -> bool:
@@ -221,6 +253,7 @@ class Trace:
 
     def value_of(self, x: Any) -> Value:
         """The value that stands for an operand in this trace."""
+        x = x if isinstance(x, (Tracer, np.ndarray)) else adopted(x)
         if not isinstance(x, Tracer):
             return Constant(np.asarray(x))
         if x.owner is self:
@@ -266,6 +299,33 @@ class Trace:
             observer.recorded(self, node)
         results = tuple(Tracer(self, v) for v in node.outputs)
         return results if primitive.multiple_results else results[0]
+
+    # -- another framework's functions ----------------------------------------------------------------------
+
+    @contextmanager
+    def accompanied(self) -> Iterator[None]:
+        """Have another framework record what it is asked in the block, where the backend can run that."""
+        if self.foreign is None and (begun := foreign_recording()) is not None:
+            self.foreign = Foreign(begun, self.bind, self.value_of, adopted, may_draw=self.parent is None)
+        if self.foreign is None:
+            yield
+            return
+        with self.foreign.recording.active():
+            try:
+                yield
+            except (TypeError, ValueError) as error:
+                place(error, self.foreign.recording.framework)
+                raise
+            self.settle()
+
+    def adopt(self, x: Any) -> Any:
+        """The traced array for what was recorded beside this trace; anything else as it is."""
+        return self.foreign.take(x) if self.foreign is not None and self.foreign.owns(x) else x
+
+    def settle(self) -> None:
+        """Make nodes of all that another framework has recorded so far."""
+        if self.foreign is not None:
+            self.foreign.flush()
 
     # -- state ----------------------------------------------------------------------------------------------
 
@@ -348,8 +408,11 @@ def record(primitive: str, *operands: Any, **params: Any) -> Any:
 __all__ = [
     "CellUse",
     "Trace",
+    "accompanied_by",
+    "adopted",
     "apply",
     "current_trace",
+    "is_accompanied",
     "observing",
     "record",
     "recording",

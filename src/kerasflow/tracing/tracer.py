@@ -69,6 +69,9 @@ class Dispatcher(Protocol):
     def apply(self, primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
         """Apply a primitive."""
 
+    def accompanied_by(self, framework: str) -> Any:
+        """What the framework records beside the running trace, if it does; else None."""
+
 
 _EAGER = (
     "Or compile the model (a subclass of `keras.Model`) with `run_eagerly=True`, where every value is there."
@@ -173,12 +176,19 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         if not self.owner.concrete and not self.owner.is_recording:
             raise leaked(self)
         if not self.owner.concrete or self.owner.is_observed:
-            raise foreign_error(framework, f"a traced array ({self.aval})")
+            recorded = self.dispatcher.accompanied_by(framework.lower()) is not None
+            raise foreign_error(framework, f"a traced array ({self.aval})", needs_numbers=recorded)
         return self.owner.arrays[self.value]
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> Any:
-        array = self._array_for_framework("TensorFlow")
-        return sys.modules["tensorflow"].convert_to_tensor(array, dtype, name=name)
+        foreign = self.dispatcher.accompanied_by("tensorflow")
+        recorded = foreign is not None and foreign.wants(self)
+        x = foreign.give(self) if recorded else self._array_for_framework("TensorFlow")
+        return sys.modules["tensorflow"].convert_to_tensor(x, dtype, name=name)
+
+    def __tf_tracing_type__(self, context: Any) -> Any:
+        """What a `tf.function` knows an argument by."""
+        return self.__tf_tensor__().__tf_tracing_type__(context)
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -6,11 +6,11 @@ import functools
 import inspect
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
-from kerasflow.compiler import current_backend, set_backend
+from kerasflow.compiler import set_backend, use_backend
 
 
 @contextmanager
@@ -52,9 +52,8 @@ def bind_to_backend(module: ModuleType, name: str) -> Iterator[None]:
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, backend: str | None = None, **kwargs: Any) -> None:
-        if backend is not None:
-            current_backend(backend)
-        init(self, *args, **kwargs)
+        with nullcontext() if backend is None else use_backend(backend):
+            init(self, *args, **kwargs)
         if backend is not None:
             self.kerasflow_backend = backend
 

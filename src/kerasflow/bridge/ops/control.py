@@ -15,7 +15,7 @@ from kerasflow.bridge.ops.loops import Loop, same_structure, while_graphs
 from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
 from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.primitives import PRIMITIVES
-from kerasflow.tracing import Trace, Tracer, at_user_line, cast, current_trace
+from kerasflow.tracing import Trace, Tracer, adopted, at_user_line, cast, current_trace
 
 
 def is_abstract(x: Any) -> bool:
@@ -241,7 +241,7 @@ def scan(
     carry, results = init, []
     for i in reversed(range(n)) if reverse else range(n):
         carry, y = f(carry, packed([leaf[i] for leaf in flat]))
-        results.append(y)
+        results.append(tree.map_structure(adopted, y))
     if not n or results[0] is None:
         return carry, _no_results(init, n)
     if reverse:

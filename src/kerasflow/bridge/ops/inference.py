@@ -14,7 +14,7 @@ from keras.src.backend.common.symbolic_scope import SymbolicScope
 
 from kerasflow.bridge.host import numpy_dtype
 from kerasflow.graph import ShapedArray
-from kerasflow.tracing import Trace, Tracer, known, recording
+from kerasflow.tracing import Trace, Tracer, adopted, known, recording
 
 # A dimension that is unknown (None) is tried with both sizes; where the results differ it is unknown too.
 _FILLS = (83, 89)
@@ -41,7 +41,7 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
         # A stateless scope of its own: what the other trace assigned means nothing here.
         with StatelessScope(), SymbolicScope(), recording(trace):
             a, k = tree.map_structure(abstract, (args, kwargs))
-            return fn(*a, **k)
+            return tree.map_structure(adopted, fn(*a, **k))
 
     outputs = infer(_FILLS[0])
     others = outputs

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
+from keras.src import tree
+
 from kerasflow.bridge.ops import numpy as overrides
 from kerasflow.bridge.ops.tensors import as_tensors
 from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
+from kerasflow.tracing import adopted, is_accompanied
 
 # What gives arrays of NumPy's on purpose, or none, or tensors where it has to.
 _AS_IT_IS = frozenset(
@@ -46,6 +49,8 @@ def _served(function: Callable[..., Any], place: str, name: str) -> Callable[...
     def served(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args, kwargs):
             return call_in_graph(place, name, args, kwargs)
+        if is_accompanied():
+            args, kwargs = tree.map_structure(adopted, (args, kwargs))
         result = function(*args, **kwargs)
         return result if as_it_is else as_tensors(result, args)
 

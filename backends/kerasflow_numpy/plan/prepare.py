@@ -15,6 +15,7 @@ from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import broadcast_shapes
 from kerasflow.primitives.linalg import split_subscripts
 from kerasflow_numpy.plan.combinations import combine, updates
+from kerasflow_numpy.plan.parts import update_whole
 
 _WORDS: dict[int, np.dtype[Any]] = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
@@ -238,4 +239,4 @@ def prepare(graph: Graph, exact: bool = False) -> Graph:
     Args:
         exact: keep every bit: no sums regrouped.
     """
-    return _Rewriter(graph, exact).run()
+    return _Rewriter(update_whole(graph), exact).run()

@@ -117,7 +117,9 @@ def test_the_whole_is_updated(function: Callable[..., Any]) -> None:
     graph, arrays = in_program(function)
     shape = arrays[0].shape
     whole = update_whole(graph)
-    assert [n for n in whole.nodes if n.primitive.name == "concatenate" and n.outputs[0].aval.shape == shape] == []
+    assert [
+        n for n in whole.nodes if n.primitive.name == "concatenate" and n.outputs[0].aval.shape == shape
+    ] == []
     assert {n.outputs[0].aval.shape for n in whole.nodes if n.primitive.name == "scatter"} == {shape}
 
 

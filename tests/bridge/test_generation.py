@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
@@ -11,14 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import kerasflow
-import keras
 import numpy as np
 import pytest
 from graphs import installed_backends
 from keras import ops
 from text_generation import LENGTH, Beam, Greedy, Sampler, TopK, prompts, text_model
 
+import kerasflow
 from kerasflow.errors import TracingError
 
 SAMPLERS = {"greedy": Greedy, "beam": Beam, "top k": lambda: TopK(seed=5, temperature=0.8)}
@@ -27,7 +27,9 @@ SAMPLERS = {"greedy": Greedy, "beam": Beam, "top k": lambda: TopK(seed=5, temper
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Any]:
     """The stand-in for KerasHub; where KerasHub itself is loaded, that is put aside."""
-    kept = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "keras_hub"}
+    kept = {
+        name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "keras_hub"
+    }
     sys.path.insert(0, str(Path(__file__).with_name("hub")))
     importlib.invalidate_caches()
     try:
@@ -116,7 +118,14 @@ def test_draws_are_the_seeds(model: Any) -> None:
 
 def test_one_program_for_each_kind(model: Any) -> None:
     model.compile(sampler=Greedy())
-    for batch, stop, programs in ((3, None, 1), (3, None, 1), (2, None, 2), (3, (1,), 3), (3, [1], 4), (2, None, 4)):
+    for batch, stop, programs in (
+        (3, None, 1),
+        (3, None, 1),
+        (2, None, 2),
+        (3, (1,), 3),
+        (3, [1], 4),
+        (2, None, 4),
+    ):
         tokens(model, batch=batch, stop_token_ids=stop)
         assert len(entries(model)) == programs
 
@@ -141,7 +150,7 @@ def test_what_changes_is_seen(model: Any) -> None:
     seen.append(agrees())
     model.sampler = Least()
     seen.append(agrees())
-    assert all(a != b for a, b in zip(seen, seen[1:], strict=False))
+    assert all(a != b for a, b in itertools.pairwise(seen))
 
 
 class Least(Sampler):
@@ -161,7 +170,7 @@ class Undecided(Sampler):
 
 def test_a_sampler_that_needs_values_is_an_error(model: Any) -> None:
     model.compile(sampler=Undecided())
-    with pytest.raises(TracingError, match="text_generation|test_generation"):
+    with pytest.raises(TracingError, match=r"test_generation\.py"):
         tokens(model)
     model.compile(sampler=Undecided(), run_eagerly=True)
     assert tokens(model).shape == (3, LENGTH)

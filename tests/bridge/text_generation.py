@@ -87,7 +87,12 @@ class Beam(Sampler):
             own = ops.reshape(beams, (*beams.shape, *(1 for _ in x.shape[1:])))
             return ops.reshape(ops.take_along_axis(apart, own, axis=1), x.shape)
 
-        return gathered(prompt), gathered(cache), ops.reshape(places % words, (-1,)), ops.reshape(total, (-1,))
+        return (
+            gathered(prompt),
+            gathered(cache),
+            ops.reshape(places % words, (-1,)),
+            ops.reshape(total, (-1,)),
+        )
 
     def end(self, prompt: Any, total: Any) -> Any:
         best = ops.argmax(ops.reshape(total, (-1, self.beams)), axis=-1)

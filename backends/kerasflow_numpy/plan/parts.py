@@ -84,7 +84,10 @@ def _joined(parts: Sequence[Part], axis: int) -> Part | None:
     at = first.starts[r]
     for p in parts:
         if p != replace(
-            first, starts=_with(first.starts, r, at), sizes=_with(first.sizes, r, p.sizes[r]), updates=p.updates
+            first,
+            starts=_with(first.starts, r, at),
+            sizes=_with(first.sizes, r, p.sizes[r]),
+            updates=p.updates,
         ):
             return None
         at += p.sizes[r]

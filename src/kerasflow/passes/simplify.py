@@ -236,7 +236,10 @@ def _gather(b: Builder, x: Value, *indices: Value) -> Value | None:
     n = x.aval.shape[len(others)]
     if not isinstance(last, Constant) or last.aval.shape[-1:] != (n,) or last.aval.size != n:
         return None
-    if any(v.aval.shape[-1:] not in ((), (1,)) for v in others) or (last.array.reshape(n) != np.arange(n)).any():
+    if (
+        any(v.aval.shape[-1:] not in ((), (1,)) for v in others)
+        or (last.array.reshape(n) != np.arange(n)).any()
+    ):
         return None
     shape = broadcast_shapes(*(v.aval.shape for v in indices)) + x.aval.shape[len(indices) :]
     rest = [_without_last_axis(b, v) for v in others]

@@ -1,4 +1,4 @@
-"""Arrays that are taken apart, updated part by part and put together again are updated as a whole, which can be in place.
+"""Arrays that are taken apart, updated in parts and put together again are updated as wholes, which can be in place.
 
 So do models that generate text with their cache: each layer takes its keys and values out of it, puts those of the new
 token in, and the stack of all layers' is the next step's cache. As it stands, that copies the cache twice a token.

@@ -1,4 +1,4 @@
-"""How KerasHub's task generates text: `compile` takes a sampler, `generate` calls what `make_generate_function` gives."""
+"""How KerasHub generates text: `compile` takes a sampler, `generate` calls what `make_generate_function` gives."""
 
 from __future__ import annotations
 

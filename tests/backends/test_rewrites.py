@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import kerasflow  # noqa: F401  # isort: skip  (before Keras)
 import numpy as np
 import pytest
-from graphs import aval, graph_of, names
+from graphs import assert_same, aval, graph_of, names
+from keras import ops
 from scipy import special
 
+from kerasflow.graph import evaluate
+from kerasflow.passes import optimize
 from kerasflow_numpy import NumpyBackend
 from kerasflow_numpy.plan.prepare import prepare
 from kerasflow_numpy.run import kernels
@@ -89,3 +93,32 @@ def test_erf() -> None:
     np.testing.assert_allclose(strided, special.erf(odd), rtol=4e-7)
     kernels.erf(np.float32([np.nan]), out[:1])
     assert np.isnan(out[0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8"])
+def test_the_largest_are_found_without_sorting_all(dtype: str) -> None:
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 100, (4, 300)).astype(dtype)  # With many equals.
+    if x.dtype.kind == "f":
+        x[0, :7], x[1, 5], x[2] = np.nan, np.inf, -0.0
+        x[3, 10:] = np.nan
+    for k in (1, 2, 5, 37):
+        graph = optimize(graph_of(lambda x, k=k: list(ops.top_k(x, k)), aval(4, 300, dtype=x.dtype)))
+        assert "largest" in names(prepare(graph)) and "argsort" not in names(prepare(graph))
+        found, _ = NumpyBackend().compile(graph)([], [x])
+        for ours, expected in zip(found, evaluate(graph, [], [x])[0], strict=True):
+            assert_same(ours, expected)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ops.top_k(x, 38)[1],
+        lambda x: np.argsort(x, axis=0)[::-1][:3],
+        lambda x: np.argsort(x, axis=-1)[..., :5],
+        lambda x: np.argsort(x, axis=-1)[..., 298:290:-1],
+        lambda x: np.argsort(x, axis=-1)[:2, :280:-1],
+    ],
+)
+def test_other_places_are_sorted(function: Any) -> None:
+    assert "argsort" in names(prepare(optimize(graph_of(function, aval(4, 300)))))

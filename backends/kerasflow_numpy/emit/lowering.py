@@ -264,6 +264,10 @@ def _argsort(call: Call) -> list[str]:
     return [f"{call.out}[...] = {call.args[0]}.argsort(axis={call.params['axis']}, kind='stable')"]
 
 
+def _largest(call: Call) -> list[str]:
+    return [f"kernels.largest({call.args[0]}, {call.out})"]
+
+
 def _searchsorted(call: Call) -> list[str]:
     a, v = call.args
     return [f"{call.out}[...] = np.searchsorted({a}, {v}, side={call.params['side']!r})"]
@@ -334,6 +338,7 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "scatter": _scatter,
     "sort": _sort,
     "argsort": _argsort,
+    "largest": _largest,
     "searchsorted": _searchsorted,
     "matmul": _matmul,
     "einsum": _einsum,

@@ -46,6 +46,14 @@ mask_bits = Primitive(
     lambda x, mask: ShapedArray(broadcast_shapes(x.shape, mask.shape), x.dtype),
     elementwise=True,
 )
+# The places of the k largest numbers along the last axis: the end of a stable `argsort`, read backwards.
+largest = Primitive(
+    "largest",
+    lambda x, k: np.argsort(x, axis=-1, kind="stable")[..., : -k - 1 : -1],
+    lambda x, k: ShapedArray((*x.shape[:-1], k), np.dtype(np.int64)),
+)
+# Of more than this part of the numbers the sort is as fast.
+LARGEST = 1 / 8
 
 
 class _Rewriter:
@@ -226,11 +234,32 @@ def _sum(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | 
     return rewriter.shaped(result, out.shape)
 
 
+def _getitem(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
+    """The last places of a sort, as `top_k` takes them: the rest need not be sorted."""
+    sort, out = inputs[0].node, node.outputs[0].aval
+    if sort is None or sort.primitive.name != "argsort":
+        return None
+    (x,) = sort.inputs
+    n, k = x.aval.shape[-1], out.shape[-1]
+    *others, (start, _, step) = node.params["index"]
+    whole = out.shape[:-1] == x.aval.shape[:-1] and all(triple[2] == 1 for triple in others)
+    if sort.params["axis"] != x.aval.ndim - 1 or (start, step) != (n - 1, -1) or not whole:
+        return None
+    return rewriter.emit(largest, x, k=k) if x.aval.dtype.kind in "iuf" and 0 < k <= LARGEST * n else None
+
+
 def _combination(rewriter: _Rewriter, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     return combine(rewriter.emit, node, inputs) if node in rewriter.updates else None
 
 
-_REWRITES = {"where": _where, "einsum": _einsum, "sum": _sum, "add": _combination, "subtract": _combination}
+_REWRITES = {
+    "where": _where,
+    "einsum": _einsum,
+    "sum": _sum,
+    "getitem": _getitem,
+    "add": _combination,
+    "subtract": _combination,
+}
 
 
 def prepare(graph: Graph, exact: bool = False) -> Graph:

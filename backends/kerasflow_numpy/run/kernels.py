@@ -39,6 +39,18 @@ def block(x: Array, *places: Array) -> tuple[Any, ...]:
     return tuple(index)
 
 
+def largest(x: Array, out: Array) -> None:
+    """Fill `out` with the places of the largest numbers along the last axis, the largest first, of equals the last one.
+
+    A stable `argsort` has them at its end. Here the candidates alone are sorted: of a vocabulary, a handful.
+    """
+    k = out.shape[-1]
+    for row, places in zip(x.reshape(-1, x.shape[-1]), out.reshape(-1, k), strict=True):
+        least = np.partition(row, -k)[-k]
+        candidates = np.flatnonzero(~(row < least))  # NaN, which is sorted last, is among them.
+        places[:] = candidates[row[candidates].argsort(kind="stable")[: -k - 1 : -1]]
+
+
 def scatter(out: Array, updates: Array, *indices: Array, mode: str) -> None:
     """Combine updates into `out` at indices of its first axes, in place."""
     ufunc = SCATTER_UFUNCS[mode]
@@ -114,6 +126,7 @@ __all__ = [
     "cofactors",
     "eig",
     "erf",
+    "largest",
     "lstsq",
     "lu",
     "poison",

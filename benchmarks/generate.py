@@ -2,8 +2,8 @@
 
     python benchmarks/generate.py --backends numpy,tensorflow --against jax=PYTHON
 
-A GPT-2 and a BART, both small and made of their configurations with weights drawn at random, continue their prompts up
-to a fixed length. Time is that of the clock, and of the processor, all cores together. The contestants run in turn, in a
+A GPT-2 and a BART, both small and made of their configurations with weights drawn at random, continue prompts up to a
+fixed length. Time is that of the clock, and of the processor, all cores together. The contestants run in turn, in a
 process of its own each; `--before` lets kerasflow also run with `run_eagerly=True`, operation by operation. All have to
 write the same tokens where nothing is drawn.
 It needs KerasHub: pip install keras-hub

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import kerasflow  # noqa: F401  # isort: skip  (before Keras)
 import numpy as np
 import pytest
 from graphs import aval, graph_of, names
@@ -104,3 +105,19 @@ def test_erf() -> None:
     np.testing.assert_allclose(strided, special.erf(odd), rtol=4e-7)
     kernels.erf(np.float32([np.nan]), out[:1])
     assert np.isnan(out[0])
+
+
+def test_few_rows_times_a_transposed_matrix_are_computed_turned_around() -> None:
+    def turned(rows: int, k: int = 128, n: int = 600, exact: bool = False) -> bool:
+        graph = prepare(graph_of(lambda x, w: x @ w.T, aval(rows, k), aval(n, k)), exact)
+        (product,) = (node for node in graph.nodes if node.primitive.name == "matmul")
+        return product.outputs[0].aval.shape == (n, rows)
+
+    assert turned(2) and turned(16)
+    assert not (turned(1) or turned(17) or turned(2, n=500) or turned(2, exact=True))
+    x, w = (np.random.default_rng(0).random(s, np.float32) / 8 for s in ((3, 128), (600, 128)))
+    graph = graph_of(lambda x, w: [x @ w.T, np.exp(x @ w.T)], aval(3, 128), aval(600, 128))
+    (ours, after), _ = NumpyBackend(poison=True).compile(graph)([], [x, w])
+    assert ours.flags.c_contiguous
+    np.testing.assert_allclose(ours, x @ w.T, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(after, np.exp(ours), rtol=1e-5)

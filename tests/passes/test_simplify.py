@@ -365,3 +365,23 @@ def test_complex_numbers_are_not_taken_apart_and_put_together() -> None:
     ]
     assert len(names(simplified(lambda z, w: of("complex", of("real", z), of("imag", w)), z, z))) == 3
     assert len(names(simplified(lambda z: of("complex", of("imag", z), of("real", z)), z))) == 3
+
+
+def test_axes_that_are_taken_whole_need_no_index() -> None:
+    def indices(graph: Graph) -> int:
+        (taken,) = (n for n in graph.nodes if n.primitive.name == "gather")
+        return len(taken.inputs) - 1
+
+    x, i = aval(3, 4, 5, 2), aval(3, 2, 1, 1, dtype=np.int64)
+    graph = simplified(lambda x, i: np.take_along_axis(x, np.clip(i, 0, 3), axis=1), x, i)
+    assert indices(graph) == 2 and graph.outputs[0].aval.shape == (3, 2, 5, 2)
+    rows = lambda x, i: of("gather", x, np.clip(i, 0, 2), np.arange(4), np.zeros((1, 1), int))  # noqa: E731
+    assert indices(simplified(rows, x, aval(1, 1, dtype=np.int64))) == 3, "the last one is not whole"
+    rows = lambda x, i: of("gather", x, np.clip(i, 0, 2), np.arange(4))  # noqa: E731
+    assert indices(simplified(rows, x, aval(6, 1, dtype=np.int64))) == 1
+    assert indices(simplified(rows, x, aval(dtype=np.int64))) == 1
+    assert indices(simplified(rows, x, aval(4, dtype=np.int64))) == 2, "one by one"
+    for wrong in (np.arange(3), np.arange(4)[::-1], np.arange(4)[:, None, None]):
+        part = lambda x, i, wrong=wrong: of("gather", x, np.clip(i, 0, 2), wrong)  # noqa: E731
+        assert indices(simplified(part, x, aval(6, 1, dtype=np.int64))) == 2
+    assert "gather" not in names(simplified(lambda x: of("gather", x, np.arange(3)[None]), x))

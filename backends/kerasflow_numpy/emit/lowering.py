@@ -6,11 +6,11 @@ A lowering gets a `Call` and returns lines of Python. `np.name` is NumPy,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kerasflow.graph import Constant, Node
+from kerasflow.graph import Constant, Node, Value
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import BINARY, SPECIAL, UNARY
 from kerasflow_numpy.emit.algebra import ALGEBRA
@@ -218,12 +218,42 @@ def _gather(call: Call) -> list[str]:
     x, *indices = call.args
     if len(indices) == 1:
         return [f"np.take({x}, {indices[0]}, axis=0, out={call.out})"]
-    return [f"{call.out}[...] = {x}[{', '.join(indices)}]"]
+    return [f"{call.out}[...] = {x}[{_places(x, call.node.inputs[1:], indices)}]"]
 
 
 def _scatter(call: Call) -> list[str]:
-    _, *rest = call.args
-    return [*_copy(call), f"kernels.scatter({call.out}, {', '.join(rest)}, mode={call.params['mode']!r})"]
+    _, updates, *indices = call.args
+    if call.params["mode"] == "set":
+        places = _places(call.out, call.node.inputs[2:], indices)
+        return [*_copy(call), f"{call.out}[{places}] = {updates}"]
+    rest = ", ".join([updates, *indices])
+    return [*_copy(call), f"kernels.scatter({call.out}, {rest}, mode={call.params['mode']!r})"]
+
+
+def _places(x: str, values: Sequence[Value], indices: Sequence[str]) -> str:
+    """The index for the elements of x at some places, which may be those of a block."""
+    text = ", ".join(indices)
+    return f"kernels.block({x}, {text})" if _is_block(values) else text
+
+
+def _is_block(indices: Sequence[Value]) -> bool:
+    """Whether indices are those of a block: a number, or consecutive places along an axis of its own."""
+    lines = [v for v in indices if v.aval.ndim]
+    return bool(lines) and all(
+        v.aval.ndim == len(lines) and v.aval.shape[axis] == v.aval.size > 0 and _is_consecutive(v)
+        for axis, v in enumerate(lines)
+    )
+
+
+def _is_consecutive(value: Value) -> bool:
+    if isinstance(value, Constant):
+        return bool((np.diff(value.array.reshape(-1)) == 1).all())
+    if value.aval.size == 1 or value.node is None:
+        return value.aval.size == 1
+    if value.node.primitive.name == "add":
+        sizes = sorted(v.aval.size for v in value.node.inputs)
+        return sizes == [1, value.aval.size] and all(map(_is_consecutive, value.node.inputs))
+    return value.node.primitive.name == "reshape" and _is_consecutive(value.node.inputs[0])
 
 
 def _sort(call: Call) -> list[str]:

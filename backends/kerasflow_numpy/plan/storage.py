@@ -180,6 +180,7 @@ class Planner:
             for i, (v, (kind, sample)) in enumerate(zip(values, memories, strict=True)):
                 self.samples[v] = sample
                 self._put(v, self._storage(kind, v.aval, index=i))
+        self.of_state = {self.plan.places[v].storage for v in graph.state_inputs}
         for v, (kind, sample) in zip(graph.outputs, given.outputs, strict=False):
             self.samples[v] = sample
             self.reserved[v] = self._storage(kind, v.aval)
@@ -290,7 +291,7 @@ class Planner:
         place = self.plan.places[v]
         storage = place.storage
         return (
-            (storage.kind == WORK or v in self.graph.state_inputs)
+            (storage.kind == WORK or storage in self.of_state)
             and storage.last == position
             and place.source is None
             and storage.aval == value.aval

@@ -24,6 +24,21 @@ def random_bits(seed: Array, out: Array) -> None:
     out.reshape(-1)[:] = philox(seed).random_raw(words).view(out.dtype)[: out.size]
 
 
+def block(x: Array, *places: Array) -> tuple[Any, ...]:
+    """The index of a block of x, whose places along each axis are consecutive: slices, which NumPy copies by rows.
+
+    Args:
+        places: arrays that broadcast to the block, as `np.ix_` makes them; an axis with a number is not in the block.
+    """
+    index: list[Any] = []
+    for n, along in zip(x.shape, places, strict=False):
+        begin, size = along.item(0), along.size
+        if begin < 0 or begin + size > n:
+            return places  # NumPy counts them from the end, or says what is wrong.
+        index.append(slice(begin, begin + size) if along.ndim else begin)
+    return tuple(index)
+
+
 def scatter(out: Array, updates: Array, *indices: Array, mode: str) -> None:
     """Combine updates into `out` at indices of its first axes, in place."""
     ufunc = SCATTER_UFUNCS[mode]
@@ -95,6 +110,7 @@ def _erf(x: Array, out: Array, z: Array, square: Array) -> None:
 # What programs call; the functions from outside are the primitives' own.
 __all__ = [
     "add_rows",
+    "block",
     "cofactors",
     "eig",
     "erf",

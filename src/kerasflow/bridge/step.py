@@ -22,16 +22,16 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
-from kerasflow.bridge.host import declines, name_of
-from kerasflow.compiler import CompiledFunction, Entry, current_backend, running_on
+from kerasflow.bridge.compiled import ModelFunction, is_text_array
+from kerasflow.bridge.host import declines
+from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.errors import KerasflowError, TracingError
-from kerasflow.graph import is_text
 from kerasflow.tracing import Trace, Tracer, adopted, recording, suspended
 from kerasflow.tracing.tensor import tensors
 
 
-class Step:
+class Step(ModelFunction):
     """A model's step method as a function of one batch of NumPy arrays.
 
     Compiled once for each combination of shapes and dtypes; with
@@ -43,35 +43,20 @@ class Step:
         model: the Keras model.
         method: `"train_step"`, `"test_step"` or `"predict_step"`.
 
-    Attributes:
-        refusal: why the step has no program; "" as long as nobody knows of a reason.
-
     Raises:
         TracingError: if the method takes something else than a batch.
     """
 
-    refusal = ""
-
     def __init__(self, model: Any, method: str) -> None:
-        self.model = model
+        super().__init__(model, self.run)
         self.method = method
         _require_one_argument(model, method)
-        self.compiled = CompiledFunction(self.run)
 
     @functools.cached_property
     def declining(self) -> list[Any]:
         """The layers that cannot be compiled. One of Keras's does not say so: it draws a filter's size in training."""
         draws: tuple[type, ...] = (RandomElasticTransform,) if self.method == "train_step" else ()
         return [x for x in self.model._flatten_layers() if isinstance(x, draws) or declines(x)]
-
-    @property
-    def uncompiled(self) -> list[str]:
-        """Those of them that have variables, by name: the step has no program."""
-        return [name_of(x) for x in self.declining if x.variables]
-
-    def needs_host(self, batch: Any) -> bool:
-        """Whether a part of the step cannot be in a program."""
-        return bool(self.declining) or any(map(_is_text, tree.flatten(batch)))
 
     def run(self, batch: Any) -> Any:
         """What the step computes, by whichever way it is called: traced, or with values."""
@@ -107,7 +92,7 @@ class Step:
 
     def _run(self, batch: Any, first: Callable[[], Any] | None) -> Any:
         with suspended():  # Also where a tape records, a step is a program of its own.
-            if self.model.run_eagerly or self.refusal or self.uncompiled:
+            if self.runs_with_values:
                 return self._run_with_values(batch, first)
             optimizer: Any = getattr(self.model, "optimizer", None)  # A model may predict uncompiled.
             begins = optimizer is not None and not optimizer.built
@@ -125,20 +110,13 @@ class Step:
                 self.compiled.forget()
             return result
 
-    def entry(self, batch: Any) -> tuple[Entry, list[Any]]:
-        """The program for a batch, on the model's backend, and what it is called with."""
-        self.compiled.backend = self.model.kerasflow_backend
-        jit_compile = self.model.jit_compile
-        self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
-        return self.compiled.entry((batch,))
-
     def _run_with_values(self, batch: Any, first: Callable[[], Any] | None) -> Any:
         trace = Trace(concrete=True)
 
         def lift(x: Any) -> Any:
             if not isinstance(x, np.ndarray):
                 return x
-            return tensors(x) if _is_text(x) else trace.lift(x)
+            return tensors(x) if is_text_array(x) else trace.lift(x)
 
         backend = current_backend(self.model.kerasflow_backend)
         with running_on(backend), all_or_nothing(), recording(trace):
@@ -174,10 +152,6 @@ def _open_scopes() -> list[Any]:
 def _both(first: Callable[[], Any], entry: Entry, given: list[Any]) -> Any:
     first()
     return entry(given)
-
-
-def _is_text(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and is_text(x.dtype)
 
 
 def _require_variables(metrics: Iterable[Any]) -> None:

@@ -227,6 +227,32 @@ def _setitem(b: Builder, x: Value, value: Value, index: Any) -> Value | None:
     return value if full and value.aval == x.aval else None
 
 
+def _gather(b: Builder, x: Value, *indices: Value) -> Value | None:
+    """An axis that is taken whole, and comes last among the indexed ones, needs no index: rows are taken, not elements.
+
+    `take_along_axis` has one for each axis behind its own where its indices are broadcast along that.
+    """
+    *others, last = indices
+    n = x.aval.shape[len(others)]
+    if not isinstance(last, Constant) or last.aval.shape[-1:] != (n,) or last.aval.size != n:
+        return None
+    if (
+        any(v.aval.shape[-1:] not in ((), (1,)) for v in others)
+        or (last.array.reshape(n) != np.arange(n)).any()
+    ):
+        return None
+    shape = broadcast_shapes(*(v.aval.shape for v in indices)) + x.aval.shape[len(indices) :]
+    rest = [_without_last_axis(b, v) for v in others]
+    return b.emit("reshape", b.emit("gather", x, *rest) if rest else x, shape=shape)
+
+
+def _without_last_axis(b: Builder, index: Value) -> Value:
+    shape = index.aval.shape[:-1]
+    if isinstance(index, Constant):
+        return Constant(index.array.reshape(shape))
+    return b.emit("reshape", index, shape=shape)
+
+
 def _sum(b: Builder, x: Value, axis: tuple[int, ...], keepdims: bool) -> Value | None:
     if any(x.aval.shape[i] != 1 for i in axis):
         return None
@@ -255,6 +281,7 @@ RULES: dict[str, Rule] = {
     "transpose": _transpose,
     "broadcast_to": _broadcast_to,
     "setitem": _setitem,
+    "gather": _gather,
     "sum": _sum,
 }
 

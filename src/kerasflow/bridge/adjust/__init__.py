@@ -1,4 +1,4 @@
-"""What is changed in Keras's own modules while they load: one table, `ADJUSTED`, of all of it.
+"""What is changed in Keras's and KerasHub's modules while they load: one table, `ADJUSTED`, of all of it.
 
 An adjustment is a context manager around a module's execution. Before its `yield` it sets what the module reads, behind
 it the module is there to be changed. Each of the files here holds those of one kind, and is imported when the first of
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
-# Keras's modules that are loaded as installed, and what is done around their execution: a file here, and its function.
+# Modules that are loaded as installed, and what is done around their execution: a file here, and its function.
 ADJUSTED = {
     "keras.src.backend": "selection.compute_on_one_device",
     "keras.src.backend.config": "selection.select_numpy",
@@ -44,11 +44,15 @@ ADJUSTED = {
     "keras.src.utils.rng_utils": "frameworks.leave_tensorflow",
     "keras.src.utils.traceback_utils": "errors.hide_frames",
     "keras.src.wrappers.sklearn_wrapper": "files.pickle_sklearn",
+    "keras_hub.src.models.causal_lm": "hub.compile_generation",
+    "keras_hub.src.models.image_to_image": "hub.compile_generation",
+    "keras_hub.src.models.inpaint": "hub.compile_generation",
+    "keras_hub.src.models.text_to_image": "hub.compile_generation",
 }
 
 
 def adjustment(name: str) -> Callable[[ModuleType], AbstractContextManager[None]]:
-    """What is done around the execution of the module of Keras's with that name, which `ADJUSTED` has."""
+    """What is done around the execution of the module with that name, which `ADJUSTED` has."""
     file, _, function = ADJUSTED[name].partition(".")
     found: Any = getattr(importlib.import_module(f"{__name__}.{file}"), function)
     return found

@@ -547,8 +547,9 @@ def test_errors_that_come_up_in_a_run_name_the_layer() -> None:
 
 
 def test_explain_says_so() -> None:
+    assert "= foreign_function(" in kerasflow.explain(model_of_tensorflow(), X)
     with pytest.raises(KerasflowError, match=r"'numpy' does not support `foreign_function` \(in .*dense"):
-        kerasflow.explain(model_of_tensorflow(), X)
+        kerasflow.explain(model_of_tensorflow(), X, as_run=True)
 
 
 def test_a_saved_model(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import optree
 
 from kerasflow.bridge.export_numpy import BATCH, Text, constant_text, structure_text
 from kerasflow.compiler import Entry, current_backend
+from kerasflow.compiler.compile import check_supported
 from kerasflow.errors import ExportError
 from kerasflow.graph import identifier, printable
 from kerasflow.inspect.reading.explanation import Explanation
@@ -52,6 +53,7 @@ def explain(
     Raises:
         KerasflowError: if there is no batch to trace the step for.
         TracingError: if the function needs a value while it is traced.
+        UnsupportedPrimitiveError: with `as_run`, if the NumPy backend cannot run it.
         TypeError: if `what` is something else.
     """
     shown_entry = None if arrays or named else _last_entry(what, of)
@@ -59,7 +61,9 @@ def explain(
     listing = _listing(what, entry, of)
     on_host = _on_host(entry, listing.inputs)
     if as_run:
-        program: Any = current_backend("numpy").compile(listing.tagged)
+        numpy = current_backend("numpy")
+        check_supported(entry.graph, numpy)
+        program: Any = numpy.compile(listing.tagged)
         return Explanation(on_host + program.source)
     return Explanation(on_host + shown(listing), on_host + "\n".join(listing.head), listing.body)
 

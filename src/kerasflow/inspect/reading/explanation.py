@@ -18,6 +18,7 @@ _TOKEN = re.compile(
 # Readable on white and on black.
 _COLOURS = {"comment": "opacity: 0.6", "word": "color: #b4559f", "call": "color: #2b87c8"}
 _HEAD = '<!DOCTYPE html>\n<meta charset="utf-8">\n<meta name="color-scheme" content="light dark">\n'
+_TITLE = "font-family: sans-serif; font-weight: 600"
 _CODE = "margin: 0 0 0 1em; padding: 0; background: none; overflow-x: auto"
 
 
@@ -82,7 +83,7 @@ def _folded(title: str, inside: str) -> str:
     """What is below a title, to be opened and closed."""
     if not title:
         return inside
-    return f'<details open style="margin-left: 1em"><summary>{html(title)}</summary>{inside}</details>'
+    return f'<details open style="margin-left: 1em"><summary style="{_TITLE}">{html(title)}</summary>{inside}</details>'
 
 
 def _code(text: str) -> str:

@@ -28,10 +28,15 @@ def in_sections(graph: Graph, optimizer: str) -> tuple[Graph, dict[Node, str]]:
 
     A node comes after all that it reads, so that what is computed of gradients, say, is no part of the forward pass.
     """
+    # What an optimizer keeps count of changes outside of its scope.
+    counts = {
+        now.node for i, now in graph.changes.items() if graph.state_names[i].startswith(f"{optimizer}/")
+    }
     places: dict[Node, int] = {}
     for node in graph.nodes:
         read = [places[v.node] for v in node.inputs if v.node in places]
-        places[node] = max([SECTIONS.index(section(node, optimizer)), *read])
+        own = UPDATE if optimizer and node in counts else section(node, optimizer)
+        places[node] = max([SECTIONS.index(own), *read])
     nodes = sorted(graph.nodes, key=lambda node: places[node])
     ordered = Graph(
         graph.inputs, nodes, graph.outputs, graph.state_inputs, graph.state_outputs, graph.state_names

@@ -140,9 +140,8 @@ def _made(array: np.ndarray[Any, Any]) -> str | None:
 def _shown(param: Any) -> str:
     if isinstance(param, np.dtype):
         return dtype_text(param)
-    return (
-        repr(param) if isinstance(param, (tuple, int, float, str, bool, type(None))) else type(param).__name__
-    )
+    text = repr(param)
+    return text if isinstance(param, (tuple, int, float, str, type(None))) else f"<{printable(text)}>"
 
 
 def written(

@@ -44,7 +44,11 @@ LIBRARIES = {
         needs=("tensorflow", "tensorflow_text", "jax", "sentencepiece", "tokenizers", "kagglehub"),
     ),
     "keras_rs": Library("keras_rs/src"),
-    "keras_tuner": Library("keras_tuner", needs=("tensorflow", "jax", "sklearn", "pandas")),
+    "keras_tuner": Library(
+        "keras_tuner",
+        needs=("tensorflow", "jax", "sklearn", "pandas"),
+        without=("keras_tuner/integration_tests",),  # Twenty trainings on MNIST.
+    ),
     "scikeras": Library("tests", "test_*.py", needs=("tensorflow", "jax", "sklearn", "scikeras")),
 }
 

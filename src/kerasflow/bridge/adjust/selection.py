@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from kerasflow.compiler import set_backend, use_backend
+from kerasflow.tracing import accompanied_by
 
 
 @contextmanager
@@ -38,9 +39,19 @@ def compute_on_one_device(module: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def choose_backend(module: ModuleType) -> Iterator[None]:
-    """Keras would import itself anew, and this package with it; here a backend is chosen while the program runs."""
+    """Keras would import itself anew, and this package with it; here a backend is chosen while the program runs.
+
+    And it would take what TensorFlow records beside a trace for a graph that its preprocessing layers work in.
+    """
     yield
     module.set_backend = set_backend  # type: ignore[attr-defined]
+    is_in_graph = module.in_tf_graph
+
+    def in_tf_graph() -> bool:
+        foreign = accompanied_by("tensorflow")
+        return is_in_graph() and (foreign is None or not foreign.recording.is_current)
+
+    module.in_tf_graph = in_tf_graph  # type: ignore[attr-defined]
 
 
 @contextmanager

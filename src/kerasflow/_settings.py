@@ -14,6 +14,7 @@ from typing import Any
 from kerasflow.errors import SettingError
 from kerasflow.suggestion import did_you_mean
 
+PREFIX = "KERASFLOW_"
 BACKENDS = "kerasflow.backends"  # the group of entry points by which backends are found
 
 
@@ -90,8 +91,9 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """What to say of each variable whose name begins as ours do, and that is none."""
     for name in sorted(environment):
-        if name.startswith("KERASFLOW_") and name not in VARIABLES:
-            yield f"{name} is no setting of kerasflow, and changes nothing.{did_you_mean(name, VARIABLES)}"
+        if name.startswith(PREFIX) and name not in VARIABLES:
+            suggestion = did_you_mean(name, VARIABLES, PREFIX)
+            yield f"{name} is no setting of kerasflow, and changes nothing.{suggestion}"
 
 
 def _is_command() -> bool:

@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
             option = word.partition("=")[0]
             if option.startswith("--"):
                 if not any(known.startswith(option) for known in self._options):
-                    self.error(f"there is no option {option}.{did_you_mean(option, self._options)}")
+                    self.error(f"there is no option {option}.{did_you_mean(option, self._options, '--')}")
             elif self._commands:
                 if word in self._commands:
                     self._commands[word].check(words[i + 1 :])

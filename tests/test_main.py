@@ -108,6 +108,10 @@ def test_the_exit_code_is_the_scripts(folder):
 def test_mistakes_and_help(tmp_path):
     finished = python("-m", "kerasflow", "nowhere.py", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (2, "python -m kerasflow: there is no file nowhere.py\n")
+    (tmp_path / "train.py").write_text("")
+    finished = python("-m", "kerasflow", "trian.py", cwd=tmp_path)
+    expected = "python -m kerasflow: there is no file trian.py. Did you mean 'train.py'?\n"
+    assert (finished.returncode, finished.stderr) == (2, expected)
     finished = python("-m", "kerasflow", "mnist", "--epochs", "1", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (
         2,

@@ -220,6 +220,7 @@ _TOLERANCE = 1e-3
 def _compare_arguments(parser: Parser) -> None:
     add = parser.add_argument
     parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- …]"
+    parser.hint = " The script's own arguments stand behind --."
     parser.epilog = (
         "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, 1 if they "
         "disagree, 2 if they cannot be compared. Data that the script draws from generators without a seed of its own "

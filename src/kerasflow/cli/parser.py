@@ -12,7 +12,13 @@ from kerasflow.suggestion import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of a command line, or of one of its commands."""
+    """A parser of a command line, or of one of its commands.
+
+    Attributes:
+        hint: what to say of an option that there is not, and that resembles none, behind a space.
+    """
+
+    hint: str = ""
 
     def __init__(self, **keywords: Any) -> None:
         self._options: list[str] = []
@@ -45,7 +51,8 @@ class Parser(argparse.ArgumentParser):
             option = word.partition("=")[0]
             if option.startswith("--"):
                 if not any(known.startswith(option) for known in self._options):
-                    self.error(f"there is no option {option}.{did_you_mean(option, self._options, '--')}")
+                    suggestion = did_you_mean(option, self._options, "--") or self.hint
+                    self.error(f"there is no option {option}.{suggestion}")
             elif self._commands:
                 if word in self._commands:
                     self._commands[word].check(words[i + 1 :])

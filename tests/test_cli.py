@@ -1,6 +1,11 @@
 """The `kerasflow` command: what it does, and that mistakes are found before the training."""
 
+import io
 import re
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -8,6 +13,7 @@ import pytest
 import kerasflow
 from kerasflow.cli import main as cli
 from kerasflow.cli import mnist as workflow
+from kerasflow.cli import screen
 from kerasflow.datasets import standin
 
 
@@ -40,6 +46,8 @@ def test_mnist_trains_plots_and_saves(data, clean_place, capfd):
     assert "backend numpy" in screen
     result = re.fullmatch(r"test loss (\d\.\d{4})  test accuracy (\d\.\d{4})", screen.splitlines()[-1])
     assert result
+    assert re.fullmatch(r"whole time \d+\.\d s", screen.splitlines()[-2])
+    assert "\x1b" not in screen and "\b" not in screen  # no terminal
     assert sorted(path.name for path in clean_place.iterdir()) == ["model.keras", "run.png"]
     assert (clean_place / "run.png").read_bytes().startswith(b"\x89PNG")
 
@@ -107,7 +115,9 @@ def no_training(monkeypatch):
         (["--save", "model.h5"], r"--save: the name has to end in \.keras"),
         (["--save", "missing/model.keras"], r"--save: there is no folder missing"),
         (["--data", "file"], r"error: file is not a usable MNIST file"),
-        (["--surprise"], r"--surprise"),
+        (["--surprise"], r"there is no option --surprise\.$"),
+        (["--epcohs=3"], r"kerasflow mnist: error: there is no option --epcohs\. Did you mean '--epochs'\?"),
+        (["--backend", "nmupy"], r"no backend 'nmupy'\. Did you mean 'numpy'\?"),
     ],
     ids=" ".join,
 )
@@ -121,7 +131,7 @@ def test_a_mistake_is_told_before_the_training(options, complaint, data, clean_p
         code = end.code
     errors = capsys.readouterr().err
     assert code == 2
-    assert re.search(complaint, errors.replace("\n", " ")), errors
+    assert re.search(complaint, errors.strip().replace("\n", " ")), errors
     assert "Traceback" not in errors
     assert sorted(clean_place.rglob("*")) == before
 
@@ -167,6 +177,55 @@ def test_a_failed_save_leaves_the_old_file(data, clean_place, monkeypatch, capsy
     assert (clean_place / "model.keras").read_text() == "the old one"
 
 
+@pytest.fixture
+def interrupted_at(monkeypatch):
+    """Has Ctrl-C pressed at the beginning of a step; gives the weights as they were then."""
+    import keras
+
+    weights = []
+
+    class Press(keras.callbacks.Callback):
+        def __init__(self, step):
+            super().__init__()
+            self.left = step
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if not self.left:
+                weights[:] = self.model.get_weights()
+                signal.raise_signal(signal.SIGINT)
+            self.left -= 1
+
+    def at(step):
+        fit = keras.Model.fit
+        monkeypatch.setattr(keras.Model, "fit", lambda *a, **k: fit(*a, **k, callbacks=[Press(step)]))
+        return weights
+
+    return at
+
+
+def test_an_interrupted_training_is_kept(data, interrupted_at, capsys):
+    import keras
+
+    weights = interrupted_at(13)
+    command = ["mnist", "--data", data, "--epochs", "3", "--batch-size", "100", "--save", "model.keras"]
+    assert cli.main(command) == 130
+    assert capsys.readouterr().err == (
+        "interrupted after 1 of 3 epochs, 13 steps in all; the model as it was then is saved as model.keras\n"
+    )
+    model = keras.models.load_model("model.keras")
+    assert int(model.optimizer.iterations) == 13
+    for kept, expected in zip(model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(kept, expected)
+
+
+def test_what_has_learnt_nothing_replaces_nothing(data, interrupted_at, clean_place, capsys):
+    interrupted_at(0)
+    (clean_place / "model.keras").write_text("the old one")
+    assert cli.main(["mnist", "--data", data, "--save", "model.keras"]) == 130
+    assert "0 of 20 epochs, 0 steps in all; model.keras is not written" in capsys.readouterr().err
+    assert (clean_place / "model.keras").read_text() == "the old one"
+
+
 def test_an_interruption_ends_without_a_traceback(data, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -186,17 +245,145 @@ def test_the_backend_is_in_force_for_the_run_alone(data, monkeypatch):
     assert kerasflow.backend() == before
 
 
-def test_help_and_version(capsys):
-    for options, expected in (
-        (["--help"], "mnist"),
-        (["mnist", "--help"], "--plot"),
-        (["--version"], "kerasflow "),
-    ):
+def test_help(capsys):
+    for options, expected in ((["--help"], "mnist"), (["mnist", "--help"], "--plot")):
         with pytest.raises(SystemExit, match="0"):
             cli.main(options)
         assert expected in capsys.readouterr().out
+
+
+def test_without_a_command_it_says_how_to_begin(capsys):
+    assert cli.main([]) == 0
+    screen = capsys.readouterr()
+    assert screen.out.startswith("usage: kerasflow ")
+    assert "\nto begin:\n  kerasflow mnist" in screen.out
+    assert screen.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["mnits"], "kerasflow: error: there is no command 'mnits'. Did you mean 'mnist'? Commands: mnist, "),
+        (
+            ["surprise"],
+            "kerasflow: error: there is no command 'surprise'. Commands: mnist, compare, backends\n",
+        ),
+        (["--verison"], "kerasflow: error: there is no option --verison. Did you mean '--version'?\n"),
+        (
+            ["backends", "--jsno"],
+            "kerasflow backends: error: there is no option --jsno. Did you mean '--json'?\n",
+        ),
+        (["compare", "--backnds", "a,b"], "there is no option --backnds. Did you mean '--backends'?\n"),
+    ],
+)
+def test_what_may_have_been_meant(arguments, complaint, capsys):
     with pytest.raises(SystemExit, match="2"):
-        cli.main([])
+        cli.main(arguments)
+    assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_screens_are_as_wide_as_the_terminal(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    for options in (["--help"], *([command.name, "--help"] for command in cli.COMMANDS)):
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(options)
+    lines = capsys.readouterr().out.splitlines()
+    assert int(columns) - 20 < max(map(len, lines)) <= int(columns)
+
+
+def test_the_versions_for_a_report(monkeypatch, capsys):
+    monkeypatch.setenv("KERASFLOW_THREADS", "2")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    found = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert found["kerasflow"] == kerasflow.__version__
+    assert found["Python"].startswith(sys.version.split()[0])
+    assert (found["Keras"], found["NumPy"]) == (version("keras"), np.__version__)
+    assert {"BLAS", "threads", "platform", "processor"} <= set(found)
+    for name in kerasflow.backends():
+        assert found[f"backend {name}"].startswith("kerasflow")
+    assert f"pytensor {version('pytensor')}" in found["backend pytensor"]
+    assert found["KERASFLOW_THREADS"] == "2"
+
+
+def test_the_versions_of_a_strangers_backend(plugin, tmp_path, capsys):
+    plugin("odd_backends", "", {"odd": "odd_backends:Backend", "homeless": "nowhere:Backend"})
+    with (tmp_path / "odd_backends-1.0.dist-info" / "METADATA").open("a") as file:
+        file.write("Requires-Dist: numpy>=2\nRequires-Dist: kerasflow\n")
+        file.write("Requires-Dist: no-such-framework[gpu]>=1; extra == 'homeless'\n")
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    screen = capsys.readouterr().out
+    assert re.search(rf"backend odd +odd-backends 1.0, numpy {np.__version__}\n", screen)
+    assert re.search(rf"backend homeless +odd-backends 1.0, numpy {np.__version__}\n", screen)
+
+
+def test_the_versions_need_no_framework():
+    program = (
+        "import sys; from kerasflow.cli.main import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit: print(sorted({'keras', 'tensorflow', 'pytensor'} & set(sys.modules)))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert finished.stdout.splitlines()[-1] == "[]", finished
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("kerasflow mn", ["mnist"]),
+        ("kerasflow mnist --ep", ["--epochs"]),
+        ("kerasflow mnist --backend pyt", ["pytensor"]),
+        ("kerasflow compare --backends numpy,t", ["numpy,tensorflow"]),
+    ],
+)
+def test_a_shell_completes_the_line(line, expected, clean_place, monkeypatch):
+    pytest.importorskip("argcomplete")
+    asked = {
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": " ",
+        "_ARGCOMPLETE_STDOUT_FILENAME": "answer",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    program = "from kerasflow.cli.main import main; main()"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 0, finished.stderr
+    assert (clean_place / "answer").read_text().split() == expected
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "variables", "shown"),
+    [
+        (Terminal, {}, True),
+        (Terminal, {"NO_COLOR": ""}, True),
+        (Terminal, {"NO_COLOR": "1"}, False),
+        (Terminal, {"TERM": "dumb"}, False),
+        (io.StringIO, {}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(stream, variables, shown, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "stdout", stream())
+    monkeypatch.setattr(sys, "stderr", stream())
+    with screen.without_unwanted_colours():
+        print("\x1b[1m3/4\x1b[0m \x1b[32m━━\x1b[0m", flush=True)
+        assert sys.stdout.isatty() is (stream is Terminal)
+    screen.complain("kerasflow", "no")
+    assert sys.stdout.getvalue() == ("\x1b[1m3/4\x1b[0m \x1b[32m━━\x1b[0m\n" if shown else "3/4 ━━\n")
+    error = "\x1b[1;31merror:\x1b[0m" if shown else "error:"
+    assert sys.stderr.getvalue() == f"kerasflow: {error} no\n"
 
 
 def test_a_program_is_no_command(capsys):

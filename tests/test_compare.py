@@ -154,7 +154,7 @@ def test_what_cannot_be_compared(program, options, complaint, compare):
             ["program.py", "--backends", "a,b", "--tolerance", "-1"],
             "expected a positive number; received '-1'",
         ),
-        (["program.py", "--backends", "a,b", "--epochs", "3"], "--epochs 3"),
+        (["program.py", "--backends", "a,b", "--epochs", "3"], "The script's own arguments stand behind --."),
     ],
 )
 def test_mistakes_in_the_arguments(options, complaint, tmp_path, monkeypatch, capsys):

@@ -154,7 +154,56 @@ def test_without_a_network_the_stand_in_is_drawn_and_the_screen_says_so(keras_ho
     screen = capsys.readouterr().out
     assert "no route to host" in screen
     assert "stand-in" in screen
-    assert list((keras_home / "datasets").iterdir()) == []
+    assert [path.name for path in (keras_home / "datasets").iterdir()] == [KEPT]
+
+
+KEPT = f"kerasflow-standin-{standin.VERSION}.npz"
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """No network; a small stand-in is drawn, and each time is noted."""
+    import keras
+
+    def no_network(**_):
+        raise Exception("URL fetch failure: no route to host")
+
+    draw, small, times = standin.load_data, standin.load_data(30, 10), []
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", no_network)
+    monkeypatch.setattr(
+        standin, "load_data", lambda *sizes: draw(*sizes) if sizes else times.append(1) or small
+    )
+    return times
+
+
+def test_the_stand_in_is_drawn_once(keras_home, drawn, monkeypatch):
+    for _ in range(2):
+        *data, is_standin = mnist.find()
+        assert is_standin
+        assert_is(data, arrays())
+    assert len(drawn) == 1
+    monkeypatch.setattr(standin, "VERSION", standin.VERSION + 1)
+    mnist.find()
+    assert len(drawn) == 2
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda _: b""])
+def test_a_damaged_stand_in_is_drawn_anew(damage, keras_home, drawn):
+    mnist.find()
+    kept = keras_home / "datasets" / KEPT
+    whole = kept.read_bytes()
+    kept.write_bytes(damage(whole))
+    assert_is(mnist.find()[:2], arrays())
+    assert len(drawn) == 2
+    assert kept.read_bytes() == whole
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_where_nothing_can_be_written_the_stand_in_is_drawn_each_time(keras_home, drawn):
+    keras_home.write_text("a file where a folder should be")
+    for _ in range(2):
+        assert_is(mnist.find()[:2], arrays())
+    assert len(drawn) == 2
 
 
 def test_the_package_leads_to_its_own_data_sets():
@@ -168,7 +217,9 @@ def test_other_data_sets_are_keras_own():
 
     assert kerasflow.datasets.cifar10.load_data is keras.datasets.cifar10.load_data
     assert {"mnist", "imdb", "fashion_mnist"} <= set(dir(kerasflow.datasets))
-    with pytest.raises(AttributeError, match=r"no data set 'mnits'; there are: .*mnist"):
+    with pytest.raises(
+        AttributeError, match=r"no data set 'mnits'; there are: .*mnist.*Did you mean 'mnist'"
+    ):
         kerasflow.datasets.mnits  # noqa: B018
 
 
@@ -186,6 +237,8 @@ def test_the_stand_in_has_the_shapes_and_types_of_mnist():
 
 def test_the_stand_in_is_the_same_everywhere():
     digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays(1_000, 100).values()))
+    # Other drawings need another `VERSION`, or what users have kept of the former ones would be taken for them.
+    assert standin.VERSION == 1
     assert digest.hexdigest() == "01effe138af5220955f49a79b2418c5b5db12456c0abf307b599e3c3f9f57620"
     assert not np.array_equal(standin.load_data(30, 0, seed=1)[0][0], standin.load_data(30, 0, seed=2)[0][0])
 

@@ -40,7 +40,7 @@ def test_the_version_to_cite_is_the_version() -> None:
 
 def test_a_commit_runs_the_linters_of_ci() -> None:
     steps = re.findall(r"^step (.+)$", text(".ci/run"), re.MULTILINE)
-    linters = [step for step in steps if not step.startswith("mkdocs ")]
+    linters = [step for step in steps if not step.startswith(("mkdocs ", "bash "))]
     hooks = [
         hook for repo in yaml.safe_load(text(".pre-commit-config.yaml"))["repos"] for hook in repo["hooks"]
     ]

@@ -91,9 +91,9 @@ POOL = """
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no forkserver")
 def test_processes_that_the_program_starts_run_on_kerasflow(tmp_path):
     (tmp_path / "pool.py").write_text(textwrap.dedent(POOL))
-    # A backend's name that no process uses: that each of them has it is enough.
-    found = report(python("-m", "kerasflow", "pool.py", cwd=tmp_path, KERASFLOW_BACKEND="other"))
-    assert found == [["numpy", "other", []]] * 3
+    # A backend that no process uses: that each of them has its name is enough.
+    found = report(python("-m", "kerasflow", "pool.py", cwd=tmp_path, KERASFLOW_BACKEND="pytensor"))
+    assert found == [["numpy", "pytensor", []]] * 3
 
 
 def test_the_exit_code_is_the_scripts(folder):
@@ -108,6 +108,10 @@ def test_the_exit_code_is_the_scripts(folder):
 def test_mistakes_and_help(tmp_path):
     finished = python("-m", "kerasflow", "nowhere.py", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (2, "python -m kerasflow: there is no file nowhere.py\n")
+    (tmp_path / "train.py").write_text("")
+    finished = python("-m", "kerasflow", "trian.py", cwd=tmp_path)
+    expected = "python -m kerasflow: there is no file trian.py. Did you mean 'train.py'?\n"
+    assert (finished.returncode, finished.stderr) == (2, expected)
     finished = python("-m", "kerasflow", "mnist", "--epochs", "1", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (
         2,

@@ -13,9 +13,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from kerasflow import _settings
 from kerasflow._version import __version__ as __version__
 from kerasflow.bridge import install as _install
 
+_settings.warn_of_unknown_variables()
 _install.install()
 
 from kerasflow.autodiff import GradientTape, grad, value_and_grad  # noqa: E402

@@ -10,8 +10,10 @@ import os
 import runpy
 import shlex
 import sys
+from pathlib import Path
 
 from kerasflow.bridge.spawned import reach_new_processes
+from kerasflow.suggestion import did_you_mean
 
 USAGE = """\
 usage: python -m kerasflow script.py [argument …]
@@ -31,7 +33,7 @@ def main(argv: list[str]) -> int:
             print(USAGE)
         case [script, *_] if not script.startswith("-"):
             if not os.path.exists(script):
-                print(f"python -m kerasflow: there is no file {script}{_command(argv)}", file=sys.stderr)
+                print(f"python -m kerasflow: there is no file {script}{_meant(argv)}", file=sys.stderr)
                 return 2
             sys.argv = argv
             if not sys.flags.safe_path:  # as `python script.py` does: modules beside the script are found
@@ -43,12 +45,15 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _command(argv: list[str]) -> str:
-    """What to say if it is the `kerasflow` command that knows these arguments."""
+def _meant(argv: list[str]) -> str:
+    """What to say if it is the `kerasflow` command that knows these arguments, or there is a file of a similar name."""
     from kerasflow.cli.main import COMMANDS
 
-    known = any(command.name == argv[0] for command in COMMANDS)
-    return f". The command is: {shlex.join(['kerasflow', *argv])}" if known else ""
+    if any(command.name == argv[0] for command in COMMANDS):
+        return f". The command is: {shlex.join(['kerasflow', *argv])}"
+    script = Path(argv[0])
+    suggestion = did_you_mean(script.name, [file.name for file in script.parent.glob("*.py")])
+    return f".{suggestion}" if suggestion else ""
 
 
 if __name__ == "__main__":

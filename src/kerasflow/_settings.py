@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from kerasflow.errors import SettingError
+from kerasflow.suggestion import did_you_mean
+
+PREFIX = "KERASFLOW_"
+BACKENDS = "kerasflow.backends"  # the group of entry points by which backends are found
 
 
 @dataclass
@@ -26,25 +38,89 @@ class Settings:
     verify: bool = True
 
 
-def from_environment(environment: os._Environ[str] | dict[str, str]) -> Settings:
+def _backend(text: str) -> str:
+    names = [] if text == Settings.backend else sorted(point.name for point in entry_points(group=BACKENDS))
+    if names and text not in names:
+        raise ValueError(f"one of the backends {', '.join(names)}", did_you_mean(text, names))
+    return text
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
+        raise ValueError("a positive integer", "")
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("0 or 1", "")
+    return text == "1"
+
+
+# Each variable, the setting that it is for, and what reads its text: a ValueError has what is allowed and a suggestion.
+VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "KERASFLOW_BACKEND": ("backend", _backend),
+    "KERASFLOW_THREADS": ("threads", _number),
+    "KERASFLOW_PROGRAMS": ("programs", _number),
+    "KERASFLOW_VERIFY": ("verify", _switch),
+    "KERASFLOW_NOTEBOOK_EPOCHS": ("", _number),  # read by the notebooks themselves
+}
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
     """Read the settings; an empty variable is as good as none.
 
     Raises:
-        ValueError: naming the variable, for a value that makes no sense.
+        SettingError: naming the variable, what was received and what is allowed.
     """
+    found = Settings()
+    for name, (setting, read) in VARIABLES.items():
+        text = environment.get(name)
+        if not text:
+            continue
+        try:
+            value = read(text)
+        except ValueError as problem:
+            allowed, suggestion = problem.args
+            raise SettingError(f"{name} must be {allowed}; received {text!r}.{suggestion}") from None
+        if setting:
+            setattr(found, setting, value)
+    return found
 
-    def number(name: str) -> int | None:
-        value = environment.get(name)
-        if value and not (value.isascii() and value.isdigit() and int(value) > 0):
-            raise ValueError(f"{name} must be a positive integer, received {value!r}")
-        return int(value) if value else None
 
-    return Settings(
-        backend=environment.get("KERASFLOW_BACKEND") or "numpy",
-        threads=number("KERASFLOW_THREADS"),
-        programs=number("KERASFLOW_PROGRAMS") or Settings.programs,
-        verify=environment.get("KERASFLOW_VERIFY", "1") != "0",
-    )
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """What to say of each variable whose name begins as ours do, and that is none."""
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in VARIABLES:
+            suggestion = did_you_mean(name, VARIABLES, PREFIX)
+            yield f"{name} is no setting of kerasflow, and changes nothing.{suggestion}"
 
 
-settings = from_environment(os.environ)
+def _is_command() -> bool:
+    """Whether this process is `kerasflow …` or `python -m kerasflow …` (Python looks for the module meanwhile)."""
+    program = next(iter(sys.argv), "")
+    module = program == "-m" and not {"kerasflow", "-mkerasflow"}.isdisjoint(sys.orig_argv)
+    return module or Path(program).stem == "kerasflow"
+
+
+def warn_of_unknown_variables() -> None:
+    """Warn of misspelt names, at the line that imports the package; of the command, each is a line."""
+    for remark in unknown_variables(os.environ):
+        if _is_command():
+            print(f"kerasflow: warning: {remark}", file=sys.stderr)
+        else:
+            warnings.warn(remark, stacklevel=3)
+
+
+def _read() -> Settings:
+    """This process's settings. The command ends with one line where a program gets an exception."""
+    try:
+        return from_environment(os.environ)
+    except SettingError as problem:
+        if not _is_command():
+            raise
+        print(f"kerasflow: error: {problem}", file=sys.stderr)
+        sys.exit(2)
+
+
+settings = _read()

@@ -11,6 +11,10 @@ class ImportOrderError(KerasflowError, ImportError):
     """Keras was imported before kerasflow, or is of a version that is not supported."""
 
 
+class SettingError(KerasflowError, ValueError):
+    """A variable of the environment, `KERASFLOW_…`, has a value that makes no sense."""
+
+
 class DatasetError(KerasflowError, ValueError):
     """A data-set file is missing, corrupt or of the wrong shape."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import shutil
 import textwrap
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from kerasflow.compiler import current_backend, registry
 from kerasflow.errors import UnknownBackendError
 from kerasflow.text import table
 
-WIDTH = 100
+WIDTH = 100  # the most columns of a paragraph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,9 +97,10 @@ def as_text(described: Sequence[Description]) -> str:
         first, *more = d.devices or ["-"]
         rows.append(("*" if d.default else "", d.name, framework, first, d.distribution or "-"))
         rows += [("", "", "", device, "") for device in more]
+    width = min(WIDTH, shutil.get_terminal_size().columns)
     paragraphs = [table(rows, left=5, gap="  ")]
     paragraphs += [
-        textwrap.fill(f"{d.name}: {d.problem}", WIDTH, subsequent_indent="    ", break_long_words=False)
+        textwrap.fill(f"{d.name}: {d.problem}", width, subsequent_indent="    ", break_long_words=False)
         for d in described
         if d.problem
     ]

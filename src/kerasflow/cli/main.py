@@ -1,22 +1,35 @@
+# PYTHON_ARGCOMPLETE_OK
 """The `kerasflow` command."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
 import json
-import math
+import os
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import kerasflow
-from kerasflow.bridge.files import check_writable, written_whole
+from kerasflow.bridge.files import written_whole
+from kerasflow.cli import kinds
+from kerasflow.cli.completion import backend_names, complete
+from kerasflow.cli.parser import Parser
+from kerasflow.cli.screen import complain, without_unwanted_colours
 from kerasflow.errors import ComparisonError, KerasflowError, UnknownBackendError
+
+BEGIN = """\
+to begin:
+  kerasflow mnist --epochs 5      train a network on handwritten digits
+  python -m kerasflow train.py    run a Keras program of yours, unchanged
+  kerasflow mnist --help          what a command takes
+"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Command:
 
     name: str
     help: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
+    add_arguments: Callable[[Parser], None]
     run: Callable[[argparse.Namespace], int]
     takes_rest: bool = False
 
@@ -43,11 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     A mistake in the arguments, in a file or in a backend's name ends with a message on the error stream and code 2.
     """
     parser = _parser()
+    if "_ARGCOMPLETE" in os.environ:  # A shell asks what could come next.
+        complete(parser)
     own, rest = _split(list(sys.argv[1:] if argv is None else argv))
+    if not own and not rest:
+        parser.print_help()
+        return 0
     if own and own[0].endswith(".py"):
         parser.error(
             f"{own[0]} is no command. To run a program: {shlex.join(['python', '-m', 'kerasflow', *own])}"
         )
+    parser.check(own)
     arguments = parser.parse_args(own)
     if rest and not arguments.command.takes_rest:
         parser.error(f"{arguments.command.name} takes no arguments behind --; received {' '.join(rest)}")
@@ -55,10 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.command.run(arguments)
     except KerasflowError as problem:
-        print(f"kerasflow {arguments.command.name}: error: {problem}", file=sys.stderr)
+        complain(f"kerasflow {arguments.command.name}", str(problem))
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "interrupted", file=sys.stderr)
         return 130
 
 
@@ -68,18 +87,35 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:place], argv[place + 1 :]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kerasflow", description="Keras 3 on pure NumPy.")
-    parser.add_argument("--version", action="version", version=f"kerasflow {kerasflow.__version__}")
-    commands = parser.add_subparsers(metavar="command", required=True)
+def _parser() -> Parser:
+    parser = Parser(
+        prog="kerasflow",
+        description="Ordinary Keras 3 programs on NumPy, TensorFlow or PyTensor.",
+        epilog=BEGIN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version",
+        action=_Versions,
+        nargs=0,
+        help="show the versions of all that matters, for a report of a bug",
+    )
     for command in COMMANDS:
-        subparser = commands.add_parser(command.name, help=command.help, description=command.help)
+        subparser = parser.add_command(command.name, command.help)
         command.add_arguments(subparser)
         subparser.set_defaults(command=command)
     return parser
 
 
-def _mnist_arguments(parser: argparse.ArgumentParser) -> None:
+class _Versions(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from kerasflow.cli.versions import as_text
+
+        print(as_text())
+        parser.exit()
+
+
+def _mnist_arguments(parser: Parser) -> None:
     add = parser.add_argument
     default = "(default: %(default)s)"
     names = ", ".join(kerasflow.backends())
@@ -88,32 +124,51 @@ def _mnist_arguments(parser: argparse.ArgumentParser) -> None:
         default=kerasflow.backend(),
         metavar="NAME",
         help=f"what runs the network: {names} {default}",
+        completer=backend_names,
     )
-    add("--epochs", type=_count, default=20, metavar="N", help=f"passes over the training images {default}")
-    add("--batch-size", type=_count, default=128, metavar="N", help=f"images a step {default}")
-    add("--seed", type=_seed, default=0, metavar="N", help=f"of weights, shuffling and dropout {default}")
+    add(
+        "--epochs",
+        type=kinds.count,
+        default=20,
+        metavar="N",
+        help=f"passes over the training images {default}",
+    )
+    add("--batch-size", type=kinds.count, default=128, metavar="N", help=f"images a step {default}")
+    add(
+        "--seed", type=kinds.seed, default=0, metavar="N", help=f"of weights, shuffling and dropout {default}"
+    )
     add(
         "--data",
-        type=_file,
+        type=kinds.file,
         metavar="FILE.npz",
         help="MNIST in Keras's form; else it is found as Keras does",
     )
-    add("--plot", type=_plot_file, metavar="FILE.png", help="draw curves and some predictions")
-    add("--save", type=_model_file, metavar="FILE.keras", help="save the trained model")
+    add("--plot", type=kinds.plot_file, metavar="FILE.png", help="draw curves and some predictions")
+    add("--save", type=kinds.model_file, metavar="FILE.keras", help="save the trained model")
 
 
 def _mnist(arguments: argparse.Namespace) -> int:
     """Trains on MNIST. All that can be wrong in the arguments is found before the training begins."""
-    with kerasflow.use_backend(arguments.backend):
+    begun = time.perf_counter()
+    with kerasflow.use_backend(arguments.backend), without_unwanted_colours():
         from kerasflow.cli import mnist as workflow  # imports Keras: not for `kerasflow --help`
         from kerasflow.datasets import mnist
 
         train, test, is_standin = mnist.find(arguments.data)
         notice = "kerasflow's stand-in digits, not MNIST" if is_standin else ""
         print(f"Keras {version('keras')} on kerasflow {kerasflow.__version__}, backend {kerasflow.backend()}")
-        outcome = workflow.train(
-            train, test, epochs=arguments.epochs, batch_size=arguments.batch_size, seed=arguments.seed
-        )
+        try:
+            outcome = workflow.train(
+                train,
+                test,
+                epochs=arguments.epochs,
+                batch_size=arguments.batch_size,
+                seed=arguments.seed,
+                verbose=1 if sys.stdout.isatty() else 2,  # Bars fill a file with what they draw over.
+            )
+        except workflow.Interrupted as interrupt:
+            print(flush=True)  # The progress bar has left its line open.
+            raise KeyboardInterrupt(f"{interrupt}{_kept(interrupt, arguments.save)}") from None
         if arguments.save:
             with written_whole(arguments.save) as draft:
                 outcome.model.save(draft)
@@ -124,12 +179,24 @@ def _mnist(arguments: argparse.Namespace) -> int:
             with written_whole(arguments.plot) as draft:
                 draw_run(outcome.history, *test, outcome.predictions, notice).savefig(draft)
             print(f"curves and predictions drawn into {arguments.plot}")
+        print(f"whole time {time.perf_counter() - begun:.1f} s")
         result = f"test loss {outcome.loss:.4f}  test accuracy {outcome.accuracy:.4f}"
         print(f"{result}  ({notice})" if notice else result)
     return 0
 
 
-def _backends_arguments(parser: argparse.ArgumentParser) -> None:
+def _kept(interrupt: Any, path: Path | None) -> str:
+    """Saves the model of an interrupted training, if it has learnt anything; what there is to say of it."""
+    if path is None:
+        return ""
+    if not interrupt.steps:
+        return f"; {path} is not written"
+    with written_whole(path) as draft:
+        interrupt.model.save(draft)
+    return f"; the model as it was then is saved as {path}"
+
+
+def _backends_arguments(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
 
 
@@ -150,20 +217,22 @@ def _backends(arguments: argparse.Namespace) -> int:
 _TOLERANCE = 1e-3
 
 
-def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+def _compare_arguments(parser: Parser) -> None:
     add = parser.add_argument
-    parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- argument …]"
+    parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- …]"
+    parser.hint = " The script's own arguments stand behind --."
     parser.epilog = (
         "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, 1 if they "
         "disagree, 2 if they cannot be compared. Data that the script draws from generators without a seed of its own "
         "(numpy.random.default_rng()) differ from run to run, and so do the losses."
     )
-    add("script", type=_file, metavar="script.py", help="an ordinary Keras program")
+    add("script", type=kinds.file, metavar="script.py", help="an ordinary Keras program")
     add(
         "--backends",
-        type=_backend_names,
+        type=kinds.backend_names,
         required=True,
         metavar="NAME,NAME",
+        completer=backend_names,
         help="two or more; the others are compared with the first",
     )
     add(
@@ -174,13 +243,17 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--tolerance",
-        type=_positive,
+        type=kinds.positive,
         metavar="X",
         help=f"relative difference that counts as agreement (default: {_TOLERANCE:g} for losses and metrics; "
         "with --in-step by dtype, 1e-4 for float32)",
     )
     add(
-        "--seed", type=_seed, default=0, metavar="N", help="unless the script sets one (default: %(default)s)"
+        "--seed",
+        type=kinds.seed,
+        default=0,
+        metavar="N",
+        help="unless the script sets one (default: %(default)s)",
     )
     add("--show-output", action="store_true", help="show what the script prints")
 
@@ -265,67 +338,3 @@ COMMANDS = (
         _backends,
     ),
 )
-
-
-# What argparse calls on an argument's text. Its ArgumentTypeErrors become the message, with the option's name.
-
-
-def _integer(text: str, least: int, most: int | None = None) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number; received {text!r}") from None
-    if number < least or (most is not None and number > most):
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise argparse.ArgumentTypeError(f"expected a whole number {limits}; received {text!r}")
-    return number
-
-
-def _count(text: str) -> int:
-    return _integer(text, 1)
-
-
-def _seed(text: str) -> int:
-    return _integer(text, 0, 2**32 - 1)  # what NumPy's and so Keras's global seed may be
-
-
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a positive number; received {text!r}")
-    return number
-
-
-def _backend_names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"expected two or more different names; received {text!r}")
-    return names
-
-
-def _file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"there is no file {text}")
-    return Path(text)
-
-
-def _output_file(text: str, *suffixes: str) -> Path:
-    path = Path(text)
-    try:
-        check_writable(path, suffixes)
-    except KerasflowError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from problem
-    return path
-
-
-def _plot_file(text: str) -> Path:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise argparse.ArgumentTypeError('drawing needs matplotlib: pip install "kerasflow[plot]"')
-    return _output_file(text, ".png", ".pdf", ".svg")
-
-
-def _model_file(text: str) -> Path:
-    return _output_file(text, ".keras")

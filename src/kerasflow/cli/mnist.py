@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,20 @@ class Outcome:
     predictions: NDArray[np.float32]
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C after the training had begun. Its text says how far it had come.
+
+    Attributes:
+        model: as its last whole step has left it.
+        steps: how many steps it has been trained.
+    """
+
+    def __init__(self, model: Any, steps: int, text: str) -> None:
+        super().__init__(text)
+        self.model = model
+        self.steps = steps
+
+
 def prepare(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> tuple[NDArray, NDArray]:
     """Images (n, 28, 28) as float32 rows (n, 784) from 0 to 1; labels (n,) one-hot as float32 (n, 10)."""
     x = images.reshape(len(images), PIXELS).astype("float32") / 255
@@ -57,8 +72,16 @@ def build_model() -> Any:
     return model
 
 
-def train(training: Split, test: Split, *, epochs: int = 20, batch_size: int = 128, seed: int = 0) -> Outcome:
-    """Trains the network with Keras's progress bars, evaluates it and predicts the test images.
+def train(
+    training: Split,
+    test: Split,
+    *,
+    epochs: int = 20,
+    batch_size: int = 128,
+    seed: int = 0,
+    verbose: int = 1,
+) -> Outcome:
+    """Trains the network, evaluates it and predicts the test images.
 
     Args:
         training: images (n, 28, 28) and labels (n,), uint8; the first 1,000 are for validation.
@@ -66,9 +89,11 @@ def train(training: Split, test: Split, *, epochs: int = 20, batch_size: int = 1
         epochs: passes over the training images.
         batch_size: images a step.
         seed: of the initial weights, the shuffling and the dropout.
+        verbose: as Keras's: 1 shows progress bars, 2 a line an epoch.
 
     Raises:
         DatasetError: there are no more than 1,000 training images.
+        Interrupted: Ctrl-C was pressed.
     """
     if len(training[0]) <= VALIDATION:
         raise DatasetError(
@@ -79,13 +104,20 @@ def train(training: Split, test: Split, *, epochs: int = 20, batch_size: int = 1
     x, y = prepare(*training)
     x_test, y_test = prepare(*test)
     model = build_model()
-    history = model.fit(
-        x[VALIDATION:],
-        y[VALIDATION:],
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_data=(x[:VALIDATION], y[:VALIDATION]),
-    )
-    loss, accuracy = model.evaluate(x_test, y_test, batch_size=batch_size)
-    predictions = model.predict(x_test, batch_size=batch_size)
+    try:
+        history = model.fit(
+            x[VALIDATION:],
+            y[VALIDATION:],
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_data=(x[:VALIDATION], y[:VALIDATION]),
+            verbose=verbose,
+        )
+        loss, accuracy = model.evaluate(x_test, y_test, batch_size=batch_size, verbose=verbose)
+        predictions = model.predict(x_test, batch_size=batch_size, verbose=verbose)
+    except KeyboardInterrupt:
+        steps = int(model.optimizer.iterations)
+        done = steps // math.ceil((len(x) - VALIDATION) / batch_size)
+        text = f"interrupted after {done} of {epochs} epochs, {steps:,} steps in all"
+        raise Interrupted(model, steps, text) from None
     return Outcome(model, history.history, loss, accuracy, predictions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import random
 from collections.abc import Iterator
@@ -12,20 +11,19 @@ from importlib.metadata import Distribution, EntryPoint, entry_points
 
 import numpy as np
 
-from kerasflow._settings import settings
+from kerasflow._settings import BACKENDS, settings
 from kerasflow.compiler.backend import Backend
 from kerasflow.compiler.threads import threads
 from kerasflow.errors import ExportError, UnknownBackendError
+from kerasflow.suggestion import did_you_mean
 from kerasflow.tracing.foreign import Recording
-
-GROUP = "kerasflow.backends"
 
 _selected: ContextVar[Backend | None] = ContextVar("kerasflow_backend", default=None)
 
 
 @functools.cache
 def _entry_points() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+    return {point.name: point for point in entry_points(group=BACKENDS)}
 
 
 @functools.cache
@@ -87,10 +85,9 @@ def check_name(name: str) -> str:
         UnknownBackendError: listing the available names.
     """
     if name not in _entry_points():
-        near = difflib.get_close_matches(str(name).lower(), backends(), n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
+        suggestion = did_you_mean(str(name), backends())
         raise UnknownBackendError(
-            f"There is no backend {name!r}.{meant} Available: {', '.join(backends()) or 'none'}."
+            f"There is no backend {name!r}.{suggestion} Available: {', '.join(backends()) or 'none'}."
         )
     return name
 

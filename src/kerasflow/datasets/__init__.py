@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 
 from kerasflow.datasets import mnist, standin
+from kerasflow.suggestion import did_you_mean
 
 __all__ = ["mnist", "standin"]
 
@@ -25,10 +26,15 @@ def __getattr__(name: str) -> types.ModuleType:
     try:
         return getattr(_keras_datasets(), name)
     except AttributeError:
-        known = ", ".join(entry for entry in __dir__() if not entry.startswith("_"))
-        raise AttributeError(f"there is no data set {name!r}; there are: {known}") from None
+        known = sorted({*__all__, *_public_names()})
+        raise AttributeError(
+            f"there is no data set {name!r}; there are: {', '.join(known)}.{did_you_mean(name, known)}"
+        ) from None
 
 
 def __dir__() -> list[str]:
-    public = [name for name in dir(_keras_datasets()) if not name.startswith("_")]
-    return sorted({*globals(), *public})
+    return sorted({*globals(), *_public_names()})
+
+
+def _public_names() -> list[str]:
+    return [name for name in dir(_keras_datasets()) if not name.startswith("_")]

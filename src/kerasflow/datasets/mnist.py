@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasflow.bridge.files import flaw_of_zip
+from kerasflow.bridge.files import flaw_of_zip, written_whole
 from kerasflow.datasets import standin
 from kerasflow.datasets.standin import Split
-from kerasflow.errors import DatasetError
+from kerasflow.errors import DatasetError, KerasflowError
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DOWNLOAD_TIMEOUT = 10.0  # seconds that the network may stay silent
@@ -27,7 +27,7 @@ def load_data(path: str | os.PathLike[str] | None = None) -> tuple[Split, Split]
     Args:
         path: an `.npz` file with Keras's keys (`x_train`, `y_train`, `x_test`, `y_test`). None: the file in Keras's
             cache; if there is none, Keras downloads it; if that fails, a notice is printed and the images are the
-            offline stand-in, drawn by the package itself (`kerasflow.datasets.standin`).
+            offline stand-in, drawn by the package itself (`kerasflow.datasets.standin`) and kept in the same folder.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`, all uint8: images (60000, 28, 28) and (10000, 28, 28) from 0 (paper)
@@ -60,7 +60,20 @@ def find(path: str | os.PathLike[str] | None = None) -> tuple[Split, Split, bool
             "`kerasflow mnist --data FILE.npz`, `mnist.load_data(FILE)`.",
             flush=True,
         )
-        return *standin.load_data(), True
+        return *_standin(cached.parent), True
+
+
+def _standin(folder: Path) -> tuple[Split, Split]:
+    """The stand-in: from its file in a folder; if there is none, or a damaged one, drawn anew and kept there."""
+    place = folder / f"kerasflow-standin-{standin.VERSION}.npz"
+    with contextlib.suppress(DatasetError):
+        return _read(place, "It is drawn anew.")
+    train, test = standin.load_data()
+    with contextlib.suppress(OSError, KerasflowError):  # where nothing can be written, it is drawn each time
+        folder.mkdir(parents=True, exist_ok=True)
+        with written_whole(place) as draft:
+            np.savez(draft, x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+    return train, test
 
 
 def _keras_home() -> Path:

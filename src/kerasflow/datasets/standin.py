@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 SIDE = 28
 SEED = 20_150_327
+VERSION = 1  # of the drawings: another one, and what is kept of earlier versions is not used
 CHUNK = 2_000  # images drawn at once: about 50 MB of scratch memory
 
 Floats = NDArray[np.float32]

@@ -1,0 +1,48 @@
+"""Colour where there is a terminal that wants it, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, TextIO, cast
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_RED = "\x1b[1;31m{}\x1b[0m"
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether colours are shown: by a terminal that knows them, unless `NO_COLOR` is set (no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def complain(program: str, message: str) -> None:
+    """A mistake, on the error stream."""
+    error = _RED.format("error:") if coloured(sys.stderr) else "error:"
+    print(f"{program}: {error} {message}", file=sys.stderr)
+
+
+@contextmanager
+def without_unwanted_colours() -> Iterator[None]:
+    """What is printed in the block has colours only where they are shown; Keras's progress bars always have some."""
+    if coloured(sys.stdout):
+        yield
+    else:
+        with redirect_stdout(cast(TextIO, _Plain(sys.stdout))):
+            yield
+
+
+class _Plain:
+    """A stream without the colours of what is written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(_COLOURS.sub("", text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -26,6 +26,7 @@ TOGETHER = (
     "tests/keras/test_parity.py",
     "tests/test_write_a_backend.py",
     "tests/upstream/test_keras_suite.py",
+    "tests/upstream/test_libraries.py",
 )
 
 

@@ -128,7 +128,7 @@ def code(text: str, mode: str) -> Syntax:
     return Syntax(text, "python", theme=theme, background_color=PAPER[mode], word_wrap=False)
 
 
-WIDTH = 104  # characters
+WIDTH = 112  # characters
 LAYERS = """\
 model = keras.Sequential([
     keras.Input((784,)),

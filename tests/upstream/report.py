@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from exclusions import EXCLUSIONS
-from skips import KEPT, LIFTED, matching
+from lifting import matching
+from skips import KEPT, LIFTED
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "compatibility.md"
@@ -122,8 +123,8 @@ def skipped(results: list[dict[str, Any]]) -> str:
     return table(["because", "tests"], [[reason, count] for reason, count in counts.most_common()])
 
 
-def write_page(results: list[dict[str, Any]]) -> None:
-    """Write the page."""
+def write_page(results: list[dict[str, Any]], libraries: str) -> None:
+    """Write the page, with the part on libraries at its end."""
     parts = [
         PREFACE,
         f"Keras {version('keras')}, kerasflow {version('kerasflow')}; {', '.join(installed(PACKAGES))}.\n",
@@ -136,5 +137,6 @@ def write_page(results: list[dict[str, Any]]) -> None:
         "## Skips that are lifted\n",
         table(["Keras's reason begins with", "here"], [[f"`` {p} ``", why] for p, why in LIFTED.items()])
         + "\n",
+        libraries,
     ]
     PAGE.write_text("\n".join(parts))

@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parent
+from lifting import matching
+from processes import run_pytest
+from skips import KEPT
 
 # Without these the suite is not what it is meant to be: they compute what its tests expect.
 REQUIRED = ("xdist", "jax", "tensorflow", "pandas", "scipy")
@@ -62,52 +60,20 @@ def run(
         RuntimeError: if the run did not come to its end.
     """
     source = keras_folder()
-    with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results.jsonl"
-        results.touch()
-        environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "KERAS", "COV_"))},
-            "KERAS_HOME": str(Path(folder) / "keras"),
-            "KERAS_SUITE_BACKEND": backend,
-            "KERAS_SUITE_RESULTS": str(results),
-            "KERAS_SUITE_SECONDS": str(seconds),
-            "CUDA_VISIBLE_DEVICES": "-1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            # The workers share the cores.
-            "KERASFLOW_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        command = [
-            *(sys.executable, "-m", "pytest", "-c", os.devnull, f"--rootdir={source.parents[1]}"),
-            *("-p", "suite_plugin", "-p", "no:cacheprovider", "-o", "python_files=*_test.py"),
-            *("-q", "--tb=short", "-W", "ignore", f"--ignore={source / 'applications'}"),
-            *("-n", str(workers), "--dist", "worksteal", "--max-worker-restart", "50"),
-            *options,
-            *(f"--deselect=keras/src/{test}" for test in without),
-            *([str(source / path) for path in paths] or [str(source)]),
-        ]
-        finished = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        if finished.returncode not in (0, 1):
-            raise RuntimeError(f"the suite did not come to its end: pytest ended with {finished.returncode}")
-        return one_each(json.loads(line) for line in results.read_text().splitlines())
-
-
-def one_each(reports: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One result for each test: those that have subtests are reported several times, and fail if one of these does."""
-    found: dict[str, dict[str, Any]] = {}
-    for report in reports:
-        if report["test"] not in found or report["outcome"] == "failed":
-            found[report["test"]] = report
-    return list(found.values())
+    root = source.parents[1]
+    arguments = [
+        *("-p", "suite_plugin", "-o", "python_files=*_test.py", f"--ignore={source / 'applications'}"),
+        *options,
+        *(f"--deselect=keras/src/{test}" for test in without),
+        *([str(source / path) for path in paths] or [str(source)]),
+    ]
+    results = run_pytest(arguments, root, backend, workers=workers, seconds=seconds, log=log)
+    for result in results:
+        result["test"] = result["test"].removeprefix("keras/src/")
+        if backend == "kerasflow" and result["outcome"] == "skipped" and not matching(KEPT, result["reason"]):
+            result["outcome"] = "failed"
+            result["reason"] = f"skipped for a reason that skips.py does not judge: {result['reason']}"
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -135,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen.results.write_text("".join(json.dumps(result) + "\n" for result in results))
     failed = [result["test"] for result in results if result["outcome"] == "failed"]
     if chosen.write:
+        from library_report import section, stored
         from report import write_page, write_stock
 
         if chosen.backend != "kerasflow":
@@ -142,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif failed:
             print("docs/compatibility.md is not written: there are failures")
         else:
-            write_page(results)
+            write_page(results, section(stored()))
     return int(bool(failed))
 
 

@@ -4,15 +4,6 @@ The tables `LIFTED` and `KEPT`: the beginning of a skip's reason, as a regular e
 for a reason that is in neither is a failure.
 """
 
-import re
-
-
-def matching(table: dict[str, str], reason: str) -> str | None:
-    """The entry of a table for a skip, or None: the first whose regular expression fits the reason's beginning."""
-    text = " ".join(reason.split())
-    return next((pattern for pattern in table if re.match(pattern, text)), None)
-
-
 # Skips that excuse Keras's own NumPy backend from what kerasflow does: these tests run.
 LIFTED = {
     "Trainer not implemented": "kerasflow trains",

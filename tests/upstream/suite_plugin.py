@@ -1,62 +1,37 @@
-"""The pytest plugin under which Keras's own test suite runs, on kerasflow or on a backend of Keras's own.
+"""What Keras's own test suite needs beyond `on_backend`: its `conftest.py`, and our tables of skips and exclusions.
 
-`run.py` loads it (`-p suite_plugin`) in a pytest process of its own, and in that one's workers. What it is to do
-comes in environment variables:
-
-- `KERAS_SUITE_BACKEND`: `kerasflow`, or the name of one of Keras's backends.
-- `KERAS_SUITE_RESULTS`: the file that gets one line of JSON for each test.
-- `KERAS_SUITE_SECONDS`: how long one test may take.
+`run.py` loads it (`-p suite_plugin`), after `on_backend`, which has chosen the backend.
 """
 
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import functools
-import gc
 import importlib.util
-import itertools
-import json
-import os
 import re
-import signal
 import sys
 import types
-import unittest
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-with contextlib.suppress(ImportError):
-    import torch  # noqa: F401  (before TensorFlow: in the other order the process may crash)
-
 import numpy as np
 import pytest
 from exclusions import EXCLUSIONS, ROUNDING
-from skips import ANSWERS, KEPT, LIFTED, NEEDS, matching
-
-BACKEND = os.environ["KERAS_SUITE_BACKEND"]
-ON_KERASFLOW = BACKEND == "kerasflow"
-SECONDS = int(os.environ.get("KERAS_SUITE_SECONDS", "300"))
-
-if ON_KERASFLOW:
-    import kerasflow
-else:
-    os.environ["KERAS_BACKEND"] = BACKEND
-
-from keras.src import backend as keras_backend  # noqa: E402
+from keras.src import backend as keras_backend
+from lifting import lift
+from on_backend import ON_KERASFLOW
+from skips import ANSWERS, LIFTED, NEEDS
 
 # What tests of gradients use of JAX, on kerasflow; in `sys.modules` from where a test is told that the backend is
 # "jax" to the test's end.
 _IN_PLACE_OF_JAX: dict[str, types.ModuleType] = {}
 if ON_KERASFLOW:
+    import kerasflow
+
     _IN_PLACE_OF_JAX["jax"] = types.ModuleType("jax")
     vars(_IN_PLACE_OF_JAX["jax"]).update(grad=kerasflow.grad, jit=kerasflow.jit, numpy=np)
     _IN_PLACE_OF_JAX["jax.numpy"] = np
-
-
-class TooLong(BaseException):
-    """A test ran past its time. Not an `Exception`, so that no test takes it for an answer."""
 
 
 # -- what Keras's own conftest.py supplies, which its wheel does not ship --------------------------------------
@@ -80,32 +55,6 @@ def _short(name: str) -> str:
 # -- skips and exclusions -------------------------------------------------------------------------------------
 
 
-def _unless_lifted(skip: Callable[..., Any], place: int) -> Callable[..., Any]:
-    """A function that skips the running test, except for a reason that is lifted: then the test goes on.
-
-    Args:
-        place: of the reason among the positional arguments.
-    """
-
-    def skip_unless_lifted(*args: Any, **kwargs: Any) -> None:
-        reason = args[place] if len(args) > place else kwargs.get("reason", "")
-        if not matching(LIFTED, reason):
-            skip(*args, **kwargs)
-
-    skip_unless_lifted.Exception = getattr(skip, "Exception", None)  # type: ignore[attr-defined]
-    return skip_unless_lifted
-
-
-def _not_excused(xfail: Callable[..., Any]) -> Callable[..., Any]:
-    """`pytest.xfail` in a test's body, except where it excuses what is lifted: that is a failure."""
-
-    def xfail_unless_lifted(reason: str = "") -> None:
-        (pytest.fail if matching(LIFTED, reason) else xfail)(reason)
-
-    xfail_unless_lifted.Exception = xfail.Exception  # type: ignore[attr-defined]
-    return xfail_unless_lifted
-
-
 class _Asked:
     """Keras's backend module, as one of its other modules sees it: functions of a table get another name to hear.
 
@@ -127,10 +76,7 @@ class _Asked:
         return answer
 
 
-def _lift(items: list[pytest.Item]) -> None:
-    pytest.skip = _unless_lifted(pytest.skip, 0)
-    pytest.xfail = _not_excused(pytest.xfail)
-    unittest.TestCase.skipTest = _unless_lifted(unittest.TestCase.skipTest, 1)  # type: ignore[method-assign]
+def _answer() -> None:
     for name, answers in ANSWERS.items():
         if name in sys.modules:
             for function in answers:
@@ -138,12 +84,6 @@ def _lift(items: list[pytest.Item]) -> None:
                 if not any(x.startswith(method) for x in dir(getattr(sys.modules[name], cls))):
                     raise pytest.UsageError(f"skips.py: there is no {function} in {name}")
             sys.modules[name].backend = _Asked(answers)  # type: ignore[attr-defined]
-    for node in {node for item in items for node in item.listchain()}:
-        node.own_markers[:] = [
-            mark
-            for mark in node.own_markers
-            if mark.name != "skipif" or not matching(LIFTED, mark.kwargs.get("reason", ""))
-        ]
 
 
 def _names(test: str) -> list[str]:
@@ -226,11 +166,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in ("requires_trainable_backend", "multi_device"):
         config.addinivalue_line("markers", f"{marker}: Keras's own")
 
-    def interrupt(*_: Any) -> None:
-        raise TooLong(f"the test took longer than {SECONDS} seconds")
-
-    signal.signal(signal.SIGALRM, interrupt)
-
 
 def _missing(test: str) -> str | None:
     """The package that a test or a file needs and the environment does not have."""
@@ -271,31 +206,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "requires_trainable_backend" in item.keywords and keras_backend.backend() == "numpy":
             item.add_marker(pytest.mark.skipif(True, reason=NOT_TRAINABLE))
     if ON_KERASFLOW:
-        _lift(items)
+        lift(items, LIFTED)
+        _answer()
         _exclude(items, complete)
         _spare_jax(items, complete)
 
 
-# Keras's tests collect garbage all the time: what is there before them, and what outlives many of them, is none.
-SETTLED = 100
-_ended = itertools.count(1)
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    gc.freeze()
-
-
-def pytest_runtest_logfinish() -> None:
-    if next(_ended) % SETTLED == 0:
-        gc.collect()
-        gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    # What hangs in Python is interrupted; what hangs elsewhere ends the worker, and another takes its place.
-    signal.alarm(SECONDS)
-    faulthandler.dump_traceback_later(SECONDS + 60, exit=True)
     jax = {name: sys.modules.get(name) for name in _IN_PLACE_OF_JAX}
     try:
         with _tolerance(item):
@@ -306,40 +224,3 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
                 sys.modules[name] = module
             else:
                 sys.modules.pop(name, None)
-        signal.alarm(0)
-        faulthandler.cancel_dump_traceback_later()
-
-
-class _Results:
-    """One line of JSON for each test that ended."""
-
-    def __init__(self, path: str) -> None:
-        self.file = open(path, "a", buffering=1)  # noqa: SIM115  (open as long as the process)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call" and report.passed:
-            return
-        outcome, reason = report.outcome, ""
-        if hasattr(report, "wasxfail"):  # Not for a strict one that passed: that is a plain failure.
-            outcome, reason = "xfailed" if report.skipped else "passed", report.wasxfail
-        elif report.skipped and isinstance(report.longrepr, tuple):
-            reason = report.longrepr[2].removeprefix("Skipped: ")
-            if ON_KERASFLOW and not matching(KEPT, reason):
-                outcome = "failed"
-                reason = f"skipped for a reason that skips.py does not judge: {reason}"
-        elif report.failed:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            reason = crash.message if crash else str(report.longrepr)[-2000:]
-        line = {
-            "test": _short(report.nodeid),
-            "outcome": outcome,
-            "seconds": round(report.duration, 3),
-            "trainable": "requires_trainable_backend" in report.keywords,
-            "reason": reason,
-        }
-        self.file.write(json.dumps(line) + "\n")
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput"):  # The process that gathers, not a worker of it.
-        session.config.pluginmanager.register(_Results(os.environ["KERAS_SUITE_RESULTS"]))

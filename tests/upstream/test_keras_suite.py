@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run import keras_folder, missing, one_each, run
+from processes import one_each
+from run import keras_folder, missing, run
 
 FOLDERS = sorted(
     {path.relative_to(keras_folder()).parts[0] for path in keras_folder().rglob("*_test.py")}

@@ -51,9 +51,11 @@ class Variable(KerasVariable):
         self._value = value
 
     def _initialize_with_initializer(self, initializer: Callable[..., Any]) -> None:
-        # Initial values are computed now, once, also where a trace is running.
+        # Initial values are computed now, once, also where a trace is running. They get the variable's dtype, as with
+        # TensorFlow: an initializer may give a number of Python's, or an array of another dtype.
         with suspended():
-            super()._initialize_with_initializer(initializer)
+            value = initializer(self._shape, dtype=self._dtype)
+            self._initialize(self._convert_to_tensor(value, dtype=self._dtype))
 
     def _direct_assign(self, value: Any) -> None:
         assert self._cell is not None

@@ -171,3 +171,32 @@ def test_what_is_said_of_others_is_measured():
     figures = re.findall(r"\b\d+(?:\.\d+)? (?:MB|ms|s)\b|\b\d\.\d\d\b", page)
     assert len(figures) > 25
     assert not [figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}\b", measured)]
+
+
+def ratios(page: str, column: str) -> dict[tuple[str, str], str]:
+    """What the performance page's tables have in a column of "kerasflow / other", by network and other."""
+    tables = re.findall(r"^\| (\w+) +\| import \|(.*)\n((?:\|.*\n)+)", page, re.MULTILINE)
+    found = {}
+    for network, heads, rows in tables:
+        place = [head.strip() for head in heads.split("|")].index(column)
+        for other, cells in re.findall(r"^\| kerasflow / (\w+) +\|(.*)", rows, re.MULTILINE):
+            found[network, other] = cells.split("|")[1 + place].strip()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("whole process", "whole process"), ("an epoch, once compiled", "steady epoch")]
+)
+def test_each_ratio_is_that_of_its_network(table, column):
+    measured = ratios((DOCS / "performance.md").read_text("utf-8"), column)
+    page = (DOCS / "versus.md").read_text("utf-8")
+    heads, rows = re.search(rf"^\| {table} +\|(.*)\n.*\n((?:\|.*\n)+)", page, re.MULTILINE).groups()
+    names = {"on TensorFlow": "tensorflow", "on JAX": "jax", "on PyTorch": "torch"}
+    said = {
+        (network.strip(), names[row.split("|")[1].strip()]): cell.strip()
+        for row in rows.splitlines()
+        for network, cell in zip(heads.split("|"), row.split("|")[2:], strict=True)
+        if cell.strip()
+    }
+    assert len(said) == 14
+    assert said == {key: measured[key] for key in said}

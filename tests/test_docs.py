@@ -1,11 +1,9 @@
-"""The documentation: every Python block does what its page says, and the site builds without a warning."""
+"""The documentation: every Python block does what its page says, and the reference has every name."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,19 +84,6 @@ def test_a_page_that_is_wrong_is_found(given, wrong, tmp_path):
     given = {"printed": "one", "argument": "1", "error": "ZeroDivisionError: division by zero", **given}
     path.write_text(PAGE.format(**given))
     assert len(pages.problems(path)) == wrong
-
-
-def test_the_site_builds(tmp_path):
-    pytest.importorskip("mkdocs")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    for page in DOCS.rglob("*.md"):
-        assert (tmp_path / "site" / page.relative_to(DOCS).with_suffix(".html")).exists()
 
 
 def test_the_reference_has_every_public_name():

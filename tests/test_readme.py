@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import pages
@@ -53,6 +54,13 @@ def test_links_are_absolute_and_lead_somewhere() -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text("utf-8"), re.MULTILINE)
             assert anchor in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings], link
+
+
+def test_it_is_where_the_package_says() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["urls"]
+    assert f"{urls['Repository']}/blob/main/" == HOME
+    for url in urls.values():
+        assert not url.startswith(HOME) or (ROOT / url.removeprefix(HOME)).is_file()
 
 
 def test_pictures_are_there_for_light_and_dark_pages() -> None:

@@ -24,10 +24,10 @@ class Settings:
 
     Attributes:
         backend: name of the default backend (`KERASFLOW_BACKEND`, default `numpy`).
-        threads: how many threads the linear algebra library may use
-            (`KERASFLOW_THREADS`); None leaves its own choice, all cores.
+        threads: how many threads a NumPy program may use (`KERASFLOW_THREADS`);
+            without it, as many as the process has cores, at most eight.
         programs: how many programs a function (a model's step) keeps, one for each kind of batch
-            (`KERASFLOW_PROGRAMS`); of more, those go that were used longest ago.
+            (`KERASFLOW_PROGRAMS`, default 128); of more, those go that were used longest ago.
         verify: check every graph after every transformation
             (`KERASFLOW_VERIFY`, default on; `0` switches it off).
     """

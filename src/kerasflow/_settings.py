@@ -18,12 +18,15 @@ class Settings:
             (`KERASFLOW_PROGRAMS`); of more, those go that were used longest ago.
         verify: check every graph after every transformation
             (`KERASFLOW_VERIFY`, default on; `0` switches it off).
+        debug_nans: stop at the first operation that makes NaN or infinity
+            (`KERASFLOW_DEBUG_NANS`, default off; `1` switches it on).
     """
 
     backend: str = "numpy"
     threads: int | None = None
     programs: int = 128
     verify: bool = True
+    debug_nans: bool = False
 
 
 def from_environment(environment: os._Environ[str] | dict[str, str]) -> Settings:
@@ -44,6 +47,7 @@ def from_environment(environment: os._Environ[str] | dict[str, str]) -> Settings
         threads=number("KERASFLOW_THREADS"),
         programs=number("KERASFLOW_PROGRAMS") or Settings.programs,
         verify=environment.get("KERASFLOW_VERIFY", "1") != "0",
+        debug_nans=(environment.get("KERASFLOW_DEBUG_NANS") or "0") != "0",
     )
 
 

@@ -56,6 +56,7 @@ class _Stack(threading.local):
     def __init__(self) -> None:
         self.traces: list[Trace] = []
         self.scope: str | None = None
+        self.note: Callable[[str], str] | None = None
         self.observers: list[Observer] = []
 
 
@@ -132,9 +133,20 @@ def scope(name: str) -> Iterator[None]:
         _stack.scope = saved
 
 
+@contextmanager
+def noting(note: Callable[[str], str]) -> Iterator[None]:
+    """Keep more than its scope of what is recorded in the block: what `note` makes of that."""
+    saved, _stack.note = _stack.note, note
+    try:
+        yield
+    finally:
+        _stack.note = saved
+
+
 def current_scope() -> str:
     """Where what is recorded now comes from."""
-    return _stack.scope if _stack.scope is not None else scope_provider()
+    scope = _stack.scope if _stack.scope is not None else scope_provider()
+    return scope if _stack.note is None else _stack.note(scope)
 
 
 class Assignable(Protocol):
@@ -350,6 +362,7 @@ __all__ = [
     "Trace",
     "apply",
     "current_trace",
+    "noting",
     "observing",
     "record",
     "recording",

@@ -8,8 +8,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from kerasflow.bridge.ops import numpy as overrides
+from kerasflow.bridge.ops.finite import check_operation
 from kerasflow.bridge.ops.tensors import as_tensors
 from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
+from kerasflow.compiler.nans import watching
 
 # What gives arrays of NumPy's on purpose, or none, or tensors where it has to.
 _AS_IT_IS = frozenset(
@@ -47,6 +49,10 @@ def _served(function: Callable[..., Any], place: str, name: str) -> Callable[...
         if any_symbolic(args, kwargs):
             return call_in_graph(place, name, args, kwargs)
         result = function(*args, **kwargs)
-        return result if as_it_is else as_tensors(result, args)
+        if as_it_is:
+            return result
+        if watching():
+            check_operation(name, args, kwargs, result)
+        return as_tensors(result, args)
 
     return served

@@ -1,0 +1,26 @@
+"""Keras's operations outside of programs and tapes, for `kerasflow.debug_nans`: what they make of arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from keras.src import tree
+
+from kerasflow.compiler.finite import check_results
+from kerasflow.tracing import Tracer, trace
+from kerasflow.tracing.source import user_line
+
+
+def check_operation(name: str, args: Any, kwargs: Any, result: Any) -> None:
+    """See that an operation that ran at once makes no NaN and no infinity of finite numbers.
+
+    What is recorded is looked at where it is computed.
+
+    Raises:
+        NonFiniteError: it does.
+    """
+    results = [x for x in tree.flatten(result) if isinstance(x, (np.ndarray, np.generic))]
+    given = [x for x in tree.flatten((args, kwargs)) if isinstance(x, (int, float)) or hasattr(x, "__array__")]
+    if not any(isinstance(x, Tracer) for x in given):
+        check_results(name, trace.current_scope(), given, results, line=user_line() or "")

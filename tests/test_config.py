@@ -11,13 +11,14 @@ def test_the_environment_is_read():
         "KERASFLOW_THREADS": "3",
         "KERASFLOW_PROGRAMS": "7",
         "KERASFLOW_VERIFY": "0",
+        "KERASFLOW_DEBUG_NANS": "1",
     }
-    assert from_environment(said) == Settings("other", 3, 7, False)
+    assert from_environment(said) == Settings("other", 3, 7, False, True)
 
 
 def test_an_empty_variable_is_as_good_as_none():
-    names = ("KERASFLOW_BACKEND", "KERASFLOW_THREADS", "KERASFLOW_PROGRAMS", "KERASFLOW_VERIFY")
-    empty = dict.fromkeys(names, "")
+    names = ("BACKEND", "THREADS", "PROGRAMS", "VERIFY", "DEBUG_NANS")
+    empty = dict.fromkeys((f"KERASFLOW_{name}" for name in names), "")
     assert from_environment(empty) == from_environment({}) == Settings("numpy", None, 128, True)
 
 

@@ -13,9 +13,7 @@ def alone(node: Node) -> tuple[Graph, list[int]]:
 
     The others are constants, or given already.
     """
-    positions = sorted(
-        i for value, i in _first_occurrences(node).items() if not isinstance(value, Constant)
-    )
+    positions = sorted(i for value, i in _first_occurrences(node).items() if not isinstance(value, Constant))
     inputs = {node.inputs[i]: Value(node.inputs[i].aval) for i in positions}
     avals = [value.aval for value in node.outputs]
     single = Node(node.primitive, [inputs.get(v, v) for v in node.inputs], node.params, avals, node.scope)

@@ -18,7 +18,6 @@ from kerasflow.compiler.finite import check
 from kerasflow.compiler.nans import is_checked
 from kerasflow.compiler.registry import current_backend
 from kerasflow.graph import Graph, Node, Primitive, ShapedArray, Value, evaluate_node, infer, locate
-from kerasflow.tracing.source import user_line
 
 # From so many multiplications on BLAS takes threads of its own.
 _THREADED = 1 << 18
@@ -61,7 +60,7 @@ def compute(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
     """
     results = _computed(node, arrays)
     if is_checked(node.scope):
-        check(node, arrays, results, line=user_line() or "")
+        check(node, arrays, results)
     return results
 
 

@@ -18,6 +18,7 @@ from kerasflow.compiler.alone import alone, kind_of
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.errors import NonFiniteError
 from kerasflow.graph import Graph, Node, Origin, evaluate, format_params, printable, shaped, split_scope
+from kerasflow.tracing.source import user_line
 
 Array = np.ndarray[Any, Any]
 
@@ -25,13 +26,15 @@ _EXTENSIONS = frozenset({"bfloat16", "float8_e4m3fn", "float8_e5m2"})
 _SHOWN = 8  # values of an operand
 
 _GUARD = (
-    "A `where` around it is not enough: both sides are computed, and the gradient of the one that is not chosen is NaN. "
-    "Guard the operand as well: `np.where(x > 0, f(np.where(x > 0, x, 1)), 0)`."
+    "A `where` around it is not enough: both sides are computed, and the gradient of the one that is not chosen is "
+    "NaN. Guard the operand as well: `np.where(x > 0, f(np.where(x > 0, x, 1)), 0)`."
 )
 _DERIVATIVE = f"It belongs to the derivative of what is recorded there, which may be finite itself. {_GUARD}"
 _POSITIVE = f"Keep its operand above 0, with `np.maximum(x, 1e-7)`, say. {_GUARD}"
 _DIVISOR = f"Keep the divisor away from 0, or use `keras.ops.divide_no_nan`. {_GUARD}"
-_LARGE = "Subtract the largest operand first, as `keras.ops.softmax` and `keras.ops.logsumexp` do, or clip it."
+_LARGE = (
+    "Subtract the largest operand first, as `keras.ops.softmax` and `keras.ops.logsumexp` do, or clip it."
+)
 
 # What to do, by the names of primitives, which are NumPy's, and of Keras's operations.
 REMEDIES = {
@@ -42,18 +45,17 @@ REMEDIES = {
 }
 
 
-def check(node: Node, operands: Sequence[Any], results: Sequence[Any], *inside: str, line: str = "") -> None:
+def check(node: Node, operands: Sequence[Any], results: Sequence[Any], *inside: str) -> None:
     """See that a node makes no NaN and no infinity of finite numbers.
 
     Args:
-        inside: in which conditionals and loops it is, in words. line: the user's, if the node's origin does not tell.
+        inside: in which conditionals and loops it is, in words.
 
     Raises:
         NonFiniteError: it does.
     """
-    check_results(
-        node.primitive.name, node.scope, operands, results, inside, node.primitive.elementwise, line, node.params
-    )
+    primitive = node.primitive
+    check_results(primitive.name, node.scope, operands, results, inside, primitive.elementwise, node.params)
 
 
 def check_results(
@@ -63,7 +65,6 @@ def check_results(
     results: Sequence[Any],
     inside: Sequence[str] = (),
     elementwise: bool = False,
-    line: str = "",
     params: dict[str, Any] | None = None,
 ) -> None:
     """The same of an operation by its name.
@@ -86,13 +87,14 @@ def check_results(
         there = [np.broadcast_to(x, result.shape)[place] for x in arrays] if elementwise else None
         call = ", ".join([*(str(shaped(x)) for x in arrays), *format_params(params or {})])
         remedy = _DERIVATIVE if split_scope(scope)[1] else REMEDIES.get(name)
-        number = f" {i}" if len(results) > 1 else ""
-        line = scope.line if isinstance(scope, Origin) and scope.line else line
+        which = f"result {i}" if len(results) > 1 else "result"
+        count = f"{np.count_nonzero(wrong)} of {result.size} are such"
+        line = (isinstance(scope, Origin) and scope.line) or user_line()
         message = [
-            f"`{name}`{_in(scope)} makes {result[place]} of {_kind(arrays)} numbers:",
+            f"`{name}`{_in(scope)} makes {result[place]} of {_kind(there or arrays)} numbers:",
             f"    {', '.join(str(shaped(np.asarray(x))) for x in results)} = {name}({call})",
             *(f"    inside {where}" for where in inside),
-            f"    result{number} at {list(place)}: {result[place]} ({np.count_nonzero(wrong)} of {result.size} are such)",
+            f"    {which} at {list(place)}: {result[place]} ({count})",
             *(f"    operand {k}: {_summary(x, there and there[k])}" for k, x in enumerate(arrays)),
             *([remedy] if remedy else []),
             *([f"  at {line}"] if line else []),
@@ -110,7 +112,9 @@ def _made(result: Array, operands: Sequence[Array], elementwise: bool) -> Array:
 
     def found(test: Any) -> Any:
         """Whether an operand has it: at each place, or anywhere."""
-        return functools.reduce(np.logical_or, [test(x) if elementwise else test(x).any() for x in operands], False)
+        return functools.reduce(
+            np.logical_or, [test(x) if elementwise else test(x).any() for x in operands], False
+        )
 
     had_nan = found(np.isnan)
     return np.asarray((nan & ~np.asarray(had_nan)) | (infinite & ~np.asarray(had_nan | found(np.isinf))))
@@ -120,8 +124,12 @@ def _in(scope: str) -> str:
     return f" in {printable(scope)}" if scope else ""
 
 
-def _kind(operands: Sequence[Array]) -> str:
-    return "finite" if all(np.isfinite(x).all() for x in operands if _is_floating(x)) else "infinite"
+def _kind(operands: Sequence[Any]) -> str:
+    return (
+        "finite"
+        if all(np.isfinite(x).all() for x in map(np.asarray, operands) if _is_floating(x))
+        else "infinite"
+    )
 
 
 def _summary(x: Array, there: Any = None) -> str:
@@ -212,7 +220,10 @@ class Finite:
         return node.primitive.evaluate(*operands, **node.params, run=run)
 
 
-finite = functools.cache(Finite)
+@functools.cache
+def finite(backend: Any) -> Finite:
+    """The one `Finite` of a backend."""
+    return Finite(backend)
 
 
 def _blame_what_was_given(
@@ -232,8 +243,8 @@ def _blame_what_was_given(
             wrong = np.isnan(x)
             place = [int(n) for n in np.unravel_index(np.argmax(wrong), wrong.shape)]
             raise NonFiniteError(
-                f"No operation is to blame: {what} ({shaped(x)}) has NaN before the first one, at {place}, the first of "
-                f"{np.count_nonzero(wrong)} such numbers (of {x.size})."
+                f"No operation is to blame: {what} ({shaped(x)}) has NaN before the first one, at {place} "
+                f"({np.count_nonzero(wrong)} of {x.size} are such)."
             )
 
 

@@ -12,7 +12,6 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +23,12 @@ from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.finite import finite
 from kerasflow.compiler.interrupts import undisturbed
-from kerasflow.compiler.nans import origin, watching
+from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend
 from kerasflow.errors import TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
-from kerasflow.tracing import Cell, TextTracer, Trace, Tracer, acquire, current_trace, noting, recording, release
+from kerasflow.tracing import Cell, TextTracer, Trace, Tracer, acquire, current_trace, recording, release
 from kerasflow.tracing.state import PATIENCE
 
 # Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.
@@ -271,8 +270,7 @@ class CompiledFunction:
         avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
         recorder = Trace()
         recorder.given = []
-        with noting(origin) if watching() else nullcontext():
-            graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
+        graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
         given: list[Any] = recorder.given
         recorder.given = None  # A traced array that is kept somewhere keeps no data.
         taken = [i for i, value in enumerate(graph.inputs) if not is_text(value.aval.dtype)]

@@ -1,6 +1,6 @@
 """Whether NaN and infinity are looked for, and where: the switch of `kerasflow.debug_nans`.
 
-While a program is recorded, each of its nodes is told where in the user's code it comes from, and whether it is checked.
+While they are, each node is told where in the user's code it comes from, and whether it is checked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextvars import ContextVar
 
 from kerasflow._settings import settings
 from kerasflow.graph import Origin, split_scope
+from kerasflow.tracing import trace
 from kerasflow.tracing.source import user_line
 
 _wanted: ContextVar[bool | None] = ContextVar("kerasflow_debug_nans", default=None)
@@ -29,14 +30,15 @@ def set_debug_nans(on: bool = True) -> None:
     `KERASFLOW_DEBUG_NANS=1` does the same from the start.
     """
     settings.debug_nans = bool(on)
+    _note_origins(on)
 
 
 @contextmanager
 def debug_nans(on: bool = True) -> Iterator[None]:
     """Stop at the first operation that makes NaN or infinity, in a block (and in this thread or task alone).
 
-    In `fit`, `evaluate`, `predict`, `jit`, on tapes, with `run_eagerly=True` and in `keras.ops` and layers that are called
-    outside of all these: an operation whose result has NaN where its operands have none, or infinity where they have
+    In `fit`, `evaluate`, `predict`, `jit`, on tapes, with `run_eagerly=True` and in `keras.ops` and layers that are
+    called outside of all these: an operation whose result has NaN where its operands have none, or infinity where they have
     neither, is an error. A step that fails changes nothing. Programs run operation by operation, many times slower.
 
     What infinite constants lead to is no error (a mask of `-inf`), NaN made of them is. What `where` does not choose is
@@ -50,6 +52,7 @@ def debug_nans(on: bool = True) -> Iterator[None]:
     Raises:
         NonFiniteError: naming the operation, the layer, the user's line, the place and the operands.
     """
+    _note_origins(on)
     token = _wanted.set(bool(on))
     try:
         yield
@@ -68,11 +71,23 @@ def scaled_gradients(scaled: bool = True) -> Iterator[None]:
 
 
 def is_checked(scope: str) -> bool:
-    """Whether what comes from this scope now is looked at."""
-    return watching() and not (_scaled.get() and split_scope(scope)[1])
+    """Whether what comes from this scope is looked at now."""
+    left_out = isinstance(scope, Origin) and not scope.checked
+    return watching() and not left_out and not (_scaled.get() and split_scope(scope)[1])
 
 
-def origin(scope: str) -> Origin:
+def _origin(scope: str) -> str:
     """All that is kept of where a node comes from; that of a derivative has the line of what it is derived from."""
+    if not watching():
+        return Origin(scope, checked=False)
     line = scope.line if isinstance(scope, Origin) else user_line()
     return Origin(scope, line or "", is_checked(scope))
+
+
+def _note_origins(on: bool) -> None:
+    """Have it begin; it does not end, for nodes of another thread, or of a block left out, may be in need of it."""
+    if on:
+        trace.note = _origin
+
+
+_note_origins(settings.debug_nans)

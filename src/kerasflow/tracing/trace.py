@@ -56,7 +56,6 @@ class _Stack(threading.local):
     def __init__(self) -> None:
         self.traces: list[Trace] = []
         self.scope: str | None = None
-        self.note: Callable[[str], str] | None = None
         self.observers: list[Observer] = []
 
 
@@ -64,6 +63,9 @@ _stack = _Stack()
 
 # Tells where a node comes from; the bridge sets it to the path of the running Keras layer.
 scope_provider: Callable[[], str] = str
+
+# Makes more of a node's scope; the compiler sets it when somebody wants to know of each node where it comes from.
+note: Callable[[str], str] | None = None
 
 # Computes a node at once; the compiler sets it to what knows better ways than the nodes' reference meaning.
 evaluator: Callable[[Node, Sequence[Any]], tuple[Any, ...]] = evaluate_node
@@ -133,20 +135,10 @@ def scope(name: str) -> Iterator[None]:
         _stack.scope = saved
 
 
-@contextmanager
-def noting(note: Callable[[str], str]) -> Iterator[None]:
-    """Keep more than its scope of what is recorded in the block: what `note` makes of that."""
-    saved, _stack.note = _stack.note, note
-    try:
-        yield
-    finally:
-        _stack.note = saved
-
-
 def current_scope() -> str:
     """Where what is recorded now comes from."""
     scope = _stack.scope if _stack.scope is not None else scope_provider()
-    return scope if _stack.note is None else _stack.note(scope)
+    return scope if note is None else note(scope)
 
 
 class Assignable(Protocol):
@@ -362,7 +354,6 @@ __all__ = [
     "Trace",
     "apply",
     "current_trace",
-    "noting",
     "observing",
     "record",
     "recording",

@@ -9,7 +9,6 @@ from keras.src import tree
 
 from kerasflow.compiler.finite import check_results
 from kerasflow.tracing import Tracer, trace
-from kerasflow.tracing.source import user_line
 
 
 def check_operation(name: str, args: Any, kwargs: Any, result: Any) -> None:
@@ -21,6 +20,8 @@ def check_operation(name: str, args: Any, kwargs: Any, result: Any) -> None:
         NonFiniteError: it does.
     """
     results = [x for x in tree.flatten(result) if isinstance(x, (np.ndarray, np.generic))]
-    given = [x for x in tree.flatten((args, kwargs)) if isinstance(x, (int, float)) or hasattr(x, "__array__")]
+    given = [
+        x for x in tree.flatten((args, kwargs)) if isinstance(x, (int, float)) or hasattr(x, "__array__")
+    ]
     if not any(isinstance(x, Tracer) for x in given):
-        check_results(name, trace.current_scope(), given, results, line=user_line() or "")
+        check_results(name, trace.current_scope(), given, results)

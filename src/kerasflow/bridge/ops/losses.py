@@ -11,6 +11,7 @@ from kerasflow.bridge.ops.activations import log_softmax, parts
 from kerasflow.bridge.ops.encodings import one_hot
 from kerasflow.bridge.ops.precision import compute_dtype, floating
 from kerasflow.bridge.ops.tensors import cast, tensor
+from kerasflow.compiler import debug_nans
 
 # Outside of programs NumPy would warn, say of the probabilities 0/0 of an ignored class, which no other backend does.
 _quiet = np.errstate(all="ignore")
@@ -31,7 +32,8 @@ def _prepare(target: Any, output: Any) -> tuple[Any, Any, Any]:
 def _log_probabilities(output: Any, from_logits: bool, axis: int) -> Any:
     if from_logits:
         return log_softmax(output, axis=axis)
-    output = output / np.sum(output, axis=axis, keepdims=True)
+    with debug_nans(False):  # Of an ignored class these are 0/0, which Keras replaces afterwards.
+        output = output / np.sum(output, axis=axis, keepdims=True)
     return np.log(np.clip(output, epsilon(), 1.0 - epsilon()))
 
 

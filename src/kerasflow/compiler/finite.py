@@ -220,10 +220,14 @@ class Finite:
         return node.primitive.evaluate(*operands, **node.params, run=run)
 
 
-@functools.cache
-def finite(backend: Any) -> Finite:
-    """The one `Finite` of a backend."""
-    return Finite(backend)
+_known: dict[int, Finite] = {}
+
+
+def finite(backend: Backend) -> Finite:
+    """The one `Finite` of a backend, which keeps it."""
+    if id(backend) not in _known:
+        _known[id(backend)] = Finite(backend)
+    return _known[id(backend)]
 
 
 def _blame_what_was_given(

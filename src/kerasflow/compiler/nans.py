@@ -38,8 +38,9 @@ def debug_nans(on: bool = True) -> Iterator[None]:
     """Stop at the first operation that makes NaN or infinity, in a block (and in this thread or task alone).
 
     In `fit`, `evaluate`, `predict`, `jit`, on tapes, with `run_eagerly=True` and in `keras.ops` and layers that are
-    called outside of all these: an operation whose result has NaN where its operands have none, or infinity where they have
-    neither, is an error. A step that fails changes nothing. Programs run operation by operation, many times slower.
+    called outside of all these: an operation whose result has NaN where its operands have none, or infinity where they
+    have neither, is an error. A step that fails changes nothing. Programs run operation by operation, four to ten times
+    slower.
 
     What infinite constants lead to is no error (a mask of `-inf`), NaN made of them is. What `where` does not choose is
     looked at as well: its gradient would be NaN. The gradients of a loss that `keras.optimizers.LossScaleOptimizer`

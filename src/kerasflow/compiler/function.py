@@ -30,6 +30,7 @@ from kerasflow.errors import TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
 from kerasflow.tracing import Cell, TextTracer, Trace, Tracer, acquire, current_trace, recording, release
 from kerasflow.tracing.state import PATIENCE
+from kerasflow.tracing.trace import Demand
 
 # Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.
 _compiling = threading.RLock()
@@ -72,6 +73,7 @@ class Entry:
             program's outputs, or -1 and the constant that it is.
         host: what is called before the program, in this order; each call's results are behind what was given to it.
         taken: the places of what the program takes in what is given and made so; None if nothing is made.
+        demands: what is asked of the values of what is given, by place.
         used: when it was asked for last, as a number that grows.
     """
 
@@ -84,6 +86,7 @@ class Entry:
     outputs: list[tuple[int, Any]]
     host: list[HostCall] = field(default_factory=list)
     taken: list[int] | None = None
+    demands: list[tuple[int, Demand]] = field(default_factory=list)
     used: int = 0
 
     def __post_init__(self) -> None:
@@ -104,7 +107,12 @@ class Entry:
 
         Args:
             given: what `CompiledFunction.entry` gives.
+
+        Raises:
+            ValueError: its values are not what the function has demanded.
         """
+        for place, demand in self.demands:
+            demand(given[place])
         inputs = self.takes(given)
         return undisturbed(self._run, inputs) if self.changes else self._run(inputs)
 
@@ -273,6 +281,7 @@ class CompiledFunction:
         graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
         given: list[Any] = recorder.given
         recorder.given = None  # A traced array that is kept somewhere keeps no data.
+        places = {value: i for i, value in enumerate(graph.inputs)}
         taken = [i for i, value in enumerate(graph.inputs) if not is_text(value.aval.dtype)]
         graph.inputs = [graph.inputs[i] for i in taken]
         graph, program = compile_graph(graph, backend, **asked)
@@ -281,6 +290,7 @@ class CompiledFunction:
         entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken
+        entry.demands = [(places[value], demand) for value, demand in recorder.demands]
         key = key[:_KEY]
         for call, kinds in recorder.host_calls:
             self._host_calls[key] = call

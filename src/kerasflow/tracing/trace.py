@@ -148,6 +148,13 @@ class Assignable(Protocol):
     name: str
 
 
+# Raises if the values of an array are not what they have to be; equal to another one that asks the same.
+Demand = Callable[[np.ndarray[Any, Any]], None]
+
+# An array has the same values before and behind these.
+_KEEPING_VALUES = frozenset({"astype", "identity", "reshape", "stop_gradient"})
+
+
 class CellUse:
     """How an abstract trace uses a cell.
 
@@ -192,6 +199,8 @@ class Trace:
         # before the program; None where nothing can. And what that is: a call with what its results are like.
         self.given: list[np.ndarray[Any, Any] | None] | None = None
         self.host_calls: list[tuple[HostCall, Any]] = []
+        # What is asked of the arrays that inputs stand for, each time before the program runs.
+        self.demands: dict[tuple[Value, Demand], None] = {}
 
     @property
     def is_recording(self) -> bool:
@@ -341,6 +350,22 @@ def apply(primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
     return results if primitive.multiple_results else results[0]
 
 
+def demand(x: Any, test: Demand) -> None:
+    """Have the values of a traced array tested: now if it has some, else whenever the program is about to run.
+
+    That can be where it is an input, perhaps in another shape or dtype; what the program computes is not tested.
+    """
+    if not isinstance(x, Tracer):
+        return
+    if x.owner.concrete:
+        return test(x.owner.arrays[x.value])
+    value = x.value
+    while value.node is not None and value.node.primitive.name in _KEEPING_VALUES:
+        value = value.node.inputs[0]
+    if value in x.owner.inputs:
+        x.owner.demands[value, test] = None
+
+
 def record(primitive: str, *operands: Any, **params: Any) -> Any:
     """Apply a primitive: recorded if anything records, even where no operand is traced."""
     trace = current_trace()
@@ -354,6 +379,7 @@ __all__ = [
     "Trace",
     "apply",
     "current_trace",
+    "demand",
     "observing",
     "record",
     "recording",

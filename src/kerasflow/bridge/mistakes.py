@@ -37,19 +37,20 @@ class Labels:
         least, most = labels.min(), labels.max()
         if least >= 0 and most < self.classes:
             return
+        if np.isfinite([least, most]).all():
+            least, most = int(np.floor(least)), int(np.ceil(most))
         raise ValueError(
             f"The labels of `{_SPARSE}` are numbers of classes, from 0 to {self.classes - 1} for an output of shape "
             f"{self.output}; received labels from {least} to {most}. {self._remedy(least, most)}"
         )
 
     def _remedy(self, least: Any, most: Any) -> str:
-        if not np.isfinite([least, most]).all():
+        if not isinstance(most, int):
             return "Leave out the samples that have no label."
-        least, most = int(least), int(most)
         if self.classes == 1:
             return (
-                f"For two classes and one output the loss is `binary_crossentropy`, for more give the last layer one unit "
-                f"for each class, {most + 1}."
+                "For two classes and one output the loss is `binary_crossentropy`; for more give the last layer one "
+                f"unit for each class, {most + 1}."
             )
         if least == 1 and most == self.classes:
             return f"Count the classes from 0, `y - 1`, or give the last layer {most + 1} units."
@@ -83,8 +84,8 @@ def hint_for_categorical(target: tuple[int, ...], output: tuple[int, ...]) -> st
         )
     if output[-1:] == (1,) and target[:-1] == output[:-1]:
         return (
-            f" The model has one output for each sample, the labels have {target[-1]} places: give the last layer as many "
-            "units; or of two classes with one place each take the second, `y[:, 1:]`."
+            f" The model has one output for each sample, the labels have {target[-1]} places: give the last layer as "
+            "many units; or of two classes with one place each take the second, `y[:, 1:]`."
         )
     return ""
 
@@ -132,8 +133,8 @@ def _reason(y: Any, y_pred: Any, names: Sequence[str] | None) -> str | None:
     labels, outputs = tree.flatten(y), tree.flatten(y_pred)
     if y is None:
         return (
-            "There are no labels, and the loss needs them: `fit(x, y)`; a data set or generator gives pairs `(x, y)`. A "
-            "model whose losses all come from `add_loss` is compiled without `loss`."
+            "There are no labels, and the loss needs them: `fit(x, y)`; a data set or generator gives pairs `(x, y)`. "
+            "A model whose losses all come from `add_loss` is compiled without `loss`."
         )
     if len(labels) != len(outputs):
         named = (
@@ -142,8 +143,8 @@ def _reason(y: Any, y_pred: Any, names: Sequence[str] | None) -> str | None:
         listed = ", ".join(f"{name}{tuple(x.shape)}" for name, x in zip(named, outputs, strict=True))
         given = ", ".join(str(tuple(np.shape(x))) for x in labels)
         return (
-            f"The model has {_count(outputs, 'output')} ({listed}), `y` has {_count(labels, 'array')} ({given}). Give one for "
-            "each output: a list in their order, or a dictionary by their names."
+            f"The model has {_count(outputs, 'output')} ({listed}), `y` has {_count(labels, 'array')} ({given}). Give "
+            "one for each output: a list in their order, or a dictionary by their names."
         )
     if any(hasattr(x, "dtype") and (is_text(x.dtype) or x.dtype == object) for x in labels):
         return (

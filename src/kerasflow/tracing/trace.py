@@ -355,15 +355,16 @@ def demand(x: Any, test: Demand) -> None:
 
     That can be where it is an input, perhaps in another shape or dtype; what the program computes is not tested.
     """
-    if not isinstance(x, Tracer):
+    trace = current_trace()
+    if trace is None or not isinstance(x, Tracer) or x.owner is not trace:
         return
-    if x.owner.concrete:
-        return test(x.owner.arrays[x.value])
+    if trace.concrete:
+        return test(trace.arrays[x.value])
     value = x.value
     while value.node is not None and value.node.primitive.name in _KEEPING_VALUES:
         value = value.node.inputs[0]
-    if value in x.owner.inputs:
-        x.owner.demands[value, test] = None
+    if value in trace.inputs:
+        trace.demands[value, test] = None
 
 
 def record(primitive: str, *operands: Any, **params: Any) -> Any:

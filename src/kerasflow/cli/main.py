@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import importlib.util
 import json
 import math
@@ -154,9 +155,10 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- argument …]"
     parser.epilog = (
-        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, 1 if they "
-        "disagree, 2 if they cannot be compared. Data that the script draws from generators without a seed of its own "
-        "(numpy.random.default_rng()) differ from run to run, and so do the losses."
+        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, or drift apart "
+        "no further than rounding explains, 1 if they disagree, 2 if they cannot be compared. Data that the script "
+        "draws from generators without a seed of its own (numpy.random.default_rng()) differ from run to run, and so "
+        "do the losses."
     )
     add("script", type=_file, metavar="script.py", help="an ordinary Keras program")
     add(
@@ -201,19 +203,27 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _side_by_side(arguments: argparse.Namespace, command: list[str]) -> int:
     from kerasflow.cli import compare
 
-    runs = []
-    for name in arguments.backends:
-        _announce(f"{command[0]} on {name}")
-        runs.append(compare.run(name, command, seed=arguments.seed, show=arguments.show_output))
-    differences = list(compare.differences(runs))
-    if not differences:
-        raise ComparisonError(
-            f"{command[0]} trains nothing that can be compared: no `fit` ended an epoch. Losses of `train_on_batch` "
-            "and of loops with a tape are not seen."
+    def run(name: str, how: str = "", **nudged: bool) -> compare.Run:
+        _announce(f"{command[0]} on {name}{how}")
+        told = functools.partial(_tell, name) if sys.stderr.isatty() else None
+        return compare.run(
+            name, command, seed=arguments.seed, show=arguments.show_output, told=told, **nudged
         )
+
+    runs = [run(name) for name in arguments.backends]
+    found = list(compare.differences(runs))
     tolerance = arguments.tolerance or _TOLERANCE
-    print(compare.as_text(runs, differences, tolerance))
-    return 0 if all(d.relative <= tolerance for d in differences) else 1
+    own = None
+    if compare.may_be_drift(compare.beyond(found, tolerance)):
+        again = run(runs[0].backend, " again, its weights changed in the last digits", nudged=True)
+        own = list(compare.differences([runs[0], again]))
+    verdict = compare.judge(found, tolerance, own)
+    in_step = [f"--backends={runs[0].backend},{verdict.difference.backend}", "--in-step"]
+    seed = [f"--seed={arguments.seed}"] if arguments.seed else []
+    rest = ["--", *arguments.rest] if arguments.rest else []
+    in_step = ["kerasflow", "compare", str(arguments.script), *in_step, *seed, *rest]
+    print(compare.as_text(runs, found, tolerance, verdict, shlex.join(in_step)))
+    return int(verdict.kind == compare.DISAGREE)
 
 
 def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
@@ -238,6 +248,10 @@ def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
         f"They agree: {found.compared} operations of {found.programs} programs compared, {found.seconds:.1f} s."
     )
     return 0
+
+
+def _tell(name: str, line: str) -> None:
+    print(f"    {name}: {line}", file=sys.stderr, flush=True)
 
 
 def _announce(what: str) -> None:

@@ -284,13 +284,16 @@ def _noise(node: Node, program: Program, operands: Sequence[Array], results: lis
     rng = np.random.default_rng(0)
     noise = [np.zeros(x.shape) for x in results]
     for _ in range(_PROBES):
-        moved = _compared(node, [np.asarray(x) for x in program([], [_nudged(x, rng) for x in operands])[0]])
+        moved = _compared(node, [np.asarray(x) for x in program([], [nudged(x, rng) for x in operands])[0]])
         noise = [np.maximum(n, _distance(a, b)) for n, a, b in zip(noise, moved, results, strict=True)]
     return noise
 
 
-def _nudged(x: Array, rng: np.random.Generator) -> Array:
-    """Each number, but for zeros, changed by some units of its last place, and of what hardware may take for 0."""
+def nudged(x: Array, rng: np.random.Generator) -> Array:
+    """Each number, but for zeros, changed by some units of its last place, and of what hardware may take for 0.
+
+    What is no floating-point number stays as it is.
+    """
     if x.dtype.name not in TOLERANCE:
         return x
     info = ml_dtypes.finfo(x.dtype)

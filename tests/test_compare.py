@@ -185,15 +185,15 @@ CHAOTIC = """
     x = np.random.normal(size=(64, 4)).astype("float32")
     y = np.sin(3 * x[:, :1] * x[:, 1:2])
     model = keras.Sequential(
-        [keras.Input((4,)), *[keras.layers.Dense(32, "tanh") for _ in range(3)], keras.layers.Dense(1)]
+        [keras.Input((4,)), *[keras.layers.Dense(32, "tanh") for _ in range(3)], keras.layers.Dense(1, "tanh")]
     )
-    model.compile(keras.optimizers.SGD(0.5), "mse")
-    model.fit(x, y, epochs=30, batch_size=8, verbose=0)
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.fit(x, y, epochs=8, batch_size=8, verbose=0)
 """
 
 
 def test_drift(compare):
-    code, output, errors = compare(CHAOTIC, "--backends", "numpy,another", "--tolerance", "1e-5")
+    code, output, errors = compare(CHAOTIC, "--backends", "numpy,another")
     assert code == 0, output
     assert (
         errors.splitlines()[-1]
@@ -201,13 +201,13 @@ def test_drift(compare):
     )
     found = re.search(
         r"They drift apart, first at epoch (\d+), `loss`: numpy \S+, another \S+\n"
-        r"\(relative difference (\S+), tolerance 1e-05\)\..* comes to (\S+) by then\.",
+        r"\(relative difference (\S+), tolerance 0.001\)\..* comes to (\S+) by then\.",
         output,
         re.S,
     )
     assert found, output
     epoch, difference, own = map(float, found.groups())
-    assert epoch > 1 and 1e-5 < difference <= 10 * own * 1.05
+    assert epoch > 1 and 1e-3 < difference <= 10 * own * 1.05
     assert "kerasflow compare program.py --backends=numpy,another --in-step" in output
 
 
@@ -228,7 +228,11 @@ def test_what_is_drift():
     # As far as ten times the first backend's own two runs; what has grown stays, in later epochs and fits.
     drifting = [apart(9e-4, 2), apart(9e-4, 3, metric="mae"), apart(9e-4, 1, 2)]
     verdict = judge(drifting, 1e-5, own)
-    assert (verdict.kind, verdict.difference, verdict.own) == ("drift", drifting[0], pytest.approx(1e-4))
+    assert (verdict.kind, verdict.difference, verdict.own) == (
+        "drift",
+        drifting[0],
+        pytest.approx(1e-4, rel=1e-3),
+    )
     assert judge(drifting, 1e-5).kind == "disagree"
     assert not may_be_drift([apart(1e-2), Difference(1, 1, "loss", "other", 1.0, math.nan)])
     assert may_be_drift([apart(1e-2)]) and not may_be_drift([])

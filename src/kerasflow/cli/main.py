@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import functools
 import importlib.util
 import json
 import math
@@ -155,7 +154,7 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- argument …]"
     parser.epilog = (
-        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, or drift apart "
+        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree or drift apart "
         "no further than rounding explains, 1 if they disagree, 2 if they cannot be compared. Data that the script "
         "draws from generators without a seed of its own (numpy.random.default_rng()) differ from run to run, and so "
         "do the losses."
@@ -205,9 +204,8 @@ def _side_by_side(arguments: argparse.Namespace, command: list[str]) -> int:
 
     def run(name: str, how: str = "", **nudged: bool) -> compare.Run:
         _announce(f"{command[0]} on {name}{how}")
-        told = functools.partial(_tell, name) if sys.stderr.isatty() else None
         return compare.run(
-            name, command, seed=arguments.seed, show=arguments.show_output, told=told, **nudged
+            name, command, seed=arguments.seed, show=arguments.show_output, told=_telling(name), **nudged
         )
 
     runs = [run(name) for name in arguments.backends]
@@ -234,7 +232,12 @@ def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
         raise ComparisonError(f"--in-step takes two backends; received {', '.join(names)}")
     _announce(f"{command[0]} on {' and '.join(names)} in step")
     found = compare.run_in_step(
-        names, command, tolerance=arguments.tolerance, seed=arguments.seed, show=arguments.show_output
+        names,
+        command,
+        tolerance=arguments.tolerance,
+        seed=arguments.seed,
+        show=arguments.show_output,
+        told=_telling(" and ".join(names)),
     )
     if found.disagreement:
         print(found.disagreement)
@@ -250,8 +253,11 @@ def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
     return 0
 
 
-def _tell(name: str, line: str) -> None:
-    print(f"    {name}: {line}", file=sys.stderr, flush=True)
+def _telling(name: str) -> Callable[[str], None] | None:
+    """Who is told what happens on a backend: somebody at a terminal, if there is one."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda line: print(f"    {name}: {line}", file=sys.stderr, flush=True)
 
 
 def _announce(what: str) -> None:

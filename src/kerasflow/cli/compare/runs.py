@@ -117,10 +117,11 @@ def run_in_step(
     tolerance: float | None = None,
     seed: int = 0,
     show: bool = False,
+    told: Callable[[str], None] | None = None,
 ) -> InStepRun:
     """Run a program on two backends in step (`kerasflow.debug_backends`); the arguments are as `run`'s."""
     job = {"seed": seed, "in_step": list(backends), "tolerance": tolerance, "nudged": False}
-    finished = _finished(" and ".join(backends), backends[0], command, job, show)
+    finished = _finished(" and ".join(backends), backends[0], command, job, show, told)
     found = finished.result
     return InStepRun(found["programs"], found["compared"], found["disagreement"], finished.seconds)
 

@@ -8,7 +8,7 @@ import pytest
 from plugins import POINTS, SOURCE
 
 from kerasflow.cli import main as cli
-from kerasflow.cli.compare import Difference, Epoch, Fit, Run, as_text, differences, run
+from kerasflow.cli.compare import Difference, Epoch, Fit, Run, as_text, differences, judge, may_be_drift, run
 
 # Prints a word, trains two models, the second with validation data, and takes the number of epochs as an argument.
 TRAINING = """
@@ -87,6 +87,8 @@ def test_backends_that_disagree(compare, monkeypatch):
     assert found and found[1] in ("loss", "mae")
     assert 1e-5 < abs(float(found[2]) / float(found[3]) - 1) < 1e-1
     assert "tolerance 1e-05" in output
+    assert "It is more than rounding: numpy itself" in output
+    assert output.endswith("which:\n    kerasflow compare program.py --backends=numpy,wrong --in-step -- 1\n")
 
 
 def test_three_backends_and_their_output(compare):
@@ -127,7 +129,9 @@ def test_one_backend_stops_earlier(compare):
         ),
         ("1 / 0", ["numpy,right"], r"program.py failed on numpy, with exit code 1:.*ZeroDivisionError"),
         (
-            "import sys, kerasflow\nif kerasflow.backend() == 'right': sys.exit('no more')",
+            "import sys, kerasflow, keras, numpy as np\nif kerasflow.backend() == 'right': sys.exit('no more')\n"
+            "model = keras.Sequential([keras.layers.Dense(1)])\nmodel.compile('sgd', 'mse')\n"
+            "model.fit(np.ones((4, 1)), np.ones((4, 1)), verbose=0)",
             ["numpy,right"],
             r"failed on right, with exit code 1:.*no more",
         ),
@@ -169,6 +173,82 @@ def test_only_a_script_has_arguments_of_its_own(capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["backends", "--", "--epochs"])
     assert "backends takes no arguments behind --; received --epochs" in capsys.readouterr().err
+
+
+# -- rounding that grows --------------------------------------------------------------------------------------
+
+# A training that makes much of rounding: at this rate the weights jump about.
+CHAOTIC = """
+    import keras
+    import numpy as np
+
+    x = np.random.normal(size=(64, 4)).astype("float32")
+    y = np.sin(3 * x[:, :1] * x[:, 1:2])
+    model = keras.Sequential(
+        [keras.Input((4,)), *[keras.layers.Dense(32, "tanh") for _ in range(3)], keras.layers.Dense(1, "tanh")]
+    )
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.fit(x, y, epochs=8, batch_size=8, verbose=0)
+"""
+
+
+def test_drift(compare):
+    code, output, errors = compare(CHAOTIC, "--backends", "numpy,another")
+    assert code == 0, output
+    assert (
+        errors.splitlines()[-1]
+        == "running program.py on numpy again, its weights changed in the last digits …"
+    )
+    found = re.search(
+        r"They drift apart, first at epoch (\d+), `loss`: numpy \S+, another \S+\n"
+        r"\(relative difference (\S+), tolerance 0.001\)\..* comes to (\S+) by then\.",
+        output,
+        re.S,
+    )
+    assert found, output
+    epoch, difference, own = map(float, found.groups())
+    assert epoch > 1 and 1e-3 < difference <= 10 * own * 1.05
+    assert "kerasflow compare program.py --backends=numpy,another --in-step" in output
+
+
+def test_what_is_drift():
+    def apart(relative, epoch=1, fit=1, metric="loss"):
+        return Difference(fit, epoch, metric, "other", 1.0, 1.0 + relative)
+
+    own = [apart(1e-6), apart(1e-4, 2), apart(1e-5, 3), apart(0, 1, 2)]
+    for found, kind, where in (
+        ([apart(1e-7), apart(5e-4, 2)], "agree", 1),
+        ([apart(1e-7), apart(5e-3, 2)], "disagree", 1),
+        ([apart(1e-7), apart(1.5e-3, 2), apart(1e-3 + 1e-6, 3)], "disagree", 1),
+        ([apart(5e-3), apart(1e-3, 2)], "disagree", 0),
+        ([apart(1e-7), apart(9e-4, 2)], "agree", 1),
+    ):
+        verdict = judge(found, 1e-3, own)
+        assert (verdict.kind, verdict.difference) == (kind, found[where])
+    # As far as ten times the first backend's own two runs; what has grown stays, in later epochs and fits.
+    drifting = [apart(9e-4, 2), apart(9e-4, 3, metric="mae"), apart(9e-4, 1, 2)]
+    verdict = judge(drifting, 1e-5, own)
+    assert (verdict.kind, verdict.difference, verdict.own) == (
+        "drift",
+        drifting[0],
+        pytest.approx(1e-4, rel=1e-3),
+    )
+    assert judge(drifting, 1e-5).kind == "disagree"
+    assert not may_be_drift([apart(1e-2), Difference(1, 1, "loss", "other", 1.0, math.nan)])
+    assert may_be_drift([apart(1e-2)]) and not may_be_drift([])
+
+
+def test_progress_on_a_terminal(compare, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    code, _, errors = compare(TRAINING, "--backends", "numpy,right", "--", "2")
+    assert code == 0
+    lines = errors.splitlines()
+    for name in ("numpy", "right"):
+        told = [line for line in lines if line.startswith(f"    {name}: ")]
+        assert [line.split(", ")[:2] for line in told] == [
+            [f"    {name}: fit {fit}", f"epoch {epoch}"] for fit in (1, 2) for epoch in (1, 2)
+        ]
+        assert re.search(r", loss [\d.]+, [\d.]+ s$", told[0])
 
 
 # -- in step --------------------------------------------------------------------------------------------------
@@ -219,7 +299,7 @@ def test_a_long_training_is_shortened_and_a_long_name_too():
     runs = [trained("one", 1.0), trained("two", 1.0), trained("three", 1.25)]
     found = list(differences(runs))
     assert len(found) == 500 * 2 * 2
-    text = as_text(runs, found, 1e-3)
+    text = as_text(runs, found, 1e-3, judge(found, 1e-3))
     assert len(text.splitlines()) < 40
     assert numbers(text, "loss, epoch 10") == [0.1, 0.1, 0.125, 0.2]
     assert "loss, epoch 11 " not in text and "loss, epoch 491 " in text and "loss, epoch 500 " in text

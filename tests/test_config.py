@@ -15,10 +15,11 @@ def test_the_environment_is_read():
         "KERASFLOW_THREADS": "3",
         "KERASFLOW_PROGRAMS": "7",
         "KERASFLOW_VERIFY": "0",
+        "KERASFLOW_DEBUG_NANS": "1",
         "KERASFLOW_NOTEBOOK_EPOCHS": "1",
     }
     assert list(said) == list(VARIABLES)
-    assert from_environment(said) == Settings("pytensor", 3, 7, False)
+    assert from_environment(said) == Settings("pytensor", 3, 7, False, True)
     assert from_environment({"KERASFLOW_VERIFY": "1"}).verify is True
 
 

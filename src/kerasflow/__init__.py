@@ -22,7 +22,14 @@ _install.install()
 
 from kerasflow.autodiff import GradientTape, grad, value_and_grad  # noqa: E402
 from kerasflow.bridge.ipython import load_ipython_extension  # noqa: E402
-from kerasflow.compiler import backends, jit, set_backend, use_backend  # noqa: E402
+from kerasflow.compiler import (  # noqa: E402
+    backends,
+    debug_nans,
+    jit,
+    set_backend,
+    set_debug_nans,
+    use_backend,
+)
 
 if TYPE_CHECKING:
     from kerasflow.bridge.export_numpy import export_numpy
@@ -51,6 +58,7 @@ __all__ = [
     "backend",
     "backends",
     "debug_backends",
+    "debug_nans",
     "explain",
     "export_numpy",
     "grad",
@@ -59,6 +67,7 @@ __all__ = [
     "plot_graph",
     "profile",
     "set_backend",
+    "set_debug_nans",
     "use_backend",
     "value_and_grad",
 ]

@@ -30,12 +30,15 @@ class Settings:
             (`KERASFLOW_PROGRAMS`, default 128); of more, those go that were used longest ago.
         verify: check every graph after every transformation
             (`KERASFLOW_VERIFY`, default on; `0` switches it off).
+        debug_nans: stop at the first operation that makes NaN or infinity
+            (`KERASFLOW_DEBUG_NANS`, default off; `1` switches it on).
     """
 
     backend: str = "numpy"
     threads: int | None = None
     programs: int = 128
     verify: bool = True
+    debug_nans: bool = False
 
 
 def _backend(text: str) -> str:
@@ -63,6 +66,7 @@ VARIABLES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "KERASFLOW_THREADS": ("threads", _number),
     "KERASFLOW_PROGRAMS": ("programs", _number),
     "KERASFLOW_VERIFY": ("verify", _switch),
+    "KERASFLOW_DEBUG_NANS": ("debug_nans", _switch),
     "KERASFLOW_NOTEBOOK_EPOCHS": ("", _number),  # read by the notebooks themselves
 }
 

@@ -50,6 +50,21 @@ class BackendDisagreement(KerasflowError):
         self.layer = layer
 
 
+class NonFiniteError(KerasflowError, FloatingPointError):
+    """An operation has made NaN or infinity of finite numbers, and `kerasflow.debug_nans` was asked to tell.
+
+    Args:
+        message: all that is known of it.
+        primitive: the operation's name; "" where no operation is to blame, but what was given to the first.
+        layer: where it comes from, `grad …` for a derivative; "" if that is not known.
+    """
+
+    def __init__(self, message: str, primitive: str = "", layer: str = "") -> None:
+        super().__init__(message)
+        self.primitive = primitive
+        self.layer = layer
+
+
 class ComparisonError(KerasflowError):
     """A program cannot be compared on several backends: it fails, or there is nothing to compare."""
 

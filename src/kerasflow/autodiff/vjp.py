@@ -15,7 +15,7 @@ import numpy as np
 from kerasflow.autodiff.cotangents import Cotangents
 from kerasflow.autodiff.joint import Joint, Nested, Part
 from kerasflow.errors import GradientError
-from kerasflow.graph import Constant, Node, ShapedArray, Value, printable
+from kerasflow.graph import Constant, Node, ShapedArray, Value, gradient_scope, printable
 from kerasflow.tracing import Trace, cast, scope
 
 
@@ -95,7 +95,7 @@ class Sweep:
             ]
             if not any(flags):
                 continue
-            with scope(f"grad {node.scope}".strip() if not node.scope.startswith("grad") else node.scope):
+            with scope(gradient_scope(node.scope)):
                 gs = [cotangents.get(v) for v in node.outputs]
                 for value, g in zip(node.inputs, self._apply_rule(trace, node, gs, flags), strict=True):
                     if g is not None:

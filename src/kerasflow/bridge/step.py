@@ -17,6 +17,7 @@ from keras.src.backend.common import global_state
 from keras.src.layers.preprocessing.image_preprocessing.random_elastic_transform import (
     RandomElasticTransform,
 )
+from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.trainers.compile_utils import CompileMetrics
 from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.epoch_iterator import EpochIterator
@@ -26,6 +27,7 @@ from kerasflow.bridge.compiled import ModelFunction, is_text_array
 from kerasflow.bridge.host import declines
 from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
+from kerasflow.compiler.nans import scaled_gradients
 from kerasflow.errors import KerasflowError, TracingError
 from kerasflow.tracing import Trace, Tracer, adopted, recording, suspended
 from kerasflow.tracing.tensor import tensors
@@ -60,7 +62,9 @@ class Step(ModelFunction):
 
     def run(self, batch: Any) -> Any:
         """What the step computes, by whichever way it is called: traced, or with values."""
-        result = getattr(self.model, self.method)(batch)
+        # Behind a scaled loss gradients overflow on purpose.
+        with scaled_gradients(isinstance(getattr(self.model, "optimizer", None), LossScaleOptimizer)):
+            result = getattr(self.model, self.method)(batch)
         _require_variables(self.model.metrics)
         return result
 

@@ -17,6 +17,7 @@ from keras.src.utils import traceback_utils
 from keras.src.utils.python_utils import pythonify_logs
 
 from kerasflow.autodiff import GradientTape
+from kerasflow.bridge.mistakes import explained, require_arrays
 from kerasflow.bridge.resume import Progress
 from kerasflow.bridge.step import Batches, Step, as_arrays
 from kerasflow.compiler.interrupts import undisturbed
@@ -57,6 +58,18 @@ class NumpyTrainer(base_trainer.Trainer):
         with scope("metrics"):
             self._loss_tracker.update_state(loss, sample_weight=batch_size)
         return loss
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Keras's, with errors that say what is the matter with the labels."""
+        with explained(y, y_pred, getattr(self, "output_names", None)):
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Keras's, under a name of its own in the program."""
@@ -161,6 +174,7 @@ class NumpyTrainer(base_trainer.Trainer):
     ) -> Any:
         """Train the model; see `keras.Model.fit`."""
         self._assert_compile_called("fit")
+        require_arrays(x=x, y=y, sample_weight=sample_weight)
         max_epochs = config.max_epochs()
         if max_epochs and max_epochs < epochs:
             warnings.warn(f"Limiting epochs to {max_epochs}", stacklevel=2)
@@ -173,6 +187,7 @@ class NumpyTrainer(base_trainer.Trainer):
         self._eval_epoch_iterator = None
         if validation_data is not None:
             validation = data_adapter_utils.unpack_x_y_sample_weight(validation_data)
+            require_arrays(**{f"validation_data[{i}]": part for i, part in enumerate(validation)})
         iterator = Batches(
             x=x,
             y=y,
@@ -262,6 +277,7 @@ class NumpyTrainer(base_trainer.Trainer):
     ) -> Any:
         """The loss and the metrics on data; see `keras.Model.evaluate`."""
         self._assert_compile_called("evaluate")
+        require_arrays(x=x, y=y, sample_weight=sample_weight)
         cached = kwargs.pop("_use_cached_eval_dataset", False)
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
@@ -304,6 +320,7 @@ class NumpyTrainer(base_trainer.Trainer):
         callbacks: Any = None,
     ) -> Any:
         """The model's outputs for data, as NumPy arrays; see `keras.Model.predict`."""
+        require_arrays(x=x)
         iterator = Batches(
             x=x,
             batch_size=batch_size,

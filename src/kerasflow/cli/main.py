@@ -222,9 +222,10 @@ def _compare_arguments(parser: Parser) -> None:
     parser.usage = "%(prog)s [options] script.py --backends NAME,NAME [-- …]"
     parser.hint = " The script's own arguments stand behind --."
     parser.epilog = (
-        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree, 1 if they "
-        "disagree, 2 if they cannot be compared. Data that the script draws from generators without a seed of its own "
-        "(numpy.random.default_rng()) differ from run to run, and so do the losses."
+        "What stands behind -- are the script's own arguments. The exit code is 0 if the backends agree or drift apart "
+        "no further than rounding explains, 1 if they disagree, 2 if they cannot be compared. Data that the script "
+        "draws from generators without a seed of its own (numpy.random.default_rng()) differ from run to run, and so "
+        "do the losses."
     )
     add("script", type=kinds.file, metavar="script.py", help="an ordinary Keras program")
     add(
@@ -274,19 +275,26 @@ def _compare(arguments: argparse.Namespace) -> int:
 def _side_by_side(arguments: argparse.Namespace, command: list[str]) -> int:
     from kerasflow.cli import compare
 
-    runs = []
-    for name in arguments.backends:
-        _announce(f"{command[0]} on {name}")
-        runs.append(compare.run(name, command, seed=arguments.seed, show=arguments.show_output))
-    differences = list(compare.differences(runs))
-    if not differences:
-        raise ComparisonError(
-            f"{command[0]} trains nothing that can be compared: no `fit` ended an epoch. Losses of `train_on_batch` "
-            "and of loops with a tape are not seen."
+    def run(name: str, how: str = "", **nudged: bool) -> compare.Run:
+        _announce(f"{command[0]} on {name}{how}")
+        return compare.run(
+            name, command, seed=arguments.seed, show=arguments.show_output, told=_telling(name), **nudged
         )
+
+    runs = [run(name) for name in arguments.backends]
+    found = list(compare.differences(runs))
     tolerance = arguments.tolerance or _TOLERANCE
-    print(compare.as_text(runs, differences, tolerance))
-    return 0 if all(d.relative <= tolerance for d in differences) else 1
+    own = None
+    if compare.may_be_drift(compare.beyond(found, tolerance)):
+        again = run(runs[0].backend, " again, its weights changed in the last digits", nudged=True)
+        own = list(compare.differences([runs[0], again]))
+    verdict = compare.judge(found, tolerance, own)
+    in_step = [f"--backends={runs[0].backend},{verdict.difference.backend}", "--in-step"]
+    seed = [f"--seed={arguments.seed}"] if arguments.seed else []
+    rest = ["--", *arguments.rest] if arguments.rest else []
+    in_step = ["kerasflow", "compare", str(arguments.script), *in_step, *seed, *rest]
+    print(compare.as_text(runs, found, tolerance, verdict, shlex.join(in_step)))
+    return int(verdict.kind == compare.DISAGREE)
 
 
 def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
@@ -297,7 +305,12 @@ def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
         raise ComparisonError(f"--in-step takes two backends; received {', '.join(names)}")
     _announce(f"{command[0]} on {' and '.join(names)} in step")
     found = compare.run_in_step(
-        names, command, tolerance=arguments.tolerance, seed=arguments.seed, show=arguments.show_output
+        names,
+        command,
+        tolerance=arguments.tolerance,
+        seed=arguments.seed,
+        show=arguments.show_output,
+        told=_telling(" and ".join(names)),
     )
     if found.disagreement:
         print(found.disagreement)
@@ -311,6 +324,13 @@ def _in_step(arguments: argparse.Namespace, command: list[str]) -> int:
         f"They agree: {found.compared} operations of {found.programs} programs compared, {found.seconds:.1f} s."
     )
     return 0
+
+
+def _telling(name: str) -> Callable[[str], None] | None:
+    """Who is told what happens on a backend: somebody at a terminal, if there is one."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda line: print(f"    {name}: {line}", file=sys.stderr, flush=True)
 
 
 def _announce(what: str) -> None:

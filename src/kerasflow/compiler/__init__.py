@@ -10,6 +10,7 @@ from kerasflow.compiler.at_once import compute
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.function import CompiledFunction, Entry, jit
+from kerasflow.compiler.nans import debug_nans, set_debug_nans
 from kerasflow.compiler.options import use_device
 from kerasflow.compiler.registry import (
     backend,
@@ -34,9 +35,11 @@ __all__ = [
     "backends",
     "compile_graph",
     "current_backend",
+    "debug_nans",
     "jit",
     "running_on",
     "set_backend",
+    "set_debug_nans",
     "use_backend",
     "use_device",
 ]

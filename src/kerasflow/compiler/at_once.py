@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.compiler.finite import check
+from kerasflow.compiler.nans import is_checked
 from kerasflow.compiler.registry import current_backend
 from kerasflow.graph import Graph, Node, Primitive, ShapedArray, Value, evaluate_node, infer, locate
 
@@ -54,7 +56,15 @@ def compute(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
 
     Raises:
         Exception: what NumPy raises, with the node's scope in the message.
+        NonFiniteError: if NaN and infinity are looked for, and the node makes them.
     """
+    results = _computed(node, arrays)
+    if is_checked(node.scope):
+        check(node, arrays, results)
+    return results
+
+
+def _computed(node: Node, arrays: Sequence[Any]) -> tuple[Any, ...]:
     worth = KERNELS.get(node.primitive.name)
     if worth is None or not worth(*(avals := tuple(v.aval for v in node.inputs))):
         return evaluate_node(node, arrays)

@@ -21,7 +21,9 @@ import optree
 from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
+from kerasflow.compiler.finite import finite
 from kerasflow.compiler.interrupts import undisturbed
+from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
 from kerasflow.compiler.registry import current_backend, running_on
 from kerasflow.errors import TracingError
@@ -38,6 +40,7 @@ from kerasflow.tracing import (
     release,
 )
 from kerasflow.tracing.state import PATIENCE
+from kerasflow.tracing.trace import Demand
 
 # Held while a function is traced and compiled; one for all, so that a fork can wait until nobody is at it.
 _compiling = threading.RLock()
@@ -80,6 +83,7 @@ class Entry:
             program's outputs, or -1 and the constant that it is.
         host: what is called before the program, in this order; each call's results are behind what was given to it.
         taken: the places of what the program takes in what is given and made so; None if nothing is made.
+        demands: what is asked of the values of what is given, by place.
         used: when it was asked for last, as a number that grows.
         places: where each array that is given is among `(arguments, keyword arguments)`.
     """
@@ -93,6 +97,7 @@ class Entry:
     outputs: list[tuple[int, Any]]
     host: list[HostCall] = field(default_factory=list)
     taken: list[int] | None = None
+    demands: list[tuple[int, Demand]] = field(default_factory=list)
     used: int = 0
     places: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -114,7 +119,12 @@ class Entry:
 
         Args:
             given: what `CompiledFunction.entry` gives.
+
+        Raises:
+            ValueError: its values are not what the function has demanded.
         """
+        for place, demand in self.demands:
+            demand(given[place])
         inputs = self.takes(given)
         return undisturbed(self._run, inputs) if self.changes else self._run(inputs)
 
@@ -241,6 +251,8 @@ class CompiledFunction:
             else:
                 key.append((type(leaf), getattr(leaf, "_cell", leaf)))
         backend = current_backend(self.backend)
+        if watching():
+            backend = finite(backend)
         asked = options(backend, jit_compile=self.jit_compile)
         # An entry keeps its backend, and so the number.
         full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
@@ -284,6 +296,7 @@ class CompiledFunction:
             graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
         given: list[Any] = recorder.given
         recorder.given = None  # A traced array that is kept somewhere keeps no data.
+        places = {value: i for i, value in enumerate(graph.inputs)}
         taken = [i for i, value in enumerate(graph.inputs) if not is_text(value.aval.dtype)]
         graph.inputs = [graph.inputs[i] for i in taken]
         graph, program = compile_graph(graph, backend, **asked)
@@ -293,6 +306,7 @@ class CompiledFunction:
         entry.places = [place for place, aval in zip(structure.paths(), avals, strict=True) if aval]
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken
+        entry.demands = [(places[value], demand) for value, demand in recorder.demands]
         key = key[:_KEY]
         for call, kinds in recorder.host_calls:
             self._host_calls[key] = call

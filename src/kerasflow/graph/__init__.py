@@ -9,7 +9,7 @@ check (`verify`) and its listing (`printer`); and the functions for a model's st
 from kerasflow.graph.analysis import all_nodes, last_uses, needed, users
 from kerasflow.graph.graph import Constant, Graph, Node, Primitive, Value, evaluate, evaluate_node, infer
 from kerasflow.graph.host import HostCall, kind
-from kerasflow.graph.location import locate
+from kerasflow.graph.location import Origin, gradient_scope, locate
 from kerasflow.graph.measurement import Measurement
 from kerasflow.graph.naming import endings, identifier, literal, plain, printable, unique
 from kerasflow.graph.printer import format_graph, format_origins, format_params, split_scope
@@ -23,6 +23,7 @@ __all__ = [
     "HostCall",
     "Measurement",
     "Node",
+    "Origin",
     "Primitive",
     "ShapedArray",
     "Size",
@@ -35,6 +36,7 @@ __all__ = [
     "format_graph",
     "format_origins",
     "format_params",
+    "gradient_scope",
     "identifier",
     "infer",
     "is_text",

@@ -1,10 +1,37 @@
-"""Where an error comes from: the layer, said once, by whoever notices it first."""
+"""Where a node or an error comes from: the layer, and of nodes that are watched the user's line."""
 
 from __future__ import annotations
 
 from kerasflow.graph.naming import printable
 
 _SAYS = "\n  in "
+
+
+class Origin(str):
+    """A node's scope that says more than the layer.
+
+    Attributes:
+        line: the user's line that recorded the node, as `file:line: code`; "" if unknown.
+        checked: whether NaN and infinity among its results are looked for, where anybody looks for them.
+    """
+
+    __slots__ = ("line", "checked")
+
+    line: str
+    checked: bool
+
+    def __new__(cls, scope: str, line: str = "", checked: bool = True) -> Origin:
+        origin = super().__new__(cls, scope)
+        origin.line, origin.checked = line, checked
+        return origin
+
+
+def gradient_scope(scope: str) -> str:
+    """The scope of what belongs to the derivative of a node."""
+    if scope.startswith("grad"):
+        return scope
+    name = f"grad {scope}".strip()
+    return Origin(name, scope.line, scope.checked) if isinstance(scope, Origin) else name
 
 
 def locate(error: BaseException, scope: str) -> None:

@@ -19,9 +19,9 @@ import ml_dtypes
 import numpy as np
 
 from kerasflow.compiler import Backend, Program, current_backend, running_on
+from kerasflow.compiler.alone import alone, kind_of
 from kerasflow.errors import BackendDisagreement
-from kerasflow.graph import Constant, Graph, Node, Value, evaluate, format_params, printable, shaped
-from kerasflow.passes.cse import value_key
+from kerasflow.graph import Graph, Node, evaluate, format_params, printable, shaped
 from kerasflow.testing import DETERMINED
 
 Array = np.ndarray[Any, Any]
@@ -162,25 +162,10 @@ class InStep:
 
     def _pair(self, node: Node) -> _Pair:
         """The node as a program of its own on both backends."""
-        order = {value: i for i, value in reversed(list(enumerate(node.inputs)))}  # of the first occurrence
-        operands = [
-            value_key(value) if isinstance(value, Constant) else (value.aval, order[value])
-            for value in node.inputs
-        ]
-        key: Hashable = (node.primitive.name, tuple(operands), tuple(sorted(node.params.items())))
-        try:
-            known = self._pairs.get(key)
-        except TypeError:  # Not all parameters are hashable.
-            key = node
-            known = self._pairs.get(key)
+        key = kind_of(node)
+        known = self._pairs.get(key)
         if known is None:
-            positions = sorted(i for value, i in order.items() if not isinstance(value, Constant))
-            inputs = {node.inputs[i]: Value(node.inputs[i].aval) for i in positions}
-            avals = [value.aval for value in node.outputs]
-            alone = Node(
-                node.primitive, [inputs.get(v, v) for v in node.inputs], node.params, avals, node.scope
-            )
-            graph = Graph(list(inputs.values()), [alone], list(alone.outputs))
+            graph, positions = alone(node)
             known = _Pair(self.reference.compile(graph), self.other.compile(graph), positions, node)
             self._pairs[key] = known
         return known
@@ -299,13 +284,16 @@ def _noise(node: Node, program: Program, operands: Sequence[Array], results: lis
     rng = np.random.default_rng(0)
     noise = [np.zeros(x.shape) for x in results]
     for _ in range(_PROBES):
-        moved = _compared(node, [np.asarray(x) for x in program([], [_nudged(x, rng) for x in operands])[0]])
+        moved = _compared(node, [np.asarray(x) for x in program([], [nudged(x, rng) for x in operands])[0]])
         noise = [np.maximum(n, _distance(a, b)) for n, a, b in zip(noise, moved, results, strict=True)]
     return noise
 
 
-def _nudged(x: Array, rng: np.random.Generator) -> Array:
-    """Each number, but for zeros, changed by some units of its last place, and of what hardware may take for 0."""
+def nudged(x: Array, rng: np.random.Generator) -> Array:
+    """Each number, but for zeros, changed by some units of its last place, and of what hardware may take for 0.
+
+    What is no floating-point number stays as it is.
+    """
     if x.dtype.name not in TOLERANCE:
         return x
     info = ml_dtypes.finfo(x.dtype)

@@ -69,6 +69,9 @@ _stack = _Stack()
 # Tells where a node comes from; the bridge sets it to the path of the running Keras layer.
 scope_provider: Callable[[], str] = str
 
+# Makes more of a node's scope; the compiler sets it when somebody wants to know of each node where it comes from.
+note: Callable[[str], str] | None = None
+
 # Computes a node at once; the compiler sets it to what knows better ways than the nodes' reference meaning.
 evaluator: Callable[[Node, Sequence[Any]], tuple[Any, ...]] = evaluate_node
 
@@ -164,7 +167,8 @@ def scope(name: str) -> Iterator[None]:
 
 def current_scope() -> str:
     """Where what is recorded now comes from."""
-    return _stack.scope if _stack.scope is not None else scope_provider()
+    scope = _stack.scope if _stack.scope is not None else scope_provider()
+    return scope if note is None else note(scope)
 
 
 class Assignable(Protocol):
@@ -172,6 +176,13 @@ class Assignable(Protocol):
 
     aval: ShapedArray
     name: str
+
+
+# Raises if the values of an array are not what they have to be; equal to another one that asks the same.
+Demand = Callable[[np.ndarray[Any, Any]], None]
+
+# An array has the same values before and behind these.
+_KEEPING_VALUES = frozenset({"astype", "identity", "reshape", "stop_gradient"})
 
 
 class CellUse:
@@ -220,6 +231,8 @@ class Trace:
         self.host_calls: list[tuple[HostCall, Any]] = []
         # What another framework records beside it.
         self.foreign: Foreign | None = None
+        # What is asked of the arrays that inputs stand for, each time before the program runs.
+        self.demands: dict[tuple[Value, Demand], None] = {}
 
     @property
     def is_recording(self) -> bool:
@@ -397,6 +410,23 @@ def apply(primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
     return results if primitive.multiple_results else results[0]
 
 
+def demand(x: Any, test: Demand) -> None:
+    """Have the values of a traced array tested: now if it has some, else whenever the program is about to run.
+
+    That can be where it is an input, perhaps in another shape or dtype; what the program computes is not tested.
+    """
+    trace = current_trace()
+    if trace is None or not isinstance(x, Tracer) or x.owner is not trace:
+        return
+    if trace.concrete:
+        return test(trace.arrays[x.value])
+    value = x.value
+    while value.node is not None and value.node.primitive.name in _KEEPING_VALUES:
+        value = value.node.inputs[0]
+    if value in trace.inputs:
+        trace.demands[value, test] = None
+
+
 def record(primitive: str, *operands: Any, **params: Any) -> Any:
     """Apply a primitive: recorded if anything records, even where no operand is traced."""
     trace = current_trace()
@@ -412,6 +442,7 @@ __all__ = [
     "adopted",
     "apply",
     "current_trace",
+    "demand",
     "is_accompanied",
     "observing",
     "record",

@@ -10,8 +10,10 @@ from typing import Any
 from keras.src import tree
 
 from kerasflow.bridge.ops import numpy as overrides
+from kerasflow.bridge.ops.finite import check_operation
 from kerasflow.bridge.ops.tensors import as_tensors
 from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
+from kerasflow.compiler.nans import watching
 from kerasflow.tracing import adopted, is_accompanied
 
 # What gives arrays of NumPy's on purpose, or none, or tensors where it has to.
@@ -52,6 +54,10 @@ def _served(function: Callable[..., Any], place: str, name: str) -> Callable[...
         if is_accompanied():
             args, kwargs = tree.map_structure(adopted, (args, kwargs))
         result = function(*args, **kwargs)
-        return result if as_it_is else as_tensors(result, args)
+        if as_it_is:
+            return result
+        if watching():
+            check_operation(name, args, kwargs, result)
+        return as_tensors(result, args)
 
     return served

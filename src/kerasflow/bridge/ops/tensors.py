@@ -88,6 +88,8 @@ def tensor(x: Any, dtype: Any = None) -> Any:
             return np.asarray(x) if is_text(x.dtype) else np.asarray(x).astype(str)
         return np.asanyarray(x).astype(dtype, copy=False)
     leaves, asked = tree.flatten(x), dtype
+    if any(leaf is None for leaf in leaves):
+        raise ValueError(at_user_line("None values not supported: there is no tensor of nothing."))
     require_no_foreign_tape(leaves)
     if dtype is None:
         dtype = result_type(*[getattr(leaf, "dtype", type(leaf)) for leaf in leaves])

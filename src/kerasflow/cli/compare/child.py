@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 import kerasflow
 from kerasflow.__main__ import main
-from kerasflow.cli.processes import serve_job
+from kerasflow.cli.processes import serve_job, tell
 from kerasflow.errors import BackendDisagreement
+from kerasflow.inspect.in_step import nudged
 
 
 class Watcher(keras.callbacks.Callback):
@@ -39,6 +41,24 @@ class Watcher(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.begun
         numbers = {name: number for name, x in (logs or {}).items() if (number := _number(x)) is not None}
         self.epochs.append({"seconds": seconds, "logs": numbers})
+        shown = next((f", {name} {number:.6g}" for name, number in numbers.items()), "")
+        tell(f"fit {len(self.fits)}, epoch {len(self.epochs)}{shown}, {seconds:.1f} s")
+
+
+class Nudging(Watcher):
+    """Also changes the model's weights in the last digits, once, after the first step.
+
+    What comes of that is what the training makes of rounding. (Before the first step a model need not have weights.)
+    """
+
+    done = False
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if not self.done:
+            self.done = True
+            rng = np.random.default_rng(0)
+            for variable in self.model.trainable_variables:
+                variable.assign(nudged(variable.numpy(), rng))
 
 
 def _number(x: Any) -> float | None:
@@ -48,8 +68,8 @@ def _number(x: Any) -> float | None:
         return None
 
 
-def watch() -> dict[str, Any]:
-    """From now on every list of callbacks has a `Watcher`, and steps outside of `fit` are counted.
+def watch(watcher: type[Watcher]) -> dict[str, Any]:
+    """From now on every list of callbacks has a watcher, and steps outside of `fit` are counted.
 
     Returns:
         `fits` and `single_steps`, which grow while the program runs.
@@ -60,9 +80,9 @@ def watch() -> dict[str, Any]:
     @functools.wraps(build)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         build(self, *args, **kwargs)
-        watcher = Watcher(seen["fits"])
-        watcher.set_model(getattr(self, "model", None))
-        self.callbacks.append(watcher)
+        watching = watcher(seen["fits"])
+        watching.set_model(getattr(self, "model", None))
+        self.callbacks.append(watching)
 
     @functools.wraps(step)
     def train_on_batch(*args: Any, **kwargs: Any) -> Any:
@@ -92,10 +112,10 @@ def _run(job: dict[str, Any], command: list[str]) -> dict[str, Any]:
     """The program's run: what `watch` saw, the peak of memory, and in step what was compared and what differed.
 
     Args:
-        job: `seed`; `in_step`: two backends, or None; `tolerance` for them.
+        job: `seed`; `in_step`: two backends, or None; `tolerance` for them; `nudged`: change weights a little.
         command: the script and its arguments.
     """
-    seen = watch()
+    seen = watch(Nudging if job["nudged"] else Watcher)
     keras.utils.set_random_seed(job["seed"])
     in_step = job["in_step"]
     block = kerasflow.debug_backends(*in_step, tolerance=job["tolerance"]) if in_step else nullcontext()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from kerasflow.cli.compare.differences import Difference
 from kerasflow.cli.compare.runs import Fit, Run
+from kerasflow.cli.compare.verdict import AGREE, DRIFT, Verdict
 from kerasflow.graph import printable
 from kerasflow.text import shortened, table
 
@@ -17,13 +18,16 @@ _LABEL = 34  # the most columns of the first column
 Row = list[str]
 
 
-def as_text(runs: Sequence[Run], found: Sequence[Difference], tolerance: float) -> str:
-    """Losses by epoch, the largest differences, seconds, memory, and whether all agree.
+def as_text(
+    runs: Sequence[Run], found: Sequence[Difference], tolerance: float, verdict: Verdict, in_step: str = ""
+) -> str:
+    """Losses by epoch, the largest differences, seconds, memory, and the verdict.
 
     Args:
         runs: of one program, two or more; the others are compared with the first.
         found: their differences; at least one.
         tolerance: up to which relative difference numbers agree.
+        in_step: the command that looks for the operation, where they do not agree.
     """
     blank = [""] * (len(runs) + 2)
     rows: list[Row] = []
@@ -47,7 +51,10 @@ def as_text(runs: Sequence[Run], found: Sequence[Difference], tolerance: float) 
         paragraphs.append(
             f"`train_on_batch` was called {steps} times: the losses of steps outside of `fit` are not compared."
         )
-    paragraphs.append(_verdict(runs[0].backend, found, tolerance))
+    many = len({d.fit for d in found}) > 1
+    paragraphs.append(_said(runs[0].backend, verdict, tolerance, many))
+    if verdict.kind != AGREE and in_step:
+        paragraphs.append(f"Whether an operation is to blame, and which:\n    {in_step}")
     return "\n\n".join(paragraphs)
 
 
@@ -78,24 +85,34 @@ def _row(label: str, fits: Sequence[Fit | None], found: Sequence[Difference], me
     return [shortened(label, _LABEL), *map(_number, values), _relative(relative)]
 
 
-def _verdict(reference: str, found: Sequence[Difference], tolerance: float) -> str:
-    many = len({d.fit for d in found}) > 1
+def _said(reference: str, verdict: Verdict, tolerance: float, many: bool) -> str:
+    """The verdict, in words.
 
-    def where(d: Difference) -> str:
-        return f"{f'fit {d.fit}, ' if many else ''}epoch {d.epoch}, `{printable(d.metric)}`"
-
-    first = next((d for d in found if d.relative > tolerance), None)
-    if first is not None:
+    Args:
+        many: whether there are several fits.
+    """
+    d = verdict.difference
+    where = f"{f'fit {d.fit}, ' if many else ''}epoch {d.epoch}, `{printable(d.metric)}`"
+    if verdict.kind == AGREE:
         return (
-            f"They disagree, first at {where(first)}: {reference} {_number(first.reference, 8)}, "
-            f"{first.backend} {_number(first.value, 8)}\n"
-            f"(relative difference {_relative(first.relative)}, tolerance {tolerance:g})."
+            f"They agree: the largest relative difference is {_relative(d.relative)} ({where}), "
+            f"tolerance {tolerance:g}."
         )
-    worst = max(found, key=lambda d: d.relative)
-    return (
-        f"They agree: the largest relative difference is {_relative(worst.relative)} "
-        f"({where(worst)}), tolerance {tolerance:g}."
+    values = (
+        f"first at {where}: {reference} {_number(d.reference, 8)}, {d.backend} {_number(d.value, 8)}\n"
+        f"(relative difference {_relative(d.relative)}, tolerance {tolerance:g})."
     )
+    own = "" if verdict.own is None else _relative(verdict.own)
+    if verdict.kind == DRIFT:
+        return (
+            f"They drift apart, {values}\nThat is rounding, which this training makes grow: {reference} itself, its "
+            f"weights changed in the\nlast digits after the first step, comes to {own} by then."
+        )
+    more = (
+        f"\nIt is more than rounding: {reference} itself, its weights changed in the last digits after the\n"
+        f"first step, comes to {own} by then."
+    )
+    return f"They disagree, {values}{more if own else ''}"
 
 
 def _number(x: float | None, digits: int = 6) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,20 +78,35 @@ class InStepRun:
     seconds: float
 
 
-def run(backend: str, command: Sequence[str], *, seed: int = 0, show: bool = False) -> Run:
+def run(
+    backend: str,
+    command: Sequence[str],
+    *,
+    seed: int = 0,
+    show: bool = False,
+    nudged: bool = False,
+    told: Callable[[str], None] | None = None,
+) -> Run:
     """Run a program on a backend.
 
     Args:
         command: the script and its arguments.
         seed: of Python's, NumPy's and Keras's generators, unless the program sets them itself.
         show: let the program write to this process's streams.
+        nudged: change the weights in the last digits after the first step of each `fit`.
+        told: is called with a line about each epoch, when it ends.
 
     Raises:
-        ComparisonError: with the program's output, if it fails.
+        ComparisonError: with the program's output, if it fails; or if no `fit` in it has ended an epoch.
     """
-    job = {"seed": seed, "in_step": None, "tolerance": None}
-    finished = _finished(backend, backend, command, job, show)
+    job = {"seed": seed, "in_step": None, "tolerance": None, "nudged": nudged}
+    finished = _finished(backend, backend, command, job, show, told)
     fits = [Fit(fit["model"], [Epoch(**epoch) for epoch in fit["epochs"]]) for fit in finished.result["fits"]]
+    if not any(epoch.logs for fit in fits for epoch in fit.epochs):
+        raise ComparisonError(
+            f"{command[0]} trains nothing that can be compared: no `fit` ended an epoch. Losses of `train_on_batch` "
+            "and of loops with a tape are not seen."
+        )
     return Run(backend, fits, finished.result["single_steps"], finished.seconds, finished.result["peak"])
 
 
@@ -102,18 +117,26 @@ def run_in_step(
     tolerance: float | None = None,
     seed: int = 0,
     show: bool = False,
+    told: Callable[[str], None] | None = None,
 ) -> InStepRun:
     """Run a program on two backends in step (`kerasflow.debug_backends`); the arguments are as `run`'s."""
-    job = {"seed": seed, "in_step": list(backends), "tolerance": tolerance}
-    finished = _finished(" and ".join(backends), backends[0], command, job, show)
+    job = {"seed": seed, "in_step": list(backends), "tolerance": tolerance, "nudged": False}
+    finished = _finished(" and ".join(backends), backends[0], command, job, show, told)
     found = finished.result
     return InStepRun(found["programs"], found["compared"], found["disagreement"], finished.seconds)
 
 
-def _finished(label: str, backend: str, command: Sequence[str], job: dict[str, Any], show: bool) -> Finished:
+def _finished(
+    label: str,
+    backend: str,
+    command: Sequence[str],
+    job: dict[str, Any],
+    show: bool,
+    told: Callable[[str], None] | None = None,
+) -> Finished:
     # The order of sets must not be one more difference.
     environment = {"KERASFLOW_BACKEND": backend, "PYTHONHASHSEED": os.environ.get("PYTHONHASHSEED", "0")}
-    finished = run_job(_CHILD, job, command, environment, show)
+    finished = run_job(_CHILD, job, command, environment, show, told)
     if finished.result is None or finished.code:
         said = f":\n{finished.output.rstrip()}" if finished.output else ""
         raise ComparisonError(f"{command[0]} failed on {label}, with exit code {finished.code}{said}")

@@ -67,6 +67,8 @@ if options.plot:
     axes.axvline(
         len(head["loss"]) - 0.5, color="grey", linestyle=":", label="from here on the base learns, too"
     )
-    axes.set(xlabel="epoch", ylabel="accuracy", title="a network for 0 to 4 learns 5 to 9")
+    axes.set(
+        xticks=range(0, 20, 5), xlabel="epoch", ylabel="accuracy", title="a network for 0 to 4 learns 5 to 9"
+    )
     axes.legend()
     figure.savefig(options.plot, dpi=100)

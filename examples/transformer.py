@@ -5,6 +5,7 @@ The text that it learns from comes with Python: the pages behind `help("for")`, 
 
 import argparse
 import pydoc_data.topics
+import textwrap
 
 import kerasflow  # noqa: F401  (before keras)
 import keras
@@ -17,6 +18,7 @@ options = parser.parse_args()
 
 CONTEXT, WIDTH, LENGTH = 64, 64, 560
 text = "".join(filter(str.isascii, "\n".join(pydoc_data.topics.topics.values())))
+text = " ".join(text.split())  # one long line
 letters = sorted(set(text))
 codes = np.searchsorted(letters, list(text)).astype("int32")
 split = int(0.95 * len(codes))
@@ -38,39 +40,33 @@ def windows(part, every):
     return part[starts], part[starts + 1]
 
 
+x, y = windows(codes[:split], 8)
 model.compile(
-    keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(3e-3, 2 * 1724)),
+    keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(3e-3, 2 * len(x) // 32)),
     keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
 )
-model.fit(
-    *windows(codes[:split], 8),
-    batch_size=32,
-    epochs=2,
-    validation_data=windows(codes[split:], CONTEXT),
-    verbose=2,
-)
+model.fit(x, y, batch_size=32, epochs=2, validation_data=windows(codes[split:], CONTEXT), verbose=2)
 
 rng = np.random.default_rng(0)
 written, sure = list(np.searchsorted(letters, list("The statement "))), []
 while len(written) < LENGTH:
     last = written[-CONTEXT:]
     window = np.array([last + [0] * (CONTEXT - len(last))], "int32")  # what comes later is not looked at
-    chances = np.exp(model.predict_on_batch(window)[0, len(last) - 1] / 0.6)  # 0.6: bolder than it is
+    chances = np.exp(model.predict_on_batch(window)[0, len(last) - 1] / 0.5)  # 0.5: bolder than it is
     chances /= chances.sum()
     written.append(rng.choice(len(letters), p=chances))
     sure.append(chances[written[-1]])
-print("".join(letters[code] for code in written))
+lines = textwrap.wrap("".join(letters[code] for code in written), 80, break_on_hyphens=False)
+print(*lines, sep="\n")
 
 if options.plot:
     import matplotlib.pyplot as plt
 
-    figure = plt.figure(figsize=(9, 3))
-    row, column = 0, 0
-    for code, chance in zip(written, [1] * (len(written) - len(sure)) + sure, strict=True):
-        if letters[code] == "\n" or column == 80:
-            row, column = row + 1, 0
-        place = 0.01 + column * 0.0122, 0.92 - row * 0.085
-        figure.text(*place, letters[code].strip(), family="monospace", color=plt.cm.RdYlBu(chance))
-        column += letters[code] != "\n"
+    figure = plt.figure(figsize=(9, 2))
+    chances = iter([1] * (len(written) - len(sure)) + sure)
+    for row, line in enumerate(lines):
+        for column, (letter, chance) in enumerate(zip(line + " ", chances, strict=False)):
+            place = 0.01 + 0.0122 * column, 0.88 - 0.12 * row
+            figure.text(*place, letter, family="monospace", color=plt.cm.plasma(0.8 * (1 - chance)))
     figure.savefig(options.plot, dpi=100)

@@ -22,7 +22,7 @@ images, labels = images.reshape(-1, 784).astype("float32") / 127.5 - 1, labels.a
 def network(inputs, name, *others):
     """A network that is told, besides its inputs, which digit it is about."""
     x, digit = keras.Input((inputs,)), keras.Input((), dtype="int32")
-    y = layers.Concatenate()([x, layers.Embedding(10, 16)(digit)])
+    y = layers.Concatenate()([x, keras.ops.one_hot(digit, 10)])
     return keras.Model([x, digit], keras.Sequential(others)(y), name=name)
 
 
@@ -61,7 +61,7 @@ class GAN(keras.Model):
 
 gan = GAN()
 gan.compile()
-gan.fit(images, labels, batch_size=128, epochs=12, verbose=2)
+gan.fit(images, labels, batch_size=128, epochs=14, verbose=2)
 noise = np.random.default_rng(0).normal(size=(6, NOISE)).astype("float32")
 drawn = draw.predict([np.repeat(noise, 10, axis=0), np.tile(np.arange(10, dtype="int32"), 6)], verbose=0)
 real = np.stack([images[np.flatnonzero(labels == digit)[:6]] for digit in range(10)], axis=1)

@@ -3,6 +3,7 @@
 The data are Python's own standard library: lines of code, and lines of its docstrings and comments.
 """
 
+import argparse
 import io
 import sysconfig
 import tokenize
@@ -12,6 +13,11 @@ import kerasflow  # noqa: F401  (before keras)
 import keras
 import numpy as np
 from keras import layers
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--plot", metavar="FILE", help="draw lines that it has not seen into this picture")
+options = parser.parse_args()
 
 
 def lines_of(path):
@@ -56,8 +62,18 @@ model = keras.Sequential(
     ]
 )
 model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="binary_crossentropy", metrics=["accuracy"])
-model.fit(x, labels, batch_size=128, epochs=4, validation_split=0.1)
+model.fit(x, labels, batch_size=128, epochs=4, validation_split=0.1)  # the last tenth is not learned from
 
 for line in ["for key in sorted(table):", "The result is a list of all keys.", "return self._name"]:
     score = float(model.predict(np.asarray(letters([line])), verbose=0)[0, 0])
     print(f"{score:5.0%} prose: {line}")
+
+if options.plot:
+    import matplotlib.pyplot as plt
+
+    colours = np.where(labels[-16:] > 0, "tab:orange", "tab:blue")
+    figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    axes.barh(range(16), model.predict(x[-16:], verbose=0)[:, 0], color=colours, alpha=0.6)
+    axes.set(xlim=(0, 1), xlabel="probability that the line is prose (it is: orange; it is code: blue)")
+    axes.set_yticks(range(16), texts[-16:], family="monospace", fontsize=7, parse_math=False)
+    figure.savefig(options.plot, dpi=100)

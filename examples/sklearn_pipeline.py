@@ -1,11 +1,18 @@
 """A Keras network as a scikit-learn classifier: scaling, cross-validation, a search for its width and rate."""
 
+import argparse
+
 import kerasflow  # noqa: F401  (before keras)
 import keras
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--plot", metavar="FILE", help="draw the search and what was read into this picture")
+options = parser.parse_args()
 
 
 def network(X, y, width=32, rate=1e-3):
@@ -40,3 +47,21 @@ search = GridSearchCV(
 search.fit(x_train, y_train, **fit)
 print("best:", search.best_params_["sklearnclassifier__model_kwargs"])
 print(f"test accuracy: {search.score(x_test, y_test):.3f}")
+
+if options.plot:
+    import matplotlib.pyplot as plt
+
+    figure = plt.figure(figsize=(9, 3), layout="constrained")
+    left, right = figure.subfigures(1, 2)
+    found = search.cv_results_
+    tried = [one["sklearnclassifier__model_kwargs"] for one in found["params"]]
+    names = [f"{one['width']} units, rate {one['rate']}" for one in tried]
+    axes = left.subplots()
+    axes.errorbar(found["mean_test_score"], names, xerr=found["std_test_score"], fmt="o", capsize=4)
+    axes.set_xlabel("accuracy in cross-validation")
+    right.suptitle(f"test accuracy {search.score(x_test, y_test):.1%}")
+    for axes, image, read in zip(right.subplots(3, 7).flat, x_test, search.predict(x_test), strict=False):
+        axes.imshow(image.reshape(8, 8), cmap="gray_r")
+        axes.set_title(read, fontsize=8)
+        axes.axis("off")
+    figure.savefig(options.plot, dpi=100)

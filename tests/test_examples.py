@@ -1,6 +1,7 @@
 """Every example runs, a step or two of each epoch, in a process of its own."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,18 @@ import pytest
 
 from kerasflow.datasets import standin
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+GALLERY = [path for path in EXAMPLES if '"--plot"' in path.read_text("utf-8")]
+
+# What an example prints of its result.
+RESULT = dict.fromkeys((path.stem for path in EXAMPLES), "accuracy") | {
+    "autoencoder": "mean square error",
+    "cartpole": "the pole stands for",
+    "forecast": "mean absolute error",
+    "gan": "ink of the digits",
+    "pinn": "largest error",
+}
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +49,28 @@ def run(environment, *command):
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_it_runs(path, environment):
-    assert len(path.read_text().splitlines()) < 80
-    assert "accuracy" in run(environment, path) or path.stem == "autoencoder"
+def test_it_runs(path, environment, tmp_path):
+    assert len(path.read_text("utf-8").splitlines()) < 80
+    picture = tmp_path / "picture.png"
+    assert RESULT[path.stem] in run(environment, path, *(["--plot", picture] if path in GALLERY else []))
+    assert list(tmp_path.iterdir()) == ([picture] if path in GALLERY else [])
+
+
+def test_the_gallery_has_every_example_that_draws():
+    page = (ROOT / "docs" / "gallery.md").read_text("utf-8")
+    names = sorted(path.stem for path in GALLERY)
+    assert len(names) == 10
+    assert sorted(re.findall(r"^python examples/(\w+)\.py --plot \1\.png$", page, re.MULTILINE)) == names
+    assert (
+        sorted(re.findall(r"^\[examples/(\w+)\.py\]\(\.\./examples/\1\.py\): ", page, re.MULTILINE)) == names
+    )
+    assert sorted(re.findall(r"^!\[[^\]]+\]\(gallery/(\w+)\.png\)$", page, re.MULTILINE)) == names
+
+
+def test_pictures_of_the_gallery_are_small_and_no_others_are_kept():
+    pictures = {path.stem: path.stat().st_size for path in (ROOT / "docs" / "gallery").glob("*.png")}
+    assert set(pictures) == {path.stem for path in GALLERY}
+    assert max(pictures.values()) < 60_000 and sum(pictures.values()) < 600_000
 
 
 # Keras would not take the stand-in for MNIST: it checks the file.

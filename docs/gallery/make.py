@@ -36,7 +36,7 @@ def make(name: str) -> None:
 
 def keep(drawn: Path, name: str) -> None:
     """Stores a picture with as many colours as `MOST` bytes allow."""
-    for colours in (256, 128, 64, 32):
+    for colours in (256, 128, 64, 32, 16):
         Image.open(drawn).convert("RGB").quantize(colours).save(HERE / f"{name}.png", optimize=True)
         if (HERE / f"{name}.png").stat().st_size < MOST:
             break

@@ -1,6 +1,6 @@
 """Makes the pictures of the gallery: runs its examples at their real size, and keeps what they draw.
 
-    python docs/gallery/make.py                 all; on two cores a quarter of an hour
+    python docs/gallery/make.py                 all; on two cores twenty minutes
     python docs/gallery/make.py pinn gan        these
 
 What an example draws becomes a PNG with a palette, which is a half or a third as large and looks the same. The digits

@@ -61,7 +61,7 @@ class GAN(keras.Model):
 
 gan = GAN()
 gan.compile()
-gan.fit(images, labels, batch_size=128, epochs=14, verbose=2)
+gan.fit(images, labels, batch_size=128, epochs=34, verbose=2)
 noise = np.random.default_rng(0).normal(size=(6, NOISE)).astype("float32")
 drawn = draw.predict([np.repeat(noise, 10, axis=0), np.tile(np.arange(10, dtype="int32"), 6)], verbose=0)
 real = np.stack([images[np.flatnonzero(labels == digit)[:6]] for digit in range(10)], axis=1)

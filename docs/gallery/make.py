@@ -1,6 +1,6 @@
 """Makes the pictures of the gallery: runs its examples at their real size, and keeps what they draw.
 
-    python docs/gallery/make.py                 all; on two cores a quarter of an hour
+    python docs/gallery/make.py                 all; on two cores twenty minutes
     python docs/gallery/make.py pinn gan        these
 
 What an example draws becomes a PNG with a palette, which is a half or a third as large and looks the same. The digits
@@ -36,7 +36,7 @@ def make(name: str) -> None:
 
 def keep(drawn: Path, name: str) -> None:
     """Stores a picture with as many colours as `MOST` bytes allow."""
-    for colours in (256, 128, 64, 32):
+    for colours in (256, 128, 64, 32, 16):
         Image.open(drawn).convert("RGB").quantize(colours).save(HERE / f"{name}.png", optimize=True)
         if (HERE / f"{name}.png").stat().st_size < MOST:
             break

@@ -161,6 +161,8 @@ def _top_k(x: Tensor, k: int) -> Tensor:
     """TensorFlow's own, but where there are NaNs, which have no order there."""
     last, n = x.ndim - 1, shape(x)[-1]
     k = min(k, n)
+    if x.dtype.is_floating:  # To XLA, 0 is larger than -0.
+        x = tf.where(x == 0, tf.zeros_like(x), x)
 
     def own() -> Tensor:
         return tf.cast(tf.math.top_k(x, k).indices, tf.int64)

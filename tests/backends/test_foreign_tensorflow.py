@@ -164,11 +164,14 @@ def largest_by_keras(y: Any, p: Any) -> Any:
 
 @contextmanager
 def in_double_precision() -> Iterator[None]:
+    before = keras.config.dtype_policy()  # It follows the other until somebody sets it.
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     try:
         yield
     finally:
         keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy(before)
 
 
 def trained(by_tensorflow: bool, **options: Any) -> tuple[Any, Any]:

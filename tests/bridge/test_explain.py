@@ -186,6 +186,11 @@ def test_a_function():
     assert kerasflow.explain(lambda x: x + 1, X).startswith("def function(x):")
 
 
+def test_whole_numbers_are_written_as_such() -> None:
+    text = kerasflow.explain(lambda x: (x * 2.0 + 1e30) / np.float32(-0.0), X)
+    assert "x * 2 " in text and "1e+30" in text and "/ -0.0" in text
+
+
 def f(x):
     return np.sum(np.tanh(x))
 

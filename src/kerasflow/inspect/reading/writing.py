@@ -22,6 +22,8 @@ from kerasflow.passes.rewrite import Builder, rebuild, uniform_value
 _INDENT = "    "
 _WIDTH = 96
 _LONGEST_LINE = 88
+# Smaller whole numbers are written without a point.
+_ROUND = 1e6
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -76,7 +78,12 @@ class _Reader(Writer):
 
     def number(self, array: np.ndarray[Any, Any]) -> Expression:
         number = array.reshape(())[()]
-        if array.dtype.kind == "f" and np.isfinite(number) and number == int(number):
+        if (
+            array.dtype.kind == "f"
+            and abs(number) < _ROUND
+            and number == int(number)
+            and not _is_negative_zero(number)
+        ):
             array = np.array(int(number))
         return super().number(array)
 
@@ -119,6 +126,10 @@ class _Reader(Writer):
         if text is None:
             return super()._constant(constant)
         return Expression(self.contents.define("constant", text, "import numpy as np"))
+
+
+def _is_negative_zero(number: Any) -> bool:
+    return bool(number == 0 and np.signbit(number))
 
 
 def _numpys(function: Callable[..., Any]) -> str:

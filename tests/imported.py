@@ -1,4 +1,4 @@
-"""Files as modules of this process, for tests of what is exported."""
+"""Files as modules of this process, for tests of what is exported, and of programs that are in no package."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from imported import imported
 
 from kerasflow.datasets import standin
 
@@ -36,11 +36,7 @@ def small(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def store() -> Any:
-    spec = importlib.util.spec_from_file_location("store_notebooks", FOLDER / "store.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return imported(FOLDER / "store.py")
 
 
 def code(notebook: Any) -> list[Any]:

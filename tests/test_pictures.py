@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from imported import imported
 
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 
@@ -16,11 +16,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
 @pytest.fixture(scope="module")
 def make() -> ModuleType:
     pytest.importorskip("matplotlib")
-    spec = importlib.util.spec_from_file_location("make_pictures", FOLDER / "make.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return imported(FOLDER / "make.py")
 
 
 def words(picture: str) -> list[str]:

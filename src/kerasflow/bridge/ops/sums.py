@@ -15,37 +15,22 @@ from kerasflow.compiler.at_once import MANY
 from kerasflow.tracing import apply
 
 
-def _total(x: Any, axis: Any, keepdims: bool) -> Any | None:
-    """The sum over some of the axes; None where NumPy's own function does as well."""
-    if axis is None or not isinstance(x, np.ndarray) or x.size < MANY or x.dtype.char not in "fd":
-        return None
-    return apply("sum", x, axis=tuple(sorted(normalize_axis_tuple(axis, x.ndim))), keepdims=keepdims)
-
-
-def by_product(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`sum`."""
+def by_product(function: Callable[..., Any], is_mean: bool = False) -> Callable[..., Any]:
+    """`sum` or `mean`; where NumPy's own function does as well, that."""
 
     @functools.wraps(function)
     def wrapper(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         x = tensor(x)
-        total = _total(x, axis, keepdims)
-        return function(x, axis, keepdims) if total is None else total
-
-    return wrapper
-
-
-def mean_by_product(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`mean`."""
-
-    @functools.wraps(function)
-    def wrapper(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        x = tensor(x)
-        total = _total(x, axis, keepdims)
-        if total is None:
+        if axis is None or not isinstance(x, np.ndarray) or x.size < MANY or x.dtype.char not in "fd":
             return function(x, axis, keepdims)
-        return total / x.dtype.type(math.prod(x.shape[i] for i in normalize_axis_tuple(axis, x.ndim)))
+        axes = tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
+        total = apply("sum", x, axis=axes, keepdims=keepdims)
+        return total / x.dtype.type(math.prod(x.shape[i] for i in axes)) if is_mean else total
 
     return wrapper
+
+
+mean_by_product = functools.partial(by_product, is_mean=True)
 
 
 @mean_by_product

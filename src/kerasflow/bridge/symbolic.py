@@ -17,7 +17,7 @@ from keras.src import tree
 from keras.src.backend.common import KerasVariable
 
 from kerasflow.errors import KerasflowError
-from kerasflow.tracing import accompanied_by, at_user_line
+from kerasflow.tracing import accompanied_by, at_user_line, records_beside
 
 _OURS, _THEIRS = "keras.src.backend.numpy", "keras.src.backend.tensorflow"
 
@@ -30,8 +30,7 @@ def in_graph() -> bool:
     executing_eagerly = getattr(sys.modules.get("tensorflow"), "executing_eagerly", None)
     if executing_eagerly is None or executing_eagerly():
         return False
-    foreign = accompanied_by("tensorflow")
-    return foreign is None or not foreign.recording.is_current
+    return not records_beside("tensorflow")
 
 
 def is_symbolic(x: Any) -> bool:

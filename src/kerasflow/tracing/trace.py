@@ -142,6 +142,12 @@ def accompanied_by(framework: str) -> Foreign | None:
     return foreign if foreign is not None and foreign.recording.framework == framework else None
 
 
+def records_beside(framework: str) -> bool:
+    """Whether what the framework records now is what goes along with the running trace, and no graph of its own."""
+    foreign = accompanied_by(framework)
+    return foreign is not None and foreign.recording.is_current
+
+
 @contextmanager
 def suspended() -> Iterator[None]:
     """Let nothing record in the block (initializers, callbacks into host code)."""
@@ -447,6 +453,7 @@ __all__ = [
     "observing",
     "record",
     "recording",
+    "records_beside",
     "scope",
     "sizes_are_real",
     "suspended",

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from kerasflow.compiler import set_backend, use_backend
-from kerasflow.tracing import accompanied_by
+from kerasflow.tracing import records_beside
 
 
 @contextmanager
@@ -48,8 +48,7 @@ def choose_backend(module: ModuleType) -> Iterator[None]:
     is_in_graph = module.in_tf_graph
 
     def in_tf_graph() -> bool:
-        foreign = accompanied_by("tensorflow")
-        return is_in_graph() and (foreign is None or not foreign.recording.is_current)
+        return is_in_graph() and not records_beside("tensorflow")
 
     module.in_tf_graph = in_tf_graph  # type: ignore[attr-defined]
 

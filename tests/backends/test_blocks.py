@@ -15,7 +15,7 @@ from kerasflow.testing import SPECS, OpSpec, assert_close
 from kerasflow.tracing import apply
 from kerasflow_numpy import NumpyBackend
 from kerasflow_numpy.plan import blocks
-from kerasflow_numpy.plan.partition import block_params, splits
+from kerasflow.passes.partition import part_params, splits
 
 # Without a derivative by blocks: shapes that depend on nothing that could be cut, sub-graphs, sums of another kind.
 CUT = [spec for spec in SPECS if not PRIMITIVES[spec.primitive].multiple_results]
@@ -27,7 +27,7 @@ def by_blocks(node: Node, split: Any, n: int, arrays: list[Any]) -> Any:
     for k in range(n):
         operands = [blocks.cut(x, axis, k, n) for x, axis in zip(arrays, split.operands, strict=True)]
         inputs = [Value(shaped(x)) for x in operands]
-        params = block_params(node, split, n)
+        params = part_params(node, split, n)
         part = Node(node.primitive, inputs, params, infer(node.primitive, [v.aval for v in inputs], params))
         (result,) = evaluate_node(part, operands)
         assert shaped(np.asarray(result)) == part.outputs[0].aval

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, evaluate, infer
+from kerasflow.passes.parted_scans import scan_part, scan_splits
+from kerasflow.passes.partition import Split, part_params, splits
 from kerasflow.primitives import PRIMITIVES
-from kerasflow_numpy.plan.partition import Split, block_params, splits
-from kerasflow_numpy.plan.scans import scan_block, scan_splits
 
 # The largest array of a block. Smaller ones would stay in the cache, but each call from Python costs more then.
 BLOCK_BYTES = 1 << 22
@@ -342,9 +342,9 @@ class _Builder:
             split = self.schedule.splits[node]
             inputs = [operand(v, axis) for v, axis in zip(node.inputs, split.operands, strict=True)]
             if node.primitive.name == "scan":
-                params = scan_block(node, split, self.samples, count)
+                params = scan_part(node, split, self.samples, count)
             else:
-                params = block_params(node, split, count)
+                params = part_params(node, split, count)
             avals = infer(node.primitive, [v.aval for v in inputs], params)
             body.append(Node(node.primitive, inputs, params, avals, node.scope))
             inside.update(zip(node.outputs, body[-1].outputs, strict=True))

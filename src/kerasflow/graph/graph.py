@@ -31,6 +31,8 @@ class Primitive:
             elements at the same place of the broadcast inputs.
         view: the result is the same memory as the first input, seen differently.
         multiple_results: `evaluate` and `shape_rule` return tuples.
+        ranked: what it gives depends on the process that computes it, or several meet in it: it is computed when the
+            program runs, and not before.
         failure: `failure(node, arrays)` says what is wrong with the arrays of a node that failed, better than NumPy
             does; None if it has nothing to say.
     """
@@ -41,6 +43,7 @@ class Primitive:
     elementwise: bool = False
     view: bool = False
     multiple_results: bool = False
+    ranked: bool = False
     failure: Callable[[Node, Sequence[Any]], Exception | None] | None = None
 
     def __repr__(self) -> str:

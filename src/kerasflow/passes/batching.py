@@ -5,7 +5,7 @@ none of its own. A rule gets the builder, the node, its inputs in the new graph,
 which of them are stacked, and how many elements there are; it returns the stacked
 result, or None if it knows no way.
 
-To cut arrays along an axis that they have (`kerasflow_numpy/plan/partition.py`) is another question, with a table of
+To cut arrays along an axis that they have (`partition.py`) is another question, with a table of
 its own.
 """
 

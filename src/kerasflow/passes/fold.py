@@ -36,7 +36,7 @@ def fold_constants(graph: Graph) -> Graph:
     def visit(builder: Builder, node: Node, inputs: tuple[Value, ...]) -> Any:
         if node.primitive.name == "broadcast_to" or any(v.aval.size > MAX_ELEMENTS for v in node.outputs):
             return None  # A broadcast is smaller as it is; the simplifier looks through it.
-        if node.subgraphs or node.primitive is foreign_function:
+        if node.subgraphs or node.primitive is foreign_function or node.primitive.ranked:
             return None  # Nobody knows how long a loop takes, and a framework may draw random numbers.
         arrays = [_known(v) for v in inputs]
         if any(array is None for array in arrays):

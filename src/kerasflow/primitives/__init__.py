@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kerasflow.graph import Primitive
 from kerasflow.primitives import (
+    collective,
     complex,
     control,
     convolution,
@@ -35,6 +36,7 @@ FAMILIES = (
     pooling,
     random,
     control,
+    collective,
 )
 
 PRIMITIVES: dict[str, Primitive] = {p.name: p for family in FAMILIES for p in family.PRIMITIVES}

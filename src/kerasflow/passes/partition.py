@@ -1,7 +1,7 @@
-"""How a node can be computed block by block: along which axes its operands and its result are cut.
+"""How a node can be computed part by part: along which axes its operands and its result are cut.
 
 One entry a primitive in one table. A node may be cut in several ways; each is a
-`Split`. `blocks` chooses among them.
+`Split`. Who cuts chooses among them: `shard`, for the ranks of a group, and the NumPy backend, for blocks of samples.
 """
 
 from __future__ import annotations
@@ -214,26 +214,27 @@ def splits(node: Node, n: int) -> Splits:
     return rule(node, n) if rule else iter(())
 
 
-def _shorter(shape: tuple[int, ...], axis: int, n: int) -> tuple[int, ...]:
-    return tuple(size // n if i == axis else size for i, size in enumerate(shape))
+def shorter(shape: tuple[int, ...], axis: int | None, n: int, k: int = 1) -> tuple[int, ...]:
+    """The shape of k of n equal parts along an axis; of all of it for None."""
+    return tuple(size * k // n if i == axis else size for i, size in enumerate(shape))
 
 
-def _index(index: tuple[Any, ...], axis: int, n: int) -> tuple[Any, ...]:
-    return tuple((0, b // n, 1) if i == axis else (a, b, step) for i, (a, b, step) in enumerate(index))
+def _index(index: tuple[Any, ...], axis: int, n: int, k: int) -> tuple[Any, ...]:
+    return tuple((0, b * k // n, 1) if i == axis else (a, b, step) for i, (a, b, step) in enumerate(index))
 
 
-# The parameters that hold sizes, and what they are for a block: f(parameter, the result's axis, blocks).
-_SIZES: dict[str, tuple[str, Callable[[Any, int, int], Any]]] = {
-    "reshape": ("shape", _shorter),
-    "broadcast_to": ("shape", _shorter),
+# The parameters that hold sizes, and what they are for a part: f(parameter, the result's axis, n, k).
+_SIZES: dict[str, tuple[str, Callable[[Any, int, int, int], Any]]] = {
+    "reshape": ("shape", shorter),
+    "broadcast_to": ("shape", shorter),
     "getitem": ("index", _index),
     "setitem": ("index", _index),
 }
 
 
-def block_params(node: Node, split: Split, n: int) -> dict[str, Any]:
-    """The parameters with which the node computes one of n blocks."""
+def part_params(node: Node, split: Split, n: int, k: int = 1) -> dict[str, Any]:
+    """The parameters with which the node computes k of n equal parts."""
     if node.primitive.name not in _SIZES or split.result is None:
         return node.params
     key, change = _SIZES[node.primitive.name]
-    return {**node.params, key: change(node.params[key], split.result, n)}
+    return {**node.params, key: change(node.params[key], split.result, n, k)}

@@ -1,4 +1,4 @@
-"""Cutting a scan into blocks of samples: each block runs all steps, for its own samples.
+"""Cutting a scan along its samples: each part runs all steps, for its own samples.
 
 That works where everything that a step computes from samples can be cut along
 them, from the carries and slices to the new carries.
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasflow.graph import Graph, Node, ShapedArray, Value, infer
-from kerasflow_numpy.plan.partition import Split, block_params, splits
+from kerasflow.passes.partition import Split, part_params, shorter, splits
 
 Axes = Sequence[int | None]
 
@@ -57,29 +57,26 @@ def _follow(body: Graph, inputs: Axes, samples: int) -> tuple[dict[Node, Split],
     return chosen, [axes.get(v) for v in body.outputs]
 
 
-def scan_block(node: Node, split: Split, samples: int, count: int) -> dict[str, Any]:
-    """The parameters with which a scan runs for one of `count` blocks of the samples."""
+def scan_part(node: Node, split: Split, samples: int, n: int, k: int = 1) -> dict[str, Any]:
+    """The parameters with which a scan runs for k of n equal parts of the samples."""
     body, first = node.params["body"], node.params["constants"] + node.params["carries"]
     inside = [axis if i < first or axis is None else axis - 1 for i, axis in enumerate(split.operands)]
     found = _follow(body, inside, samples)
     assert found is not None
     chosen, _ = found
     env: dict[Value, Value] = {
-        v: Value(_shorter(v.aval, axis, count)) for v, axis in zip(body.inputs, inside, strict=True)
+        v: Value(ShapedArray(shorter(v.aval.shape, axis, n, k), v.aval.dtype))
+        for v, axis in zip(body.inputs, inside, strict=True)
     }
     nodes = []
     for node_of_body in body.nodes:
         inputs = [env.get(v, v) for v in node_of_body.inputs]
         params = node_of_body.params
         if node_of_body in chosen:
-            params = block_params(node_of_body, chosen[node_of_body], count)
+            params = part_params(node_of_body, chosen[node_of_body], n, k)
         avals = infer(node_of_body.primitive, [v.aval for v in inputs], params)
         new = Node(node_of_body.primitive, inputs, params, avals, node_of_body.scope)
         nodes.append(new)
         env.update(zip(node_of_body.outputs, new.outputs, strict=True))
     graph = Graph([env[v] for v in body.inputs], nodes, [env.get(v, v) for v in body.outputs])
     return {**node.params, "body": graph}
-
-
-def _shorter(aval: ShapedArray, axis: int | None, count: int) -> ShapedArray:
-    return ShapedArray(tuple(n // count if i == axis else n for i, n in enumerate(aval.shape)), aval.dtype)

@@ -25,6 +25,7 @@ from kerasflow_numpy.emit.pieces import block_text, literal, short
 from kerasflow_numpy.plan.fusion import Group
 from kerasflow_numpy.plan.storage import (
     CONSTANT,
+    FILLING,
     FRESH,
     GIVEN,
     INPUT,
@@ -262,6 +263,10 @@ class Generator:
             return
         if node.primitive.name in control.CONTROL:
             control.emit(self, node, args)
+            return
+        if node.primitive.name in FILLING:
+            outs = f"({', '.join(map(self.name, places))},)"
+            self.emit(*LOWERINGS[node.primitive.name](self._call(node, args, outs, WORK)))
             return
         if node.primitive.multiple_results:
             self._several_results(node, places, args)

@@ -6,7 +6,8 @@ A lowering gets a `Call` and returns lines of Python. `np.name` is NumPy,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -180,7 +181,14 @@ def view_expression(node: Node, x: str) -> str:
         return f"{x}[{slice_text(params['index'])}]"
     if name in ("real", "imag"):
         return f"{x}.{name}"
+    if name == "own_part":
+        return f"kernels.part_of({x}, {_given(params)})"
     return x
+
+
+def _given(params: Mapping[str, Any]) -> str:
+    """Parameters that are numbers, or tuples of numbers, as arguments of a call."""
+    return ", ".join(f"{name}={value!r}" for name, value in params.items())
 
 
 def slice_text(index: tuple[tuple[int, int | None, int], ...]) -> str:
@@ -304,6 +312,20 @@ def _random_bits(call: Call) -> list[str]:
     return [f"kernels.random_bits({call.args[0]}, {call.out})"]
 
 
+def _random_part(call: Call) -> list[str]:
+    sizes, size = call.params["sizes"], call.params["size"]
+    return [f"kernels.random_part({call.args[0]}, {sizes}, {size}, {call.out})"]
+
+
+def _all_reduce(call: Call) -> list[str]:
+    return [f"kernels.all_reduce(({', '.join(call.args)},), {call.out})"]
+
+
+def _all_gather(call: Call) -> list[str]:
+    axis, sizes = call.params["axis"], call.params["sizes"]
+    return [f"kernels.all_gather({call.args[0]}, {axis}, {sizes}, {call.out})"]
+
+
 def _random_gamma_grad(call: Call) -> list[str]:
     return [f"np.copyto({call.out}, kernels.random_gamma_grad({', '.join(call.args)}))"]
 
@@ -329,7 +351,9 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     **dict.fromkeys(_REDUCERS, _reduction),
     **dict.fromkeys(("argmax", "argmin"), _arg_reduction),
     **dict.fromkeys(("cumsum", "cumprod"), _cumulative),
-    **dict.fromkeys(("reshape", "transpose", "broadcast_to", "getitem", "real", "imag"), _view_copy),
+    **dict.fromkeys(
+        ("reshape", "transpose", "broadcast_to", "getitem", "real", "imag", "own_part"), _view_copy
+    ),
     "setitem": _setitem,
     "concatenate": _concatenate,
     "pad": _pad,
@@ -350,6 +374,9 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "max_pool_take": _by_samples("pooling.max_pool_take"),
     "random_bits": _random_bits,
     "random_gamma_grad": _random_gamma_grad,
+    "random_part": _random_part,
+    "all_reduce": _all_reduce,
+    "all_gather": _all_gather,
     **ALGEBRA,
     "custom_vjp": _copy,
 }

@@ -28,7 +28,7 @@ STATIC = (WORK, STATE, CONSTANT, GIVEN)
 Memory = tuple[str, Any]
 
 # Primitives with several results whose lowering fills the memory that was planned for them.
-FILLING = ("blocks",)
+FILLING = ("blocks", "all_reduce")
 # Primitives that change a few elements of their first operand: in place, where it dies with them.
 CHANGING = ("setitem", "scatter")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from kerasflow.groups import current_group, offset
+from kerasflow.primitives.collective import own_rank, part_of, random_bytes
 from kerasflow.primitives.decompositions import cofactors, eig, lstsq, lu, solve_triangular
 from kerasflow.primitives.indexing import SCATTER_UFUNCS, top_k_places
 from kerasflow.primitives.random import philox, random_gamma_grad
@@ -22,6 +25,22 @@ def random_bits(seed: Array, out: Array) -> None:
     """Fill `out` (contiguous, unsigned) with the Philox stream of a seed; see `kerasflow.primitives.random`."""
     words = -(-out.nbytes // 8)
     out.reshape(-1)[:] = philox(seed).random_raw(words).view(out.dtype)[: out.size]
+
+
+def random_part(seed: Array, sizes: Sequence[int], size: int, out: Array) -> None:
+    """Fill `out` (contiguous, unsigned) with this rank's rows, `size` of them, of the Philox stream of a seed."""
+    begin = offset(sizes, own_rank(sizes, size)) * (out.nbytes // max(size, 1))
+    out.reshape(-1)[:] = random_bytes(seed, begin, out.nbytes).view(out.dtype)
+
+
+def all_reduce(arrays: Sequence[Array], outs: Sequence[Array]) -> None:
+    """Fill `outs` with the sums of all ranks' arrays."""
+    current_group().all_reduce(arrays, outs)
+
+
+def all_gather(array: Array, axis: int, sizes: Sequence[int], out: Array) -> None:
+    """Fill `out` with all ranks' arrays, joined along an axis."""
+    current_group().all_gather(array, axis, sizes, out)
 
 
 def block(x: Array, *places: Array) -> tuple[Any, ...]:
@@ -110,15 +129,19 @@ def _erf(x: Array, out: Array, z: Array, square: Array) -> None:
 # What programs call; the functions from outside are the primitives' own.
 __all__ = [
     "add_rows",
+    "all_gather",
+    "all_reduce",
     "block",
     "cofactors",
     "eig",
     "erf",
     "lstsq",
     "lu",
+    "part_of",
     "poison",
     "random_bits",
     "random_gamma_grad",
+    "random_part",
     "scatter",
     "solve_triangular",
     "top_k_places",

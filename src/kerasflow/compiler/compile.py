@@ -6,8 +6,10 @@ from typing import Any
 
 from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
+from kerasflow.compiler.ranks import shared
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, Node, all_nodes, format_origins
+from kerasflow.groups import Group
 from kerasflow.passes import optimize
 from kerasflow.primitives.foreign import foreign_function
 
@@ -35,12 +37,17 @@ def _has(backend: Backend, node: Node) -> bool:
     return node.primitive.name in backend.primitives
 
 
-def compile_graph(graph: Graph, backend: Backend, **options: Any) -> tuple[Graph, Program]:
-    """Optimize and compile; the optimized graph and its program.
+def compile_graph(
+    graph: Graph, backend: Backend, group: Group | None = None, **options: Any
+) -> tuple[Graph, Program]:
+    """Optimize and compile; the optimized graph, of the whole batch, and its program.
 
     Args:
+        group: shares the batch out.
         options: keyword arguments that the backend's `compile` knows.
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
+    if group is not None and (program := shared(graph, backend, group, **options)) is not None:
+        return graph, program
     return graph, backend.compile(graph, **options)

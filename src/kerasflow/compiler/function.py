@@ -25,6 +25,7 @@ from kerasflow.compiler.finite import finite
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
+from kerasflow.compiler.ranks import sharing
 from kerasflow.compiler.registry import current_backend, running_on
 from kerasflow.errors import TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
@@ -218,12 +219,14 @@ class CompiledFunction:
 
     Attributes:
         jit_compile: whether the backend is asked to compile just in time; None leaves that to it.
+        shares: whether its batches are shared out among the ranks of a group, where there is one.
     """
 
     def __init__(self, function: Callable[..., Any], backend: str | None = None) -> None:
         self.function = function
         self.backend = backend
         self.jit_compile: bool | None = None
+        self.shares = False
         self.entries: dict[Any, Entry] = {}
         self._host_calls: dict[Any, HostCall] = {}
         functools.update_wrapper(self, function, updated=())
@@ -254,6 +257,8 @@ class CompiledFunction:
         if watching():
             backend = finite(backend)
         asked = options(backend, jit_compile=self.jit_compile)
+        if self.shares and (group := sharing()) is not None:
+            asked["group"] = group
         # An entry keeps its backend, and so the number.
         full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
         while (call := self._host_calls.get(full_key)) is not None:

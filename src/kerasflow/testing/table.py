@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.testing import algebra, control, windows
+from kerasflow.testing import algebra, collective, control, windows
 from kerasflow.testing.spec import ALL, FLOATS, INTEGERS, NUMBERS, Operand, OpSpec, as_dtype
 
 # What rounding, division and comparison treat specially.
@@ -415,6 +415,7 @@ SPECS: tuple[OpSpec, ...] = (
     *windows.SPECS,
     *_RANDOM,
     *control.SPECS,
+    *collective.SPECS,
 )
 
 # For primitives whose results are one choice among several: what every backend must agree on, made of the results.

@@ -9,6 +9,7 @@ any number of operands have one `Joint` function for all. Open `elementwise` fir
 from __future__ import annotations
 
 from kerasflow.autodiff.rules import (
+    collective,
     complex,
     control,
     convolution,
@@ -41,6 +42,7 @@ FAMILIES = (
     control,
     scans,
     whiles,
+    collective,
 )
 
 RULES: dict[str, Rule] = {name: rule for family in FAMILIES for name, rule in family.RULES.items()}
@@ -50,7 +52,7 @@ NONDIFFERENTIABLE: frozenset[str] = frozenset(
     "floor ceil trunc rint invert logical_not isnan isinf isfinite signbit spacing "
     "floor_divide nextafter gcd lcm bitwise_and bitwise_or bitwise_xor left_shift right_shift "
     "logical_and logical_or logical_xor equal not_equal less less_equal greater greater_equal "
-    "stop_gradient any all argmax argmin argsort top_k searchsorted random_bits view".split()
+    "stop_gradient any all argmax argmin argsort top_k searchsorted random_bits random_part view".split()
 )
 
 __all__ = ["FAMILIES", "NONDIFFERENTIABLE", "RULES"]

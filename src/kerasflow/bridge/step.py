@@ -51,6 +51,7 @@ class Step(ModelFunction):
 
     def __init__(self, model: Any, method: str) -> None:
         super().__init__(model, self.run)
+        self.compiled.shares = True
         self.method = method
         _require_one_argument(model, method)
 

@@ -1,4 +1,4 @@
-"""Programs for the ranks of a group: which group shares batches out, and a program that takes its rank's rows of each."""
+"""Programs for the ranks of a group: which group shares batches out, and programs that take their rank's rows."""
 
 from __future__ import annotations
 

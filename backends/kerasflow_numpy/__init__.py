@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Graph
+from kerasflow_numpy.emit.code import Code
 from kerasflow_numpy.emit.codegen import generate
 from kerasflow_numpy.emit.lowering import SUPPORTED
-from kerasflow_numpy.plan.allocation import allocate
+from kerasflow_numpy.plan.allocation import allocate, laid_out, lay_open
 from kerasflow_numpy.plan.blocks import block
 from kerasflow_numpy.plan.fusion import find_groups
 from kerasflow_numpy.plan.halves import widen
 from kerasflow_numpy.plan.prepare import prepare
+from kerasflow_numpy.plan.shares import share_sums
 from kerasflow_numpy.plan.subgraphs import plan_storage
 from kerasflow_numpy.run.program import NumpyProgram
 
@@ -47,13 +49,29 @@ class NumpyBackend:
 
     def compile(self, graph: Graph) -> NumpyProgram:
         """The graph as a program; state arrays are written in place."""
+        code, workspace = self._code(graph, self.threads)
+        return NumpyProgram(code, workspace, [v.aval for v in graph.inputs])
+
+    def _code(self, graph: Graph, threads: int, ranks: int = 1) -> tuple[Code, int]:
+        """The code of a graph, and the size of its workspace in bytes.
+
+        Args:
+            ranks: how many processes run it at the same time, on the same state in shared memory.
+        """
         graph = prepare(graph if self.exact else widen(graph), self.exact)
+        if ranks > 1:
+            graph = share_sums(graph)
         if not self.exact:
             updates = {node for group in find_groups(graph) for node in group.nodes}
-            graph = block(graph, updates, self.threads)
-        plan = plan_storage(graph, find_groups(graph), threads=self.threads)
-        code = generate(graph, plan, self.poison, self.threads)
-        return NumpyProgram(code, allocate(plan), [v.aval for v in graph.inputs])
+            graph = block(graph, updates, threads)
+        groups = find_groups(graph)
+        plan = plan_storage(graph, groups, threads=threads)
+        code = generate(graph, plan, self.poison, threads, ranks)
+        if ranks > 1:
+            changed = set(graph.changes) - {i for group in groups for m in group.members for _, i in m.states}
+            code.shared_state = [i for i in range(len(graph.state_inputs)) if i not in changed]
+            code.shown_bytes, code.meeting_bytes = lay_open(plan), laid_out(graph, ranks)
+        return code, allocate(plan)
 
     def from_host(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """A copy that programs may write."""

@@ -51,6 +51,8 @@ class Chunks:
         arenas: pairs of a loop variable and its storages. scratch: pairs of a loop variable and a block of the
             workspace, a row for each thread.
         size: elements of each arena. parts: on how many threads the loop may run. round: elements of a round.
+        ranks: among how many the elements are shared out: each rank's loop goes over its share.
+        terms: of arenas that all ranks have one of: a loop variable for a rank's, its storages, and the rank.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Chunks:
     size: int
     parts: int
     round: int
+    ranks: int = 1
+    terms: list[tuple[str, list[Storage], int]] = field(default_factory=list)
 
 
 @dataclass
@@ -89,6 +93,8 @@ class Code:
         lines: of `def name(...)`. What its names stand for, by kind:
         storages: arrays at fixed places. views: `(name, source name, expression)` in order.
         objects: anything else by name. chunks: the loops of fused updates. blocks: functions that it calls.
+        shared_state: the places of the state that all ranks read in the same memory.
+        shown_bytes: what the rank shows the others. meeting_bytes: what all ranks together lay out in meetings.
         made, compiled, derived: kept by who binds it.
     """
 
@@ -99,9 +105,15 @@ class Code:
     objects: dict[str, Any] = field(default_factory=dict)
     chunks: list[Chunks] = field(default_factory=list)
     blocks: list[Blocks] = field(default_factory=list)
+    shared_state: list[int] = field(default_factory=list)
+    shown_bytes: int = 0
+    meeting_bytes: int = 0
     made: tuple[str, list[str]] | None = None
     compiled: Any = None
     derived: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "compiled": None, "derived": None, "made": None}
 
     @property
     def constants(self) -> list[np.ndarray[Any, Any]]:

@@ -22,9 +22,10 @@ from kerasflow_numpy.emit.call import Call
 from kerasflow_numpy.emit.code import Blocks, Chunks, Code, Line, indented, memory
 from kerasflow_numpy.emit.lowering import LOWERINGS, view_expression
 from kerasflow_numpy.emit.pieces import block_text, literal, short
-from kerasflow_numpy.plan.fusion import Group
+from kerasflow_numpy.plan.fusion import Group, ranks_sum
 from kerasflow_numpy.plan.storage import (
     CONSTANT,
+    EXCHANGE,
     FILLING,
     FRESH,
     GIVEN,
@@ -45,6 +46,8 @@ MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling
 CHUNK = 1 << 20
 # An update of fewer elements is not worth waking a thread for.
 MIN_ELEMENTS = 1 << 16
+# A rank's share of an update begins at multiples of this many elements: no two ranks write into one line of the cache.
+SHARE = 32
 
 _FUNCTIONS = tuple(f"{module}_" for module in MODULES)
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)
@@ -61,9 +64,11 @@ class Generator:
         threads: int = 1,
         name: str = "step",
         around: Generator | None = None,
+        ranks: int = 1,
     ) -> None:
         self.poison = poison
         self.threads = threads
+        self.ranks = ranks
         self.graph = graph
         self.plan = plan
         self.lines: list[Line] = []
@@ -102,7 +107,7 @@ class Generator:
 
     def _name_storages(self, named: Sequence[str] = ()) -> None:
         labels = self.graph.state_names or [""] * len(self.graph.state_inputs)
-        counts = {WORK: "t", CONSTANT: "c", FRESH: "out", LOCAL: "r"}
+        counts = {WORK: "t", CONSTANT: "c", FRESH: "out", LOCAL: "r", EXCHANGE: "term"}
         numbers = dict.fromkeys(counts, 0)
         for storage in self.plan.storages:
             if storage.kind in named:
@@ -215,11 +220,14 @@ class Generator:
         """Write what computes the results and the new state; expressions for the results."""
         begins, ends = self._lifetimes() if self.poison else ({}, {})
         around = self.here
+        meetings = self._around_shares() if self.ranks > 1 else set()
         for position, item in enumerate(self.plan.items):
             self._poison(begins.get(position, ()))
             allocated, held = (0, around.held) if self.memory is None else self.memory[position]
             node = item.members[0].nodes[-1] if isinstance(item, Group) else item
             self.here = Line("", node.scope, allocated=allocated, held=held)
+            if position in meetings:
+                self.emit("kernels.barrier()", note="the others' terms are there, and what they have updated")
             if isinstance(item, Group):
                 self._group(item, position)
             else:
@@ -230,9 +238,29 @@ class Generator:
         else:
             allocated, held = self.memory[-1]
             self.here = Line("", allocated=allocated, held=held)
+        if len(self.plan.items) in meetings:
+            self.emit("kernels.barrier()", note="what the others have updated is there")
         results = [] if self.plan.fills else self._results()
         self._state_copies()
         return results
+
+    def _around_shares(self) -> set[int]:
+        """The positions before which ranks wait for each other: of the first of several fused updates, for all must
+        have read the state and laid out their terms; and of what reads behind them what others have updated.
+        """
+        items = self.plan.items
+        updated = {v for item in items if isinstance(item, Group) for n in item.nodes for v in n.outputs}
+        late = [*self.graph.outputs, *(value for _, value in self.plan.copies)]
+        found, shared = set(), False
+        for position, item in enumerate([*items, None]):
+            if isinstance(item, Group):
+                if position == 0 or not isinstance(items[position - 1], Group):
+                    found.add(position)
+                shared = True
+            elif shared and not updated.isdisjoint(late if item is None else item.inputs):
+                found.add(position)
+                shared = False
+        return found
 
     def _lifetimes(self) -> tuple[dict[int, list[Storage]], dict[int, list[Storage]]]:
         """The blocks of the workspace that are used from, and to, each position of the schedule."""
@@ -399,6 +427,8 @@ class Generator:
         arenas = self.plan.arenas[id(group)]
         leaves = [self.unique(short(storages)) for storages in arenas]
         member = group.members[0]
+        # Of a leaf that is a term of a sum, every rank's.
+        terms = {k: [self.unique(f"{leaves[k]}{rank}") for rank in range(self.ranks)] for k in group.terms}
         state_leaf = {number: member.leaves.index(self.graph.state_inputs[i]) for number, i in member.states}
         last_read: dict[tuple[str, int], int] = {}
         for j, operation in enumerate(group.operations):
@@ -407,7 +437,7 @@ class Generator:
                     last_read[kind, operand] = j
         free: dict[np.dtype[Any], list[str]] = {}
         parts = self.threads if group.size >= MIN_ELEMENTS else 1
-        length = max(min(CHUNK, -(-group.size // parts)), 1)
+        length = max(min(CHUNK, -(-group.size // (parts * self.ranks)) + SHARE * (self.ranks > 1)), 1)
         scratch: list[tuple[str, Storage]] = []
 
         def temporary_array(dtype: np.dtype[Any]) -> str:
@@ -423,6 +453,15 @@ class Generator:
             node = operation.node
             dtype = node.outputs[0].aval.dtype
             args = []
+            if node.primitive is ranks_sum:
+                ((_, k),) = operation.operands
+                where["node", j] = leaves[k]
+                sums = [leaves[k]] * (self.ranks - 1)
+                if self.ranks > 2:
+                    sums[:-1] = [temporary_array(dtype)] * (self.ranks - 2)
+                for first, second, total in zip([terms[k][0], *sums], terms[k][1:], sums, strict=False):
+                    body.append(f"np.add({first}, {second}, out={total})")
+                continue
             for (kind, operand), value in zip(operation.operands, node.inputs, strict=True):
                 args.append(self._scalar(value, node) if kind == "scalar" else where[kind, operand])
             # A temporary array that is read here for the last time can take the result.
@@ -452,11 +491,21 @@ class Generator:
         if self.poison:
             body[:0] = [f"kernels.poison({n})" for n, _ in scratch]
         name = self.unique("chunks")
-        variables = leaves + [n for n, _ in scratch]
+        others = [(n, arenas[k], rank) for k, names in terms.items() for rank, n in enumerate(names)]
+        variables = [*leaves, *(n for n, _, _ in others), *(n for n, _ in scratch)]
         self.plan.storages.extend(storage for _, storage in scratch)
         nbytes = sum(storage.aval.nbytes for _, storage in scratch)
         self.code.chunks.append(
-            Chunks(name, list(zip(leaves, arenas, strict=True)), scratch, group.size, parts, length)
+            Chunks(
+                name,
+                list(zip(leaves, arenas, strict=True)),
+                scratch,
+                group.size,
+                parts,
+                length,
+                self.ranks,
+                others,
+            )
         )
         self.here = replace(self.here, allocated=self.here.allocated + nbytes, held=self.here.held + nbytes)
         self._begin_scope(member.nodes[-1].scope)
@@ -481,11 +530,12 @@ class Generator:
         return self.derive(name, f"{name}.reshape(())", place.storage.kind in STATIC)
 
 
-def generate(graph: Graph, plan: Plan, poison: bool = False, threads: int = 1) -> Code:
+def generate(graph: Graph, plan: Plan, poison: bool = False, threads: int = 1, ranks: int = 1) -> Code:
     """The code of a planned graph.
 
     Args:
         poison: spoil each block of the workspace before its first and after its last use.
-        threads: on how many a large operation may run.
+        threads: on how many a large operation may run. ranks: how many share the fused updates out, in memory of which
+            each sees all.
     """
-    return Generator(graph, plan, poison, threads).run()
+    return Generator(graph, plan, poison, threads, ranks=ranks).run()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow_numpy.plan.storage import WORK, Storage
+from kerasflow_numpy.plan.storage import EXCHANGE, WORK, Storage
 
 
 def block_text(name: str, axis: int, size: int) -> str:
@@ -24,7 +24,7 @@ def literal(array: np.ndarray[Any, Any]) -> str:
 
 def short(storages: list[Storage]) -> str:
     """A name for an arena: what its members' names end in, as in `momentum`."""
-    if storages[0].kind == WORK:
+    if storages[0].kind in (WORK, EXCHANGE):
         return "g"
     words = [storage.name.split("_") for storage in storages]
     common: list[str] = []

@@ -1,8 +1,11 @@
-"""Where in a workspace each block of memory lies: values that are not alive at the same time share theirs."""
+"""Where each block of memory lies: in a workspace, where values that are not alive at the same time share theirs; and
+in what a rank shows the others.
+"""
 
 from __future__ import annotations
 
-from kerasflow_numpy.plan.storage import WORK, Plan, Storage
+from kerasflow.graph import Graph
+from kerasflow_numpy.plan.storage import EXCHANGE, WORK, Plan, Storage
 
 ALIGNMENT = 64
 
@@ -53,6 +56,28 @@ def allocate(plan: Plan) -> int:
         for _, inner in plans:
             _move(inner, plan.scratch[node].offset)
     return end
+
+
+def lay_open(plan: Plan) -> int:
+    """Give each block that a rank shows the others its offset, an arena's one behind the other; the bytes of all."""
+    end = 0
+    for arena in (arena for group in plan.arenas.values() for arena in group if arena[0].kind == EXCHANGE):
+        for storage in arena:
+            storage.offset = end
+            end += storage.aval.nbytes
+        end = -(-end // ALIGNMENT) * ALIGNMENT
+    return end
+
+
+def laid_out(graph: Graph, ranks: int) -> int:
+    """The bytes in which all ranks lay out what they meet with, each array in a place of its own."""
+    met = [node for node in graph.nodes if node.primitive.name in ("all_reduce", "all_gather")]
+    most = [
+        v.aval.nbytes * max(node.params.get("sizes", (1,))) // node.params.get("size", 1)
+        for node in met
+        for v in node.inputs
+    ]
+    return sum(ranks * -(-nbytes // ALIGNMENT) * ALIGNMENT for nbytes in most)
 
 
 def _move(plan: Plan, start: int) -> None:

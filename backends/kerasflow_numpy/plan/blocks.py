@@ -37,6 +37,9 @@ CHEAP = frozenset(
     "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not".split()
 )
 MAX_LINKS = 3
+# Where ranks meet, and what is drawn for samples.
+MEETINGS = frozenset(("all_reduce", "all_gather"))
+DRAWN = frozenset(("random_bits", "random_part"))
 
 
 def cut(array: Any, axis: int | None, k: int, count: int) -> Any:
@@ -119,12 +122,15 @@ def _schedule(graph: Graph, apart: set[Node], samples: int) -> _Schedule:
     batch = {v: 0 for v in graph.inputs if v.aval.ndim and v.aval.shape[0] == samples}
     # What depends on samples; where it is not known along which axis it holds them, one of their number is taken.
     held = set(batch)
+    meeting = 0
     for node in graph.nodes:
         found = None if node in apart else _choose(node, schedule, batch, samples)
         if found is None:
             # Even times begin behind the block before them.
             time = max((_even(schedule.times.get(v, 0)) for v in node.inputs), default=0)
-            depends = node.primitive.name == "random_bits" or not held.isdisjoint(node.inputs)
+            if node.primitive.name in MEETINGS:
+                time = meeting = max(time, meeting)  # Other ranks come to them in the order of the graph.
+            depends = node.primitive.name in DRAWN or not held.isdisjoint(node.inputs)
             for v in node.outputs:
                 schedule.times[v] = time
                 if depends:

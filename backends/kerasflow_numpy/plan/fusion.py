@@ -12,10 +12,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from kerasflow.graph import Constant, Graph, Node, Value, users
+from kerasflow.graph import Constant, Graph, Node, Primitive, Value, users
 
 # An update of fewer elements than this is not worth a flat block of its own.
 MIN_ELEMENTS = 1 << 15
+
+# The sum of all ranks' terms: in an update that ranks share out, what each computes for its share (`shares`).
+ranks_sum = Primitive("ranks_sum", lambda x: x, lambda x: x, elementwise=True)
 
 Operand = tuple[str, Any]  # ("leaf", i), ("node", i) or ("scalar", Value)
 
@@ -49,6 +52,12 @@ class Group:
     members: list[Member]
     operations: list[Operation]
     after: int
+
+    @property
+    def terms(self) -> set[int]:
+        """The leaves of which each rank has a term of a sum."""
+        summed = [operation for operation in self.operations if operation.node.primitive is ranks_sum]
+        return {operand for operation in summed for _, operand in operation.operands}
 
     @property
     def size(self) -> int:
@@ -125,6 +134,8 @@ def _components(
             if node in piece:
                 continue
             piece.add(node)
+            if node.primitive is ranks_sum:
+                continue  # What it sums is computed before, by each rank.
             for v in node.inputs:
                 if (
                     v.node is not None

@@ -23,7 +23,9 @@ Item = Node | Group
 WORK, STATE, CONSTANT, INPUT, FRESH, LOCAL = "work", "state", "constant", "input", "fresh", "local"
 # Memory from outside a body: what it reads and fills, at the same place in every call or passed to each.
 GIVEN, PASSED = "given", "passed"
-STATIC = (WORK, STATE, CONSTANT, GIVEN)
+# Memory of this rank's that the other ranks see.
+EXCHANGE = "exchange"
+STATIC = (WORK, STATE, CONSTANT, GIVEN, EXCHANGE)
 # A kind, and a sample: an array whose shape and strides count.
 Memory = tuple[str, Any]
 
@@ -40,7 +42,7 @@ class Storage:
     Attributes:
         kind: one of the kinds above. aval: shape and dtype of the whole.
         first, last: the schedule positions between which a WORK block is in use.
-        offset: a WORK block's place in the workspace, in bytes.
+        offset: a WORK block's place in the workspace, in bytes; that of EXCHANGE in what the rank shows the others.
         index: which state or input it is.
         array: a CONSTANT's contents.
         name: what the generated code calls it.
@@ -199,13 +201,14 @@ class Planner:
                 continue
             arenas = []
             for k in range(len(item.members[0].leaves)):
+                kind = EXCHANGE if k in item.terms else WORK
                 storages = []
                 for member in item.members:
                     leaf = member.leaves[k]
                     if leaf in self.plan.places:  # state
                         storages.append(self.plan.places[leaf].storage)
                         continue
-                    storage = self._storage(WORK, leaf.aval, first=self.positions[leaf], last=position)
+                    storage = self._storage(kind, leaf.aval, first=self.positions[leaf], last=position)
                     self.reserved[leaf] = storage
                     storages.append(storage)
                 arenas.append(storages)

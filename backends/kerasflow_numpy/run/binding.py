@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
 import numpy as np
 
 from kerasflow_numpy.emit.code import Blocks, Chunks, Code
-from kerasflow_numpy.emit.codegen import MODULES
+from kerasflow_numpy.emit.codegen import MODULES, SHARE
+from kerasflow_numpy.plan.allocation import ALIGNMENT
 from kerasflow_numpy.plan.blocks import cut
-from kerasflow_numpy.plan.storage import CONSTANT, GIVEN, STATE, WORK, Storage
+from kerasflow_numpy.plan.storage import CONSTANT, EXCHANGE, GIVEN, STATE, WORK, Storage
 from kerasflow_numpy.run import blas, convolution, halves, kernels, parallel, pooling
 from kerasflow_numpy.run.measure import Stopwatch
 
@@ -29,17 +31,36 @@ class _Scipy:
         return getattr(scipy.special, name)
 
 
+@dataclass
+class Shared:
+    """What a function that is a rank's shares with the other ranks.
+
+    Attributes:
+        rank: its number. shown: for each rank the bytes that it shows the others.
+        new: makes arrays of bytes, for state, that all ranks see. sees: whether an array lies in such.
+    """
+
+    rank: int
+    shown: list[Array]
+    new: Callable[[int], Array]
+    sees: Callable[[Array], bool]
+
+
 class Context:
     """A function bound to a workspace and to one set of state arrays.
 
     Args:
         workspace: bytes. watch: measures the function's lines.
+        shared: if it is one of several ranks that have the same state.
     """
 
-    def __init__(self, code: Code, workspace: Array, watch: Stopwatch | None = None) -> None:
+    def __init__(
+        self, code: Code, workspace: Array, watch: Stopwatch | None = None, shared: Shared | None = None
+    ) -> None:
         self.code = code
         self.watch = watch
         self.workspace = workspace
+        self.shared = shared
         self.state: list[Array] = []
         self.step: Callable[..., Any] | None = None
 
@@ -54,27 +75,53 @@ class Context:
         for chunks in self.code.chunks:
             for _, storages in chunks.arenas:
                 self._gather_arena(storages)
+        if self.shared is not None:
+            self._share(self.shared)
         arrays = {s.name: self._array(s) for s in self.code.storages}
         rounds = {chunks.name: self._chunks(chunks) for chunks in self.code.chunks}
         self.step = _bind(self.code, self.workspace, arrays, rounds, self.watch)
 
     def _array(self, storage: Storage) -> Array:
-        return self.state[storage.index] if storage.kind == STATE else _place(storage, self.workspace)
+        if storage.kind == STATE:
+            return self.state[storage.index]
+        if storage.kind == EXCHANGE:
+            assert self.shared is not None
+            return _place(storage, self.shared.shown[self.shared.rank])
+        return _place(storage, self.workspace)
+
+    def _share(self, shared: Shared) -> None:
+        """Move state that the others read to where they see it."""
+        hidden = [i for i in self.code.shared_state if not shared.sees(self.state[i])]
+        starts = [0]
+        for i in hidden:
+            starts.append(starts[-1] + -(-self.state[i].nbytes // ALIGNMENT) * ALIGNMENT)
+        if hidden:
+            memory = shared.new(starts[-1])
+            for i, start in zip(hidden, starts, strict=False):
+                old = self.state[i]
+                self.state[i] = memory[start : start + old.nbytes].view(old.dtype).reshape(old.shape)
+                self.state[i][...] = old
 
     def _gather_arena(self, storages: list[Storage]) -> None:
         """Lay state arrays one behind the other in one flat array."""
         if storages[0].kind != STATE or len(storages) == 1:
-            return
+            return  # One alone is moved with what others read.
         arrays = [self.state[s.index] for s in storages]
         address = arrays[0].ctypes.data
         base = arrays[0].base
+        seen = self.shared is None or self.shared.sees(arrays[0])
         for array in arrays:
-            if array.base is not base or base is None or array.ctypes.data != address:
+            if not seen or array.base is not base or base is None or array.ctypes.data != address:
                 break
             address += array.nbytes
         else:
             return
-        flat = np.empty(sum(a.size for a in arrays), arrays[0].dtype)
+        size, dtype = sum(a.size for a in arrays), arrays[0].dtype
+        flat = (
+            np.empty(size, dtype)
+            if self.shared is None
+            else self.shared.new(size * dtype.itemsize).view(dtype)
+        )
         start = 0
         for storage, array in zip(storages, arrays, strict=True):
             part = flat[start : start + array.size].reshape(array.shape)
@@ -82,24 +129,34 @@ class Context:
             self.state[storage.index] = part
             start += array.size
 
-    def _flat(self, storages: list[Storage]) -> Array:
-        """One flat array over storages that lie one behind the other."""
-        first = self._array(storages[0])
+    def _flat(self, storages: list[Storage], rank: int | None = None) -> Array:
+        """One flat array over storages that lie one behind the other; over another rank's of what it shows."""
+        first, start = storages[0], storages[0].offset
+        nbytes, dtype = sum(s.aval.nbytes for s in storages), first.aval.dtype
+        if first.kind == WORK:
+            return self.workspace[start : start + nbytes].view(dtype)
+        if first.kind == EXCHANGE:
+            assert self.shared is not None
+            shown = self.shared.shown[self.shared.rank if rank is None else rank]
+            return shown[start : start + nbytes].view(dtype)
+        array = self._array(first)
         if len(storages) == 1:
-            return first.reshape(-1)
-        total = sum(s.aval.size for s in storages)
-        if storages[0].kind == WORK:
-            nbytes = total * first.itemsize
-            return self.workspace[storages[0].offset : storages[0].offset + nbytes].view(first.dtype)
-        base = first.base
+            return array.reshape(-1)
+        base = array.base
         assert isinstance(base, np.ndarray)
-        begin = (first.ctypes.data - base.ctypes.data) // first.itemsize
-        return base.reshape(-1)[begin : begin + total]
+        start = array.ctypes.data - base.ctypes.data
+        return base.reshape(-1).view(np.uint8)[start : start + nbytes].view(dtype)
 
     def _chunks(self, chunks: Chunks) -> Any:
         """The rounds of a fused update's loop; for several threads a list with the rounds of each."""
         flats = [self._flat(storages) for _, storages in chunks.arenas]
+        flats += [self._flat(storages, rank) for _, storages, rank in chunks.terms]
         bounds = [chunks.size * k // chunks.parts for k in range(chunks.parts + 1)]
+        if chunks.ranks > 1:
+            assert self.shared is not None
+            first = self.shared.rank
+            bounds = [chunks.size * k // chunks.ranks // SHARE * SHARE for k in range(chunks.ranks)]
+            bounds = [*bounds, chunks.size][first : first + 2]
         arrays = [_place(storage, self.workspace) for _, storage in chunks.scratch]
         parts = []
         for k, (begin, end) in enumerate(itertools.pairwise(bounds)):

@@ -43,6 +43,11 @@ def all_gather(array: Array, axis: int, sizes: Sequence[int], out: Array) -> Non
     current_group().all_gather(array, axis, sizes, out)
 
 
+def barrier() -> None:
+    """Wait until all ranks are here."""
+    current_group().barrier()
+
+
 def block(x: Array, *places: Array) -> tuple[Any, ...]:
     """The index of a block of x, whose places along each axis are consecutive: slices, which NumPy copies by rows.
 
@@ -131,6 +136,7 @@ __all__ = [
     "add_rows",
     "all_gather",
     "all_reduce",
+    "barrier",
     "block",
     "cofactors",
     "eig",

@@ -6,7 +6,8 @@ function; `run` gives it memory and runs it. A graph comes in, a program goes ou
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,7 +22,25 @@ from kerasflow_numpy.plan.halves import widen
 from kerasflow_numpy.plan.prepare import prepare
 from kerasflow_numpy.plan.shares import share_sums
 from kerasflow_numpy.plan.subgraphs import plan_storage
+from kerasflow_numpy.plan.worth import LEAST_SECONDS, seconds
 from kerasflow_numpy.run.program import NumpyProgram
+from kerasflow_numpy.team.program import TeamProgram
+from kerasflow_numpy.team.rank import Rank, RankCode
+from kerasflow_numpy.team.team import is_running, unavailable
+
+# A program that changes as many numbers is a step of training, for which other processes may be started.
+LEAST_CHANGED = 1 << 10
+
+
+class Sharded(Protocol):
+    """A graph for one rank: `kerasflow.passes.shard.Sharded`.
+
+    Attributes:
+        graph: which takes the rank's rows. splits: for each input whether it is cut into rows.
+    """
+
+    graph: Graph
+    splits: list[bool]
 
 
 class NumpyBackend:
@@ -32,16 +51,20 @@ class NumpyBackend:
             its last use, so that any use of memory that is not alive shows.
         exact: compute bit for bit what the graph says: large sums are not regrouped for speed.
         threads: on how many threads a large operation runs. The results' last bits depend on it.
+        processes: how many processes may share a long program out among themselves; so do the last bits on this.
     """
 
     name = "numpy"
     framework = "numpy"
     primitives = SUPPORTED
 
-    def __init__(self, poison: bool = False, exact: bool = False, threads: int = 1) -> None:
+    def __init__(
+        self, poison: bool = False, exact: bool = False, threads: int = 1, processes: int = 1
+    ) -> None:
         self.poison = poison
         self.exact = exact
         self.threads = threads
+        self.processes = processes
 
     def devices(self) -> dict[str, str]:
         """The processor, with the number of threads that a large operation runs on."""
@@ -51,6 +74,32 @@ class NumpyBackend:
         """The graph as a program; state arrays are written in place."""
         code, workspace = self._code(graph, self.threads)
         return NumpyProgram(code, workspace, [v.aval for v in graph.inputs])
+
+    def ranks(self, graph: Graph) -> int:
+        """How many processes are to run a program together: several if that is worth it, and can be done here.
+
+        The first program of a process for which others are started is one that changes much state, as a step of
+        training does: it will be called many times. Others are shared out if the others are there.
+        """
+        if self.processes == 1 or self.exact or self.poison or seconds(graph) < LEAST_SECONDS:
+            return 1
+        changed = sum(graph.state_inputs[i].aval.size for i in graph.changes)
+        starts = changed >= LEAST_CHANGED or is_running(self.processes)
+        return self.processes if starts and unavailable() is None else 1
+
+    def compile_ranks(self, graph: Graph, rows: Sequence[int], cut: Mapping[int, Sharded]) -> TeamProgram:
+        """A graph as a program of several processes.
+
+        Args:
+            graph: of the whole batch. rows: how many of its rows each process has. cut: the graph for each such number.
+        """
+        state = [v.aval for v in graph.state_inputs]
+        codes = {}
+        for size, sharded in cut.items():
+            code, workspace = self._code(sharded.graph, 1, len(rows))
+            codes[size] = RankCode(code, workspace, [v.aval for v in sharded.graph.inputs], state)
+        splits = next(iter(cut.values())).splits
+        return TeamProgram(Rank(codes, tuple(rows)), splits, [v.aval for v in graph.inputs])
 
     def _code(self, graph: Graph, threads: int, ranks: int = 1) -> tuple[Code, int]:
         """The code of a graph, and the size of its workspace in bytes.

@@ -203,12 +203,12 @@ def test_one_large_variable_is_a_loop_and_one_small_one_is_not() -> None:
     ids=str,
 )
 def test_chunk_boundaries(sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerasflow_numpy.emit.codegen.CHUNK", 100)
+    monkeypatch.setattr("kerasflow_numpy.emit.updates.CHUNK", 100)
     check(Model(shapes=tuple((n,) for n in sizes), slots=2), adam, [sum(n != 1 for n in sizes)])
 
 
 def test_a_large_variable_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerasflow_numpy.emit.codegen.CHUNK", MIN_ELEMENTS - 3)
+    monkeypatch.setattr("kerasflow_numpy.emit.updates.CHUNK", MIN_ELEMENTS - 3)
     check(Model(shapes=((2 * MIN_ELEMENTS + 1,), (40, 50)), slots=2), adam, [2])
 
 

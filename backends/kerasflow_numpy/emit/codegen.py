@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value, identifier, unique
-from kerasflow_numpy.emit import control
+from kerasflow.graph import Constant, Graph, Node, Value, identifier, unique
+from kerasflow_numpy.emit import control, updates
 from kerasflow_numpy.emit.call import Call
-from kerasflow_numpy.emit.code import Blocks, Chunks, Code, Line, indented, memory
+from kerasflow_numpy.emit.code import Blocks, Code, Line, indented, memory
 from kerasflow_numpy.emit.lowering import LOWERINGS, view_expression
-from kerasflow_numpy.emit.pieces import block_text, literal, short
-from kerasflow_numpy.plan.fusion import Group, ranks_sum
+from kerasflow_numpy.emit.pieces import block_text, literal
+from kerasflow_numpy.plan.fusion import Group
 from kerasflow_numpy.plan.storage import (
     CONSTANT,
     EXCHANGE,
@@ -42,12 +42,6 @@ from kerasflow_numpy.plan.storage import (
 
 # What the generated code calls: NumPy, SciPy and this backend's modules.
 MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling", "halves")
-# Elements of each array that one round of a fused update works on: bounds the memory for temporary arrays.
-CHUNK = 1 << 20
-# An update of fewer elements is not worth waking a thread for.
-MIN_ELEMENTS = 1 << 16
-# A rank's share of an update begins at multiples of this many elements: no two ranks write into one line of the cache.
-SHARE = 32
 
 _FUNCTIONS = tuple(f"{module}_" for module in MODULES)
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)
@@ -220,7 +214,7 @@ class Generator:
         """Write what computes the results and the new state; expressions for the results."""
         begins, ends = self._lifetimes() if self.poison else ({}, {})
         around = self.here
-        meetings = self._around_shares() if self.ranks > 1 else set()
+        meetings = updates.waits(self.graph, self.plan) if self.ranks > 1 else set()
         for position, item in enumerate(self.plan.items):
             self._poison(begins.get(position, ()))
             allocated, held = (0, around.held) if self.memory is None else self.memory[position]
@@ -229,7 +223,7 @@ class Generator:
             if position in meetings:
                 self.emit("kernels.barrier()", note="the others' terms are there, and what they have updated")
             if isinstance(item, Group):
-                self._group(item, position)
+                updates.emit(self, item, position)
             else:
                 self._node(item)
             self._poison(ends.get(position, ()))
@@ -244,24 +238,6 @@ class Generator:
         self._state_copies()
         return results
 
-    def _around_shares(self) -> set[int]:
-        """The positions before which ranks wait for each other: of the first of several fused updates, for all must
-        have read the state and laid out their terms; and of what reads behind them what others have updated.
-        """
-        items = self.plan.items
-        updated = {v for item in items if isinstance(item, Group) for n in item.nodes for v in n.outputs}
-        late = [*self.graph.outputs, *(value for _, value in self.plan.copies)]
-        found, shared = set(), False
-        for position, item in enumerate([*items, None]):
-            if isinstance(item, Group):
-                if position == 0 or not isinstance(items[position - 1], Group):
-                    found.add(position)
-                shared = True
-            elif shared and not updated.isdisjoint(late if item is None else item.inputs):
-                found.add(position)
-                shared = False
-        return found
-
     def _lifetimes(self) -> tuple[dict[int, list[Storage]], dict[int, list[Storage]]]:
         """The blocks of the workspace that are used from, and to, each position of the schedule."""
         begins: dict[int, list[Storage]] = defaultdict(list)
@@ -275,7 +251,7 @@ class Generator:
     def _poison(self, storages: Iterable[Storage]) -> None:
         self.emit(*(f"kernels.poison({storage.name})" for storage in storages))
 
-    def _begin_scope(self, scope: str) -> None:
+    def begin_scope(self, scope: str) -> None:
         """A heading for the lines that come, where they come from elsewhere than those before."""
         if scope != self.scope:
             self.scope = self.heading = scope
@@ -284,7 +260,7 @@ class Generator:
         places = [self.plan.places[v] for v in node.outputs]
         if all(p.source is not None for p in places):
             return  # a view
-        self._begin_scope(node.scope)
+        self.begin_scope(node.scope)
         args = [self.operand(v, node) for v in node.inputs]
         if node.primitive.name == "blocks":
             self._blocks(node, places, args)
@@ -358,7 +334,7 @@ class Generator:
                     source = aside
             pending.append(f"np.copyto({target}, {source})")
         if pending:
-            self._begin_scope("new state")
+            self.begin_scope("new state")
             end, self.here = self.here, replace(self.here, scope="new state")
             self.emit(*pending)
             self.here = end
@@ -413,121 +389,13 @@ class Generator:
         self.here = replace(self.here, allocated=0)
         runs, part, run, k = (self.unique(n) for n in (f"blocks{len(self.code.blocks)}", "part", "run", "k"))
         self.code.blocks.append(Blocks(runs, code, scratch, given, count, self.threads))
-        self._begin_scope("")
+        self.begin_scope("")
         self.emit(f"def {function}_each({part}):", note=f"each of {count} blocks")
         self.emit(
             f"    for {run}, {k} in {part}:",
             f"        {run}({', '.join(passed)})".replace("@k", k),
             f"parallel.each({function}_each, {runs})",
         )
-
-    # -- fused updates --------------------------------------------------------------------------------------
-
-    def _group(self, group: Group, position: int) -> None:
-        arenas = self.plan.arenas[id(group)]
-        leaves = [self.unique(short(storages)) for storages in arenas]
-        member = group.members[0]
-        # Of a leaf that is a term of a sum, every rank's.
-        terms = {k: [self.unique(f"{leaves[k]}{rank}") for rank in range(self.ranks)] for k in group.terms}
-        state_leaf = {number: member.leaves.index(self.graph.state_inputs[i]) for number, i in member.states}
-        last_read: dict[tuple[str, int], int] = {}
-        for j, operation in enumerate(group.operations):
-            for kind, operand in operation.operands:
-                if kind != "scalar":
-                    last_read[kind, operand] = j
-        free: dict[np.dtype[Any], list[str]] = {}
-        parts = self.threads if group.size >= MIN_ELEMENTS else 1
-        length = max(min(CHUNK, -(-group.size // (parts * self.ranks)) + SHARE * (self.ranks > 1)), 1)
-        scratch: list[tuple[str, Storage]] = []
-
-        def temporary_array(dtype: np.dtype[Any]) -> str:
-            storage = Storage(WORK, ShapedArray((parts, length), dtype), first=position, last=position)
-            scratch.append((self.unique(f"s{len(scratch)}"), storage))
-            return scratch[-1][0]
-
-        where: dict[tuple[str, int], str] = {("leaf", k): name for k, name in enumerate(leaves)}
-        body: list[str] = []
-        late: list[str] = []
-        temporary: set[str] = set()
-        for j, operation in enumerate(group.operations):
-            node = operation.node
-            dtype = node.outputs[0].aval.dtype
-            args = []
-            if node.primitive is ranks_sum:
-                ((_, k),) = operation.operands
-                where["node", j] = leaves[k]
-                sums = [leaves[k]] * (self.ranks - 1)
-                if self.ranks > 2:
-                    sums[:-1] = [temporary_array(dtype)] * (self.ranks - 2)
-                for first, second, total in zip([terms[k][0], *sums], terms[k][1:], sums, strict=False):
-                    body.append(f"np.add({first}, {second}, out={total})")
-                continue
-            for (kind, operand), value in zip(operation.operands, node.inputs, strict=True):
-                args.append(self._scalar(value, node) if kind == "scalar" else where[kind, operand])
-            # A temporary array that is read here for the last time can take the result.
-            for kind, operand in dict.fromkeys(o for o in operation.operands if o[0] == "node"):
-                name = where[kind, operand]
-                if last_read[kind, operand] == j and name in temporary:
-                    temporary.discard(name)
-                    kept = group.operations[operand].node.outputs[0].aval.dtype
-                    free.setdefault(kept, []).append(name)
-            out = None
-            if j in state_leaf:
-                k = state_leaf[j]
-                if last_read.get(("leaf", k), -1) <= j:
-                    out = leaves[k]
-                else:
-                    out = temporary_array(dtype)
-                    late.append(f"np.copyto({leaves[k]}, {out})")
-            elif free.get(dtype):
-                out = free[dtype].pop()
-                temporary.add(out)
-            else:
-                out = temporary_array(dtype)
-                temporary.add(out)
-            where["node", j] = out
-            call = Call(node, args, out, [a == out for a in args], self.bind, lambda s, x: s + x)
-            body.extend(LOWERINGS[node.primitive.name](call))
-        if self.poison:
-            body[:0] = [f"kernels.poison({n})" for n, _ in scratch]
-        name = self.unique("chunks")
-        others = [(n, arenas[k], rank) for k, names in terms.items() for rank, n in enumerate(names)]
-        variables = [*leaves, *(n for n, _, _ in others), *(n for n, _ in scratch)]
-        self.plan.storages.extend(storage for _, storage in scratch)
-        nbytes = sum(storage.aval.nbytes for _, storage in scratch)
-        self.code.chunks.append(
-            Chunks(
-                name,
-                list(zip(leaves, arenas, strict=True)),
-                scratch,
-                group.size,
-                parts,
-                length,
-                self.ranks,
-                others,
-            )
-        )
-        self.here = replace(self.here, allocated=self.here.allocated + nbytes, held=self.here.held + nbytes)
-        self._begin_scope(member.nodes[-1].scope)
-        shapes = ", ".join(str(m.leaves[0].aval) for m in group.members)
-        targets = ", ".join(variables) + "," * (len(variables) == 1)
-        note = f"{group.size} elements: {shapes}"
-        loop = [f"    {line}" for line in body + late]
-        if parts == 1:
-            self.emit(f"for {targets} in {name}:", note=note)
-            self.emit(*loop)
-            return
-        update, part = self.unique("update"), self.unique("part")
-        self.emit(f"def {update}({part}):", f"    for {targets} in {part}:", note=note)
-        self.emit(*(f"    {line}" for line in loop), f"parallel.each({update}, {name})")
-
-    def _scalar(self, value: Value, node: Node) -> str:
-        """An expression for a scalar beside flat arrays."""
-        name = self.operand(value, node)
-        if value.aval.ndim == 0:
-            return name
-        place = self.plan.places[value]
-        return self.derive(name, f"{name}.reshape(())", place.storage.kind in STATIC)
 
 
 def generate(graph: Graph, plan: Plan, poison: bool = False, threads: int = 1, ranks: int = 1) -> Code:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow_numpy.emit.code import Blocks, Chunks, Code
-from kerasflow_numpy.emit.codegen import MODULES, SHARE
+from kerasflow_numpy.emit.codegen import MODULES
+from kerasflow_numpy.emit.updates import SHARE
 from kerasflow_numpy.plan.allocation import ALIGNMENT
 from kerasflow_numpy.plan.blocks import cut
 from kerasflow_numpy.plan.storage import CONSTANT, EXCHANGE, GIVEN, STATE, WORK, Storage

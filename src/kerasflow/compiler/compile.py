@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
-from kerasflow.compiler.ranks import shared
+from kerasflow.compiler.ranks import locally, shared
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, Node, all_nodes, format_origins
 from kerasflow.groups import Group
@@ -48,6 +48,7 @@ def compile_graph(
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
-    if group is not None and (program := shared(graph, backend, group, **options)) is not None:
+    program = locally(graph, backend) if group is None else shared(graph, backend, group, **options)
+    if program is not None:
         return graph, program
     return graph, backend.compile(graph, **options)

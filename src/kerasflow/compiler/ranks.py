@@ -52,6 +52,20 @@ class RankProgram:
         return getattr(self.program, name)  # its source, and what else it may have
 
 
+def locally(graph: Graph, backend: Backend) -> Program | None:
+    """The program of an optimized graph for several processes of the backend's own; None if it wants no others."""
+    wanted: int = backend.ranks(graph) if hasattr(backend, "ranks") else 1
+    samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
+    if wanted == 1 or samples < wanted:
+        return None
+    counts = rows(samples, wanted)
+    cut = {size: shard(graph, counts, size) for size in set(counts)}
+    if None in cut.values():
+        return None
+    program: Program = backend.compile_ranks(graph, counts, cut)  # type: ignore[attr-defined]
+    return program
+
+
 def shared(graph: Graph, backend: Backend, group: Group, **options: Any) -> Program | None:
     """The program of an optimized graph for this rank; None if there is nothing to share out."""
     samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)

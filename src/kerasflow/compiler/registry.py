@@ -41,8 +41,9 @@ def _load(name: str) -> Backend:
         raise UnknownBackendError(
             f"The backend {name!r} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-    if hasattr(backend, "threads"):
-        backend.threads = threads()
+    for cores in ("threads", "processes"):
+        if hasattr(backend, cores):
+            setattr(backend, cores, threads())
     return backend
 
 

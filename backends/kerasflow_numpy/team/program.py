@@ -1,0 +1,155 @@
+"""A program that several processes run together, each on its rows of the batch: the first one's side, which is called."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from kerasflow_numpy.team.team import Team, team
+
+from kerasflow.blas import numpys, one_thread
+from kerasflow.graph import Measurement, ShapedArray, check_inputs
+from kerasflow.groups import in_group
+from kerasflow_numpy.run.binding import Context, Shared
+from kerasflow_numpy.run.measure import Stopwatch
+from kerasflow_numpy.run.program import NumpyProgram
+from kerasflow_numpy.run.workspace import aligned, workspace
+from kerasflow_numpy.team.rank import Address, Rank, arrays_in, places
+
+Array = np.ndarray[Any, Any]
+
+_keys = itertools.count()
+
+
+class _Memory:
+    """What a program has in the memory that the ranks of a team share.
+
+    Attributes:
+        bound: the function for which the others were told last where the state is.
+    """
+
+    def __init__(self, crew: Team, rank: Rank, key: int) -> None:
+        self.crew = crew
+        self.key = key
+        code = rank.codes[rank.rows[0]].code
+        boxes = [rank.codes[rows].posted for rows in rank.rows]
+        self._shown = [crew.share(code.shown_bytes) for _ in rank.rows]
+        self.meetings = crew.share(code.meeting_bytes)
+        # The first rank takes what it is given as it is.
+        memories = [crew.share(places(box)[1] if i else 0) for i, box in enumerate(boxes)]
+        self.boxes = [arrays_in(memory, box) for memory, box in zip(memories[1:], boxes[1:], strict=True)]
+        self._mailboxes = [crew.number(memory) for memory in memories]
+        self.shared = Shared(0, self._shown, crew.share, self.sees)
+        self.bound: Context | None = None
+        crew.load(key, pickle.dumps(rank))
+
+    def sees(self, array: Array) -> bool:
+        """Whether the team's processes see an array."""
+        return self._address(array) is not None
+
+    def _address(self, array: Array) -> Address | None:
+        found: Address | None = self.crew.number(array)
+        return found
+
+    def tell(self, context: Context, state: Sequence[int]) -> None:
+        """Tell the others where all that they need is."""
+        addresses = [self._address(context.state[i]) for i in state]
+        shown = [self._address(memory) for memory in self._shown]
+        self.crew.tell(self.key, addresses, self._mailboxes, shown, self._address(self.meetings))
+        self.bound = context
+
+
+class TeamProgram(NumpyProgram):
+    """A program whose calls are steps of several processes.
+
+    Args:
+        rank: what each of them runs. splits: for each input whether it is cut into rows. inputs: their types, whole.
+    """
+
+    def __init__(self, rank: Rank, splits: Sequence[bool], inputs: Sequence[ShapedArray]) -> None:
+        own = rank.codes[rank.rows[0]]
+        super().__init__(own.code, own.workspace, inputs)
+        self.rank = rank
+        self.splits = list(splits)
+        self._key = next(_keys)
+        self._memory: _Memory | None = None
+        shared = set(own.code.shared_state)
+        self._copied = [i for i in range(len(own.state)) if i not in shared]
+        ends = list(itertools.accumulate(rank.rows))
+        self._rows = [slice(end - n, end) for end, n in zip(ends, rank.rows, strict=True)]
+
+    def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
+        check_inputs(self.inputs, inputs)
+        crew = team(len(self.rank.rows))
+        with crew.lock, workspace() as mine:
+            memory = self._in(crew)
+            context = mine.contexts.get(self)
+            if context is None or context.shared is not memory.shared:
+                context = Context(self.code, mine.memory(self.workspace), None, memory.shared)
+                mine.contexts[self] = context
+            return self._together(memory, context, state, inputs)
+
+    def _in(self, crew: Team) -> _Memory:
+        """The program's memory in a team, which has it from now on."""
+        if self._memory is None or self._memory.crew is not crew:
+            self._memory = _Memory(crew, self.rank, self._key)
+            weakref.finalize(self, crew.unload, self._key)
+        return self._memory
+
+    def _together(
+        self, memory: _Memory, context: Context, state: Sequence[Array], inputs: Sequence[Array]
+    ) -> tuple[list[Any], Sequence[Array]]:
+        crew = memory.crew
+        alone: AbstractContextManager[Any] = one_thread(numpys()) if self.uses_blas else nullcontext()
+        try:
+            with in_group(crew.group):
+                if not context.holds(state):
+                    context.bind(state)
+                    memory.bound = None
+                if memory.bound is not context:
+                    memory.tell(context, self.code.shared_state)
+                self._post(memory, context, inputs)
+                crew.begin(self._key)
+                crew.group.enter(memory.meetings)
+                own = [x[self._rows[0]] if split else x for x, split in zip(inputs, self.splits, strict=True)]
+                with alone, np.errstate(all="ignore"):
+                    outputs = context.step(*own)  # type: ignore[misc]
+                crew.finish()
+        except BaseException:
+            crew.close()  # The others may wait for this one.
+            raise
+        return outputs, context.state
+
+    def _post(self, memory: _Memory, context: Context, inputs: Sequence[Array]) -> None:
+        """Give each of the others its copy of state, and its rows."""
+        copied = [context.state[i] for i in self._copied]
+        for box, rows in zip(memory.boxes, self._rows[1:], strict=True):
+            given = [x[rows] if split else x for x, split in zip(inputs, self.splits, strict=True)]
+            for target, source in zip(box, (*copied, *given), strict=True):
+                np.copyto(target, source)
+
+    def measured(self) -> Callable[..., tuple[list[Any], Sequence[Array], list[Measurement]]]:
+        """The program with a clock in the first process; see `NumpyProgram`."""
+        watch = Stopwatch()
+        own = aligned(self.workspace)
+
+        def run(
+            state: Sequence[Array], inputs: Sequence[Array]
+        ) -> tuple[list[Any], Sequence[Array], list[Measurement]]:
+            check_inputs(self.inputs, inputs)
+            crew = team(len(self.rank.rows))
+            with crew.lock:
+                memory = self._in(crew)
+                if not contexts or contexts[0].shared is not memory.shared:
+                    contexts[:] = [Context(self.code, own, watch, memory.shared)]
+                watch.start()
+                outputs, now = self._together(memory, contexts[0], state, inputs)
+            return outputs, now, watch.measured(self.code)
+
+        contexts: list[Context] = []
+        return run

@@ -1,4 +1,4 @@
-"""A program that several processes run together, each on its rows of the batch: the first one's side, which is called."""
+"""A program that several processes run together, each on its rows of the batch: the side of the first one."""
 
 from __future__ import annotations
 

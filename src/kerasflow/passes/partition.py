@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kerasflow.graph import Node, ShapedArray
+from kerasflow.passes.rewrite import uniform_value
 from kerasflow.primitives.linalg import split_subscripts
 
 
@@ -165,6 +166,17 @@ def _gather(node: Node, n: int) -> Splits:
             yield Split((None, *(_beside(i.shape, ndim, axis) for i in indices)), axis)
 
 
+def _scatter(node: Node, n: int) -> Splits:
+    """What is added to zeros: each part of the updates gives a term of the sum."""
+    x, updates, *indices = node.inputs
+    if node.params["mode"] != "add" or uniform_value(x) != 0:
+        return
+    ndim = max(v.aval.ndim for v in indices)
+    for axis in _axes(updates.aval, n):
+        if axis < ndim:
+            yield Split((None, axis, *(_beside(v.aval.shape, ndim, axis) for v in indices)), None)
+
+
 def _searchsorted(node: Node, n: int) -> Splits:
     for axis in _axes(node.outputs[0].aval, n):
         yield Split((None, axis), axis)
@@ -196,6 +208,7 @@ SPLITS: dict[str, Callable[[Node, int], Splits]] = {
     "setitem": _setitem,
     "pad": _pad,
     "gather": _gather,
+    "scatter": _scatter,
     "searchsorted": _searchsorted,
     "convolution": _samples(0, None),
     "convolution_transpose": _samples(0, None),

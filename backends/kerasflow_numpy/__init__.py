@@ -7,7 +7,7 @@ function; `run` gives it memory and runs it. A graph comes in, a program goes ou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -25,22 +25,11 @@ from kerasflow_numpy.plan.subgraphs import plan_storage
 from kerasflow_numpy.plan.worth import LEAST_SECONDS, seconds
 from kerasflow_numpy.run.program import NumpyProgram
 from kerasflow_numpy.team.program import TeamProgram
-from kerasflow_numpy.team.rank import Rank, RankCode
+from kerasflow_numpy.team.rank import Rank, RankCode, Sharded
 from kerasflow_numpy.team.team import is_running, unavailable
 
 # A program that changes as many numbers is a step of training, for which other processes may be started.
 LEAST_CHANGED = 1 << 10
-
-
-class Sharded(Protocol):
-    """A graph for one rank: `kerasflow.passes.shard.Sharded`.
-
-    Attributes:
-        graph: which takes the rank's rows. splits: for each input whether it is cut into rows.
-    """
-
-    graph: Graph
-    splits: list[bool]
 
 
 class NumpyBackend:
@@ -98,8 +87,7 @@ class NumpyBackend:
         for size, sharded in cut.items():
             code, workspace = self._code(sharded.graph, 1, len(rows))
             codes[size] = RankCode(code, workspace, [v.aval for v in sharded.graph.inputs], state)
-        splits = next(iter(cut.values())).splits
-        return TeamProgram(Rank(codes, tuple(rows)), splits, [v.aval for v in graph.inputs])
+        return TeamProgram(Rank(codes, tuple(rows)), cut[rows[0]], [v.aval for v in graph.inputs])
 
     def _code(self, graph: Graph, threads: int, ranks: int = 1) -> tuple[Code, int]:
         """The code of a graph, and the size of its workspace in bytes.

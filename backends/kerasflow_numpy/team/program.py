@@ -19,7 +19,7 @@ from kerasflow_numpy.run.binding import Context, Shared
 from kerasflow_numpy.run.measure import Stopwatch
 from kerasflow_numpy.run.program import NumpyProgram
 from kerasflow_numpy.run.workspace import aligned, workspace
-from kerasflow_numpy.team.rank import Address, Rank, arrays_in, places
+from kerasflow_numpy.team.rank import Address, Rank, Sharded, arrays_in, places
 
 Array = np.ndarray[Any, Any]
 
@@ -68,14 +68,16 @@ class TeamProgram(NumpyProgram):
     """A program whose calls are steps of several processes.
 
     Args:
-        rank: what each of them runs. splits: for each input whether it is cut into rows. inputs: their types, whole.
+        rank: what each of them runs. inputs: the types of what it is given, whole.
+        sharded: the cut: for each input whether it is split, and what there is to know for people.
     """
 
-    def __init__(self, rank: Rank, splits: Sequence[bool], inputs: Sequence[ShapedArray]) -> None:
+    def __init__(self, rank: Rank, sharded: Sharded, inputs: Sequence[ShapedArray]) -> None:
         own = rank.codes[rank.rows[0]]
         super().__init__(own.code, own.workspace, inputs)
         self.rank = rank
-        self.splits = list(splits)
+        self.sharded = sharded
+        self.splits = sharded.splits
         self._key = next(_keys)
         self._memory: _Memory | None = None
         shared = set(own.code.shared_state)

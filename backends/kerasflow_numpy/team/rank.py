@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kerasflow.graph import ShapedArray
+from kerasflow.graph import Graph, ShapedArray
 from kerasflow.groups import in_group
 from kerasflow_numpy.emit.code import Code
 from kerasflow_numpy.plan.allocation import ALIGNMENT
@@ -38,6 +38,17 @@ class RankCode:
         """What a process gets before each step: state that each rank has a copy of, and its rows of the batch."""
         shared = set(self.code.shared_state)
         return [*(aval for i, aval in enumerate(self.state) if i not in shared), *self.inputs]
+
+
+class Sharded(Protocol):
+    """A graph for one rank: `kerasflow.passes.shard.Sharded`.
+
+    Attributes:
+        graph: which takes the rank's rows. splits: for each input whether it is cut into rows.
+    """
+
+    graph: Graph
+    splits: list[bool]
 
 
 class Member(Protocol):

@@ -48,7 +48,10 @@ def compile_graph(
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
+    return graph, program_of(graph, backend, group, **options)
+
+
+def program_of(graph: Graph, backend: Backend, group: Group | None = None, **options: Any) -> Program:
+    """The program of an optimized graph: of this process alone, or of one rank of several."""
     program = locally(graph, backend) if group is None else shared(graph, backend, group, **options)
-    if program is not None:
-        return graph, program
-    return graph, backend.compile(graph, **options)
+    return program or backend.compile(graph, **options)

@@ -50,6 +50,7 @@ class Costs:
         state, inputs: bytes of the weights and all other state, and of the batch.
         kept: bytes that the program has between steps besides: its workspace, which all programs of a thread share,
             and its constants.
+        sharing: how the step is shared out among processes, of which this is the first's; "" if it is not.
     """
 
     title: str
@@ -59,6 +60,7 @@ class Costs:
     state: int
     inputs: int
     kept: int = 0
+    sharing: str = ""
 
     @property
     def measured(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,8 @@ import optree
 
 from kerasflow.bridge.export_numpy import BATCH, Text, constant_text, structure_text
 from kerasflow.compiler import Entry, current_backend
-from kerasflow.compiler.compile import check_supported
+from kerasflow.compiler.compile import check_supported, program_of
+from kerasflow.compiler.ranks import sharing
 from kerasflow.errors import ExportError
 from kerasflow.graph import identifier, printable
 from kerasflow.inspect.reading.explanation import Explanation
@@ -63,8 +65,8 @@ def explain(
     if as_run:
         numpy = current_backend("numpy")
         check_supported(entry.graph, numpy)
-        program: Any = numpy.compile(listing.tagged)
-        return Explanation(on_host + program.source)
+        program: Any = program_of(listing.tagged, numpy, sharing())
+        return Explanation(on_host + _shared_out(program) + program.source)
     return Explanation(on_host + shown(listing), on_host + "\n".join(listing.head), listing.body)
 
 
@@ -137,6 +139,14 @@ def _constant(value: Any) -> Text:
         return constant_text(value)
     except ExportError:
         return Text(f"...  # {printable(repr(value))}")
+
+
+def _shared_out(program: Any) -> str:
+    """How the program is shared out among processes, as comments."""
+    sharded = getattr(program, "sharded", None)
+    return (
+        "" if sharded is None else "".join(f"# {line}\n" for line in textwrap.wrap(str(sharded), 110)) + "\n"
+    )
 
 
 def _on_host(entry: Entry, inputs: Sequence[str]) -> str:

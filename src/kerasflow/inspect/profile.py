@@ -72,13 +72,14 @@ def profile(model: Any, x: Any, y: Any = None, of: str | None = None, repeats: i
     seconds, lines = _measure(entry.program, inputs, state, repeats)
     kind = {"train": "training step", "test": "test step", "predict": "prediction"}[name]
     return Profile(
-        f"A {kind} of {model.name!r} on {backend.name}{_threads(backend)}, {given[0].shape[0]:,} samples",
+        f"A {kind} of {model.name!r} on {backend.name}{_threads(backend, entry.program)}, {given[0].shape[0]:,} samples",
         seconds + sum(line.seconds for line in host),
         host + lines,
         getattr(getattr(model, "optimizer", None), "name", ""),
         sum(cell.aval.nbytes for cell in entry.cells),
         sum(array.nbytes for array in given[: entry.host[0].place if entry.host else None]),
         getattr(entry.program, "kept", 0),
+        str(getattr(entry.program, "sharded", "")),
     )
 
 
@@ -119,6 +120,8 @@ def _measure_call(call: HostCall, given: Sequence[Any], repeats: int) -> Measure
     return Measurement(f"on the host: {call}", call.scope, fmean(used), 1, made, made)
 
 
-def _threads(backend: Any) -> str:
+def _threads(backend: Any, program: Any) -> str:
+    if sharded := getattr(program, "sharded", None):
+        return f" ({len(sharded.rows)} processes)"
     threads = getattr(backend, "threads", None)
     return f" ({threads} thread{'s' if threads > 1 else ''})" if threads else ""

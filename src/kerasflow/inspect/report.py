@@ -23,6 +23,7 @@ class Profile(Costs):
         head = [
             f"{shortened(self.title, 2 * _LINE)}: {milliseconds(self.seconds)}.",
             f"With a clock behind each line, as below, {milliseconds(self.measured)} ({more:+.0%}).",
+            *([self.sharing] if self.sharing else []),
         ]
         costs = [["layer", *PHASES, "together", "share", "calls", "allocated", "held"]]
         for cost in self.layers:

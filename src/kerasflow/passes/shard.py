@@ -67,6 +67,18 @@ class Sharded:
     sent: int = 0
     whole: Counter[str] = field(default_factory=Counter)
 
+    def __str__(self) -> str:
+        """What a reader of a program or a profile is told."""
+        counts = " + ".join(map(str, self.rows)) if len(set(self.rows)) > 1 else f"{self.rows[0]} each"
+        text = (
+            f"Shared out among {len(self.rows)} processes, rows of the batch: {counts}. They meet "
+            f"{self.meetings} time{'s' * (self.meetings != 1)} a step, {self.sent:,} bytes from each."
+        )
+        if self.whole:
+            names = ", ".join(f"{name} ({n})" if n > 1 else name for name, n in self.whole.items())
+            text += f" Each computes for the whole batch what cannot be cut along it: {names}."
+        return text
+
 
 def shard(graph: Graph, rows: Sequence[int], size: int) -> Sharded | None:
     """Cut an optimized graph.

@@ -31,6 +31,10 @@ class UnknownDeviceError(KerasflowError, ValueError):
     """A device that the backend does not have."""
 
 
+class RankError(KerasflowError, RuntimeError):
+    """Another process that computes a part of a program has died, or could not be started."""
+
+
 class UnsupportedPrimitiveError(KerasflowError, NotImplementedError):
     """A program needs a primitive that its backend does not have."""
 

@@ -1,0 +1,136 @@
+"""How a rank's process is started: Python with NumPy and this runtime, and nothing of the user's program.
+
+Not by `multiprocessing`, which imports the program's main module again, and so needs its `if __name__ == "__main__"`.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from kerasflow_numpy.team import memory
+
+# `kerasflow` and `kerasflow_numpy` become packages whose `__init__` is not executed: those import Keras's bridge and
+# the compiler, which a rank does not need, in most of a second. The modules below them are found as they are here.
+_ENTRY = """\
+import sys, pickle
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+setup = pickle.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
+sys.path += [entry for entry in setup["path"] if entry not in sys.path]
+for name, places in setup["packages"].items():
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations[:] = places
+    sys.modules[name] = module_from_spec(spec)
+from kerasflow_numpy.team.child import main
+main(**setup["arguments"])
+"""
+_PACKAGES = ("kerasflow", "kerasflow_numpy")
+
+# A rank is one core's: the threads of its BLAS would only wait, and each has memory of its own.
+_ONE_THREAD = dict.fromkeys(
+    (
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "BLIS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "OMP_NUM_THREADS",
+    ),
+    "1",
+)
+
+
+def available() -> str | None:
+    """Why this process can have no team; None if it can."""
+    if sys.platform in ("emscripten", "wasi"):
+        return f"there are no processes on {sys.platform}"
+    if getattr(sys, "frozen", False):
+        return "the program is frozen: it has no interpreter that could be started"
+    path = interpreter()
+    if not path or not os.access(path, os.X_OK):
+        return f"Python does not know its interpreter (sys.executable is {sys.executable!r})"
+    if not Path(path).name.lower().startswith(("python", "pypy")):
+        return f"Python is embedded in {path!r}, which cannot be started as an interpreter"
+    try:
+        memory.create(1)[0].close()
+    except OSError as error:
+        return f"the system gives no shared memory ({error})"
+    return None
+
+
+def interpreter() -> str:
+    """The interpreter's path; that of `multiprocessing.set_executable` where a program that embeds Python calls it."""
+    spawn = sys.modules.get("multiprocessing.spawn")
+    path = spawn.get_executable() if spawn else sys.executable
+    if os.name == "nt" and path == sys.executable:
+        # A virtual environment's is one that starts this one, and not the process that we would talk to.
+        path = getattr(sys, "_base_executable", path)
+    return os.fsdecode(path or "")
+
+
+def launch(label: str, options: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start a process, which waits for `prepare`.
+
+    Args:
+        label: what lists of processes show. options: for `subprocess.Popen`.
+
+    Raises:
+        OSError: the system starts no process.
+    """
+    # -S, -s, -P: no module `sitecustomize`, nobody's own packages, nothing from the current folder: the path is ours.
+    command = [interpreter(), "-S", "-s", "-P", *_flags(), "-c", _ENTRY, label]
+    if os.name == "nt":
+        options = {**options, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined, unused-ignore]
+    with _without_interrupts():
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **_ONE_THREAD},
+            bufsize=0,
+            **options,
+        )
+
+
+def prepare(process: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
+    """Tell a process where it finds modules, and with what to call `child.main`."""
+    numpys = str(Path(np.__file__).parents[1])
+    path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]
+    packages = {name: [*sys.modules[name].__path__] for name in _PACKAGES}
+    setup = pickle.dumps({"path": [*path, numpys], "packages": packages, "arguments": arguments})
+    _write_all(process.stdin, b"%d\n%b" % (len(setup), setup))
+
+
+def _write_all(file: IO[bytes] | None, data: bytes) -> None:
+    assert file is not None
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _flags() -> Sequence[str]:
+    """What this interpreter was told of compiled files, which the other has to use too."""
+    flags = ["-B"] if sys.dont_write_bytecode else []
+    return [*flags, "-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else flags
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process that is started in the block never gets Ctrl-C, which a terminal sends to all of a program's."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

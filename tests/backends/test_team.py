@@ -1,0 +1,624 @@
+"""Teams of local ranks, with real processes: what they compute, and how they end."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ranks import Rank
+
+from kerasflow.errors import RankError
+from kerasflow_numpy.team import memory, sockets, start
+from kerasflow_numpy.team.group import Area, piece_bytes
+from kerasflow_numpy.team.team import Team, team
+
+pytestmark = pytest.mark.skipif(start.available() is not None, reason="no team can be started here")
+
+HERE = Path(__file__).parent
+LIMIT = 30  # seconds for a test
+
+
+@pytest.fixture(autouse=True)
+def limit() -> Iterator[None]:
+    """No test hangs."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"the test took more than {LIMIT} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(params=[2])
+def ranks(request: pytest.FixtureRequest) -> Iterator[Team]:
+    made = Team(request.param)
+    yield made
+    pids = processes(made)
+    made.close()
+    assert all(map(ended, pids))
+
+
+def processes(some: Team) -> list[int]:
+    return [process.pid for process in some._children._processes]
+
+
+def ended(pid: int) -> bool:
+    """Whether a process has ended; of one that nobody has asked about since, too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def soon_ended(pids: list[int], seconds: float = 1.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if all(map(ended, pids)):
+            return True
+        time.sleep(0.005)
+    return False
+
+
+def run(some: Team, rank: Rank, *places: Any, key: int = 1) -> Any:
+    """Load an object into all ranks, and call it; what it returns here."""
+    with some.lock:
+        some.load(key, pickle.dumps(rank))
+        if places:
+            some.tell(key, *places)
+        return some.run(key, rank)
+
+
+def works(some: Team) -> bool:
+    reports = run(some, Rank("report", expression="group.rank"), key=9)
+    return [int(report) for report in reports] == list(range(some.size))
+
+
+# ---- what they compute
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4], indirect=True)
+def test_ranks_add_up_and_gather(ranks: Team) -> None:
+    size, rounds = ranks.size, 3
+    floats = [4, 60, 4000]
+    area = ranks.share(
+        piece_bytes([floats] * size) + piece_bytes([floats[1:]] * size) + piece_bytes([[24 * (r + 2)] for r in range(size)])
+    )
+    here = Rank("meet", rounds=rounds)
+    here.memory = area
+    results = run(ranks, here, ranks.number(area))
+    assert len(results) == size and len(set(results)) == 1
+
+    expected = b""
+    for step in range(rounds):
+        generators = [np.random.default_rng([rank, step]) for rank in range(size)]
+        sums = []
+        for shape in [(), (3, 5), (1000,)]:
+            total, *terms = [g.standard_normal(shape).astype(np.float32) for g in generators]
+            for term in terms:
+                total = total + term
+            sums.append(np.asarray(total).tobytes())
+        rows = [np.full((4, rank + 2, 3), rank, np.int16) for rank in range(size)]
+        expected += b"".join([*sums, *sums[1:], np.concatenate(rows, axis=1).tobytes()])
+    assert results[0] == expected
+
+
+def test_what_is_in_the_area_already_is_not_copied(ranks: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    area = Area(ranks.share(piece_bytes([[4000]] * 2)))
+    _, parts = area.piece(0, lambda: [[((1000,), np.float32)]] * 2)
+    ranks.group.enter(area)
+    ranks.group.inbox.wait = lambda: None  # type: ignore[method-assign]
+    copies: list[int] = []
+    monkeypatch.setattr(np, "copyto", lambda to, _: copies.append(to.nbytes))
+    parts[0][0][:], parts[1][0][:] = 1, 2
+    out = np.empty(1000, np.float32)
+    ranks.group.all_reduce([parts[0][0].reshape(1000)], [out])
+    assert (out == 3).all() and not copies
+
+
+def test_an_area_that_is_too_small_is_refused() -> None:
+    area = Area(np.zeros(128, np.uint8))
+    assert area.piece(0, lambda: [[((3,), np.int8)]] * 2)[0] == 128
+    with pytest.raises(ValueError, match="has 128 bytes, but the meeting at byte 128 needs those up to 192"):
+        area.piece(128, lambda: [[((3,), np.int8)]])
+
+
+def test_thousands_of_steps_with_barriers(ranks: Team) -> None:
+    rank = Rank("barriers", count=2)
+    with ranks.lock:
+        ranks.load(1, pickle.dumps(rank))
+        for _ in range(5_000):
+            ranks.run(1, rank)
+    assert works(ranks)
+
+
+@pytest.mark.parametrize("ranks", [3], indirect=True)
+def test_many_barriers_of_three(ranks: Team) -> None:
+    """One rank may be at the next barrier before the others have left the last."""
+    run(ranks, Rank("barriers", count=3_000))
+
+
+def test_messages_of_any_size(ranks: Team) -> None:
+    reports = run(ranks, Rank("report", expression="'x' * (group.rank * 3_000_000)"))
+    assert [len(report) for report in reports] == [2, 3_000_002]
+    assert run(ranks, Rank("report", expression="group.broadcast(b'%d' % group.rank)"))[1] == b"b'0'"
+
+
+# ---- what they share
+
+
+@pytest.mark.parametrize("kind", [kind for kind, (_, here) in memory.KINDS.items() if here or kind == "posix"])
+def test_memory_is_shared(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "kind", kind)
+    ranks = Team(3)
+    shared = ranks.share(100_001)
+    assert shared.dtype == np.uint8 and shared.shape == (100_001,) and not shared.any()
+    assert shared.__array_interface__["data"][0] % 64 == 0
+    run(ranks, Rank("mark"), ranks.number(shared[70_000:]))
+    with ranks.lock:
+        ranks.begin(1)
+        ranks.finish()
+    assert shared.nonzero()[0].tolist() == [70_001, 70_002]
+    assert shared[70_001:70_003].tolist() == [4, 6]
+    assert ranks.number(shared) == (1, 0) and ranks.number(np.zeros(3)) is None
+    ranks.close()
+
+
+def test_a_gigabyte_is_shared(ranks: Team) -> None:
+    before = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
+    shared = ranks.share(1 << 30)
+    run(ranks, Rank("mark"), ranks.number(shared[-8:]))
+    assert shared[-8:].tolist() == [0, 2, 0, 0, 0, 0, 0, 0]
+    assert (os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []) == before
+
+
+def mappings(pid: int | str) -> int:
+    return Path(f"/proc/{pid}/maps").read_text().count("memfd:kerasflow")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_given_back(ranks: Team) -> None:
+    (child,) = processes(ranks)
+    here, there = mappings("self"), mappings(child)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    shared = ranks.share(5_000_000)
+    view = shared[10:].view(np.int16)[3:]
+    place = ranks.number(view)
+    del shared
+    gc.collect()
+    run(ranks, Rank("mark"), place)
+    assert (mappings("self"), mappings(child)) == (here + 1, there + 1)
+    ranks.unload(1)
+    del view
+    gc.collect()
+    assert ranks.number(np.zeros(1)) is None and not ranks._segments
+    assert works(ranks)
+    assert (mappings("self"), mappings(child)) == (here, there)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_loading_waits_for_nobody(ranks: Team) -> None:
+    """Whatever the size: a child that starts, or that computes, does not read."""
+    large = Rank("report", expression="len(self.options)", ballast=np.ones(3_000_000))
+    large.options.pop("ballast")
+    payload = pickle.dumps((np.ones(3_000_000), large))
+    begin = time.perf_counter()
+    with ranks.lock:
+        ranks.load(1, payload)
+    assert time.perf_counter() - begin < 0.2
+    assert works(ranks)
+
+
+# ---- what is in a child
+
+
+@pytest.mark.parametrize("ranks", [2], indirect=True)
+def test_a_child_has_no_more_than_it_needs(ranks: Team) -> None:
+    names = run(ranks, Rank("report", expression="sorted(__import__('sys').modules)"))[1].decode()
+    modules = set(eval(names))
+    assert "kerasflow_numpy.run.program" in modules and "kerasflow.primitives" in modules
+    assert not {name for name in modules if name.partition(".")[0] in ("keras", "scipy", "pytest", "optree", "h5py")}
+    assert not {name for name in modules if name.startswith(("kerasflow.bridge", "kerasflow.compiler", "kerasflow.tracing"))}
+
+
+def test_a_child_that_waits_takes_no_time(ranks: Team) -> None:
+    assert works(ranks)
+    (child,) = processes(ranks)
+
+    def ticks() -> int:
+        return sum(map(int, Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+    time.sleep(0.05)
+    before, own = ticks(), time.process_time()
+    time.sleep(0.5)
+    assert ticks() - before <= 1
+    assert time.process_time() - own < 0.05
+
+
+def test_waiting_long_takes_no_time(ranks: Team) -> None:
+    assert works(ranks)
+    begin = time.process_time()
+    run(ranks, Rank("fail", kind="none", then="nothing"))
+    with ranks.lock:
+        ranks.load(2, pickle.dumps(Rank("sleep", seconds=0.4)))
+        ranks.begin(2)
+        ranks.finish()
+    assert time.process_time() - begin < 0.1
+
+
+def test_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has `select` alone."""
+    monkeypatch.delattr(sockets.select, "poll")
+    ranks = Team(2)
+    assert works(ranks)
+    run(ranks, Rank("compute", seconds=0.05))
+    with ranks.lock:
+        ranks.load(2, pickle.dumps(Rank("sleep", seconds=0.05)))
+        ranks.begin(2)
+        ranks.finish()
+    os.kill(processes(ranks)[0], signal.SIGKILL)
+    with pytest.raises(RankError, match="SIGKILL"):
+        works(ranks)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("executable", None, "does not know its interpreter .sys.executable is None."),
+        ("executable", "", "does not know its interpreter"),
+        ("executable", "/no/such/python3", "does not know its interpreter"),
+        ("executable", "/bin/sh", "embedded in '/bin/sh'"),
+        ("frozen", True, "frozen"),
+        ("platform", "emscripten", "no processes on emscripten"),
+    ],
+)
+def test_where_no_process_can_be_started_it_says_why(
+    name: str, value: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "multiprocessing.spawn", raising=False)
+    monkeypatch.setattr(sys, name, value, raising=False)
+    with pytest.raises(AssertionError, match=reason):
+        raise AssertionError(start.available())
+
+
+def test_an_interpreter_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "interpreter", lambda: "/no/such/python")
+    with pytest.raises(RankError, match=r"No process could be started for rank 1 of 2: .*No such file"):
+        Team(2)
+
+
+# ---- how they end
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [("kill", "SIGKILL"), ("crash", "SIGSEGV"), ("exit", "exit code 3")]
+)
+@pytest.mark.parametrize("ranks", [3], indirect=True)
+def test_a_rank_that_dies_is_an_error(ranks: Team, kind: str, message: str) -> None:
+    assert works(ranks)
+    pids = processes(ranks)
+    begin = time.perf_counter()
+    with pytest.raises(RankError, match=rf"Rank 2 of 3, .*number {pids[1]}.* has died: {message}.*KERASFLOW_THREADS=1"):
+        run(ranks, Rank("fail", kind=kind, rank=2))
+    assert time.perf_counter() - begin < 1
+    assert not ranks.alive and soon_ended(pids)
+    with pytest.raises(RankError, match="has ended: begin again"):
+        run(ranks, Rank())
+
+
+def test_a_rank_that_dies_between_steps_is_an_error() -> None:
+    ranks = team(2)
+    assert works(ranks) and team(2) is ranks
+    (pid,) = processes(ranks)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(RankError, match="SIGKILL"):
+        works(ranks)
+    assert works(team(2)) and team(2) is not ranks
+    os.kill(processes(team(2))[0], signal.SIGKILL)
+    while team(2)._children._processes[0].pid == pid:
+        time.sleep(0.01)
+    assert works(team(2))
+    team(2).close()
+
+
+def test_a_rank_that_dies_while_it_starts_is_an_error() -> None:
+    for delay in (0, 0.02, 0.1):
+        ranks = Team(2)
+        time.sleep(delay)
+        os.kill(processes(ranks)[0], signal.SIGKILL)
+        with pytest.raises(RankError, match="SIGKILL"):
+            works(ranks)
+
+
+def test_kills_at_random_moments() -> None:
+    seed = random.randrange(1 << 30)
+    print("seed", seed)  # shown if the test fails
+    moments = random.Random(seed)
+    area = 1 << 20
+    for _ in range(12):
+        ranks = Team(3)
+        memory_ = ranks.share(area)
+        rank = Rank("meet", rounds=20)
+        rank.memory = memory_
+        assert works(ranks)
+        pids = processes(ranks)
+        killed: list[float] = []
+
+        def kill(pid: int = moments.choice(pids), delay: float = moments.random() * 0.03, at: Any = killed) -> None:
+            time.sleep(delay)
+            at.append(time.perf_counter())
+            os.kill(pid, signal.SIGKILL)
+
+        with ranks.lock, pytest.raises(RankError, match="SIGKILL"):  # noqa: PT012
+            ranks.load(1, pickle.dumps(Rank("meet", rounds=20)))
+            ranks.tell(1, ranks.number(memory_))
+            killer = threading.Thread(target=kill)
+            killer.start()
+            while True:
+                ranks.run(1, rank)
+        assert time.perf_counter() - killed[0] < 1
+        killer.join()
+        assert soon_ended(pids)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [
+        ("value", ValueError, "no such value"),
+        ("key", KeyError, "no such key"),
+        ("unpicklable", RankError, "Rank 1 has raised ranks.Unpicklable: 1 and 2"),
+        ("end", RankError, "Rank 1 has raised SystemExit: end of the program"),
+    ],
+)
+@pytest.mark.parametrize("ranks", [3], indirect=True)
+def test_what_a_rank_raises_is_raised_here(ranks: Team, kind: str, error: type[Exception], message: str) -> None:
+    pids = processes(ranks)
+    with pytest.raises(error, match=message) as caught:
+        run(ranks, Rank("fail", kind=kind))  # the others wait in a barrier
+    assert "On rank 1, in a process of its own:" in caught.value.__notes__[0]
+    assert "in fail" in caught.value.__notes__[0]
+    assert not ranks.alive and soon_ended(pids)
+
+
+def test_an_object_that_cannot_be_loaded_is_an_error(ranks: Team) -> None:
+    with ranks.lock, pytest.raises(pickle.UnpicklingError):
+        ranks.load(1, b"nonsense")
+        ranks.begin(1)
+        ranks.finish()
+
+
+def test_what_is_raised_here_ends_the_team(ranks: Team) -> None:
+    pids = processes(ranks)
+    with pytest.raises(ValueError, match="no such value"):
+        run(ranks, Rank("fail", kind="value", rank=0))
+    assert not ranks.alive and soon_ended(pids)
+
+
+def test_an_interrupt_ends_the_team(ranks: Team) -> None:
+    pids = processes(ranks)
+    assert works(ranks)
+    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    begin = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt), ranks.lock:
+        ranks.load(1, pickle.dumps(Rank("sleep", seconds=20)))
+        ranks.begin(1)
+        ranks.finish()
+    assert time.perf_counter() - begin < 1
+    assert not ranks.alive and soon_ended(pids)
+
+
+def test_an_interrupt_is_nothing_to_a_child(ranks: Team) -> None:
+    for _ in range(3):
+        os.kill(processes(ranks)[0], signal.SIGINT)
+        time.sleep(0.1)
+    assert works(ranks)
+
+
+def test_two_steps_do_not_interleave(ranks: Team) -> None:
+    with ranks.lock, pytest.raises(RankError):
+        ranks.load(1, pickle.dumps(Rank()))
+        ranks.begin(1)
+        ranks.begin(1)
+
+
+def test_threads_take_turns(ranks: Team) -> None:
+    rank = Rank("barriers", count=3)
+    with ranks.lock:
+        ranks.load(1, pickle.dumps(rank))
+    done: list[int] = []
+
+    def steps() -> None:
+        for _ in range(200):
+            with ranks.lock:
+                ranks.run(1, rank)
+            done.append(1)
+
+    threads = [threading.Thread(target=steps) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 600 and works(ranks)
+
+
+# ---- whole programs
+
+PROGRAM = """
+import os, pickle, signal, sys, threading, time
+from ranks import Rank
+from kerasflow_numpy.team.team import team
+
+def pids(team):
+    return [process.pid for process in team._children._processes]
+
+def step(team, rank=Rank("barriers", count=2)):
+    with team.lock:
+        team.load(1, pickle.dumps(rank))
+        team.run(1, rank)
+
+def start(size=3):
+    ranks = team(size)
+    print(*pids(ranks), flush=True)
+    return ranks
+"""
+
+
+def program(text: str) -> subprocess.Popen[str]:
+    """A program that warns of everything, without `if __name__ == "__main__"`."""
+    return subprocess.Popen(
+        [sys.executable, "-X", "dev", "-W", "default", "-c", PROGRAM + textwrap.dedent(text)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def numbers(process: subprocess.Popen[str]) -> list[int]:
+    assert process.stdout is not None
+    line = process.stdout.readline().split()
+    assert line, process.communicate(timeout=10)[1]
+    return [int(word) for word in line]
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "says"),
+    [
+        ("pass", 0, ""),
+        ("sys.exit(4)", 4, ""),
+        ("os._exit(5)", 5, ""),
+        ("raise ValueError('mine')", 1, "ValueError: mine"),
+        ("del ranks; import kerasflow_numpy.team.team as t; t._teams.clear(); import gc; gc.collect()", 0, ""),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, ""),
+    ],
+)
+def test_nothing_is_left_behind_however_a_program_ends(end: str, code: int, says: str) -> None:
+    process = program(f"ranks = start()\nstep(ranks)\nshared = ranks.share(1000)\n{end}")
+    pids = numbers(process)
+    errors = process.communicate(timeout=20)[1].strip().splitlines()
+    assert process.returncode == code
+    assert (errors[-1] if errors else "") == says
+    assert not [line for line in errors if "Warning" in line or "leaked" in line]
+    assert soon_ended(pids)
+
+
+@pytest.mark.parametrize(
+    "does", ["time.sleep(60)", "while True: step(ranks)", 'step(ranks, Rank("compute", seconds=60))']
+)
+def test_children_end_with_a_program_that_is_killed(does: str) -> None:
+    for thread in (False, True):
+        if thread:
+            begun = f"t = threading.Thread(target=start); t.start(); t.join(); ranks = team(3)\n{does}"
+        else:
+            begun = f"ranks = start()\n{does}"
+        process = program(begun)
+        pids = numbers(process)
+        time.sleep(random.random() * 0.5)
+        process.kill()
+        assert soon_ended(pids)
+        assert not process.communicate(timeout=5)[1]
+
+
+def test_a_team_outlives_the_thread_that_has_started_it() -> None:
+    made: list[Team] = []
+    thread = threading.Thread(target=lambda: made.append(Team(2)))
+    thread.start()
+    thread.join()
+    assert works(made[0])
+    time.sleep(0.2)
+    assert works(made[0])
+    made[0].close()
+
+
+def test_a_forked_process_has_a_team_of_its_own() -> None:
+    process = program(
+        """
+        ranks = start()
+        step(ranks)
+        pid = os.fork()
+        if not pid:
+            assert not ranks.alive
+            try:
+                step(ranks)
+            except Exception as error:
+                assert "has ended" in str(error), error
+            own = team(3)
+            assert own is not ranks and not set(pids(own)) & set(pids(ranks))
+            step(own)
+            del ranks
+            sys.exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        step(ranks)
+        pid = os.fork()
+        if not pid:
+            time.sleep(30)
+        print(pid, flush=True)
+        time.sleep(30)
+        """
+    )
+    pids, (fork,) = numbers(process), numbers(process)
+    assert not any(map(ended, pids))
+    process.kill()
+    try:
+        assert soon_ended(pids) and not ended(fork)  # though that one lives
+    finally:
+        os.kill(fork, signal.SIGKILL)
+    assert not process.communicate(timeout=5)[1]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_in_a_pool_of_processes(method: str, tmp_path: Path) -> None:
+    worker = "import pickle, os\nfrom ranks import Rank\nfrom kerasflow_numpy.team.team import team\n" + textwrap.dedent(
+        """
+        def work(_):
+            ranks, rank = team(2), Rank("report", expression="group.rank")
+            with ranks.lock:
+                ranks.load(1, pickle.dumps(rank))
+                return ranks.run(1, rank), [p.pid for p in ranks._children._processes]
+        """
+    )
+    (tmp_path / "pool_worker.py").write_text(worker)
+    process = program(
+        f"""
+        sys.path.insert(0, {str(tmp_path)!r})
+        import multiprocessing, pool_worker
+        if __name__ == "__main__":
+            ranks = start(2)
+            step(ranks)
+            with multiprocessing.get_context({method!r}).Pool(2) as pool:
+                for result, own in pool.map(pool_worker.work, range(4), chunksize=1):
+                    assert result == [b"0", b"1"]
+                    print(*own, flush=True)
+            step(ranks)
+        """
+    )
+    pids = [pid for _ in range(5) for pid in numbers(process)]
+    errors = process.communicate(timeout=20)[1]
+    assert process.returncode == 0 and not errors
+    assert soon_ended(pids)
+
+
+def test_in_workers_of_joblib() -> None:
+    joblib = pytest.importorskip("joblib")
+    reports = joblib.Parallel(n_jobs=2)(joblib.delayed(_in_worker)() for _ in range(3))
+    assert reports == [[b"0", b"1"]] * 3
+
+
+def _in_worker() -> Any:
+    sys.path.insert(0, str(HERE))
+    return run(team(2), Rank("report", expression="group.rank"))

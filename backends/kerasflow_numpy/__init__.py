@@ -26,7 +26,8 @@ from kerasflow_numpy.plan.worth import LEAST_SECONDS, seconds
 from kerasflow_numpy.run.program import NumpyProgram
 from kerasflow_numpy.team.program import TeamProgram
 from kerasflow_numpy.team.rank import Rank, RankCode, Sharded
-from kerasflow_numpy.team.team import is_running, unavailable
+from kerasflow_numpy.team.start import available
+from kerasflow_numpy.team.team import is_running
 
 # A program that changes as many numbers is a step of training, for which other processes may be started.
 LEAST_CHANGED = 1 << 10
@@ -74,7 +75,7 @@ class NumpyBackend:
             return 1
         changed = sum(graph.state_inputs[i].aval.size for i in graph.changes)
         starts = changed >= LEAST_CHANGED or is_running(self.processes)
-        return self.processes if starts and unavailable() is None else 1
+        return self.processes if starts and available() is None else 1
 
     def compile_ranks(self, graph: Graph, rows: Sequence[int], cut: Mapping[int, Sharded]) -> TeamProgram:
         """A graph as a program of several processes.
@@ -87,7 +88,8 @@ class NumpyBackend:
         for size, sharded in cut.items():
             code, workspace = self._code(sharded.graph, 1, len(rows))
             codes[size] = RankCode(code, workspace, [v.aval for v in sharded.graph.inputs], state)
-        return TeamProgram(Rank(codes, tuple(rows)), cut[rows[0]], [v.aval for v in graph.inputs])
+        inputs = [v.aval for v in graph.inputs]
+        return TeamProgram(Rank(codes, tuple(rows)), cut[rows[0]], inputs, lambda: self.compile(graph))
 
     def _code(self, graph: Graph, threads: int, ranks: int = 1) -> tuple[Code, int]:
         """The code of a graph, and the size of its workspace in bytes.

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import pickle
+import threading
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
-from kerasflow_numpy.team.team import Team, team
 
 from kerasflow.blas import numpys, one_thread
+from kerasflow.errors import RankError
 from kerasflow.graph import Measurement, ShapedArray, check_inputs
 from kerasflow.groups import in_group
 from kerasflow_numpy.run.binding import Context, Shared
 from kerasflow_numpy.run.measure import Stopwatch
 from kerasflow_numpy.run.program import NumpyProgram
 from kerasflow_numpy.run.workspace import aligned, workspace
+from kerasflow_numpy.team.group import Area
 from kerasflow_numpy.team.rank import Address, Rank, Sharded, arrays_in, places
+from kerasflow_numpy.team.team import Team, team
 
 Array = np.ndarray[Any, Any]
 
@@ -39,7 +43,8 @@ class _Memory:
         code = rank.codes[rank.rows[0]].code
         boxes = [rank.codes[rows].posted for rows in rank.rows]
         self._shown = [crew.share(code.shown_bytes) for _ in rank.rows]
-        self.meetings = crew.share(code.meeting_bytes)
+        self._meetings = crew.share(code.meeting_bytes)
+        self.area = Area(self._meetings)
         # The first rank takes what it is given as it is.
         memories = [crew.share(places(box)[1] if i else 0) for i, box in enumerate(boxes)]
         self.boxes = [arrays_in(memory, box) for memory, box in zip(memories[1:], boxes[1:], strict=True)]
@@ -53,15 +58,34 @@ class _Memory:
         return self._address(array) is not None
 
     def _address(self, array: Array) -> Address | None:
-        found: Address | None = self.crew.number(array)
-        return found
+        return self.crew.number(array)
 
     def tell(self, context: Context, state: Sequence[int]) -> None:
         """Tell the others where all that they need is."""
         addresses = [self._address(context.state[i]) for i in state]
         shown = [self._address(memory) for memory in self._shown]
-        self.crew.tell(self.key, addresses, self._mailboxes, shown, self._address(self.meetings))
+        self.crew.tell(self.key, addresses, self._mailboxes, shown, self._address(self._meetings))
         self.bound = context
+
+
+_working = threading.local()
+
+
+@contextmanager
+def _at_work(size: int) -> Iterator[Team | None]:
+    """The team, which does nothing else meanwhile; None where this thread is at work with it already: a signal's
+    handler runs a program.
+    """
+    if getattr(_working, "now", False):
+        yield None
+        return
+    crew = team(size)
+    with crew.lock:
+        _working.now = True
+        try:
+            yield crew
+        finally:
+            _working.now = False
 
 
 class TeamProgram(NumpyProgram):
@@ -70,14 +94,22 @@ class TeamProgram(NumpyProgram):
     Args:
         rank: what each of them runs. inputs: the types of what it is given, whole.
         sharded: the cut: for each input whether it is split, and what there is to know for people.
+        alone: makes the program of one process, which runs where there can be no team.
     """
 
-    def __init__(self, rank: Rank, sharded: Sharded, inputs: Sequence[ShapedArray]) -> None:
+    def __init__(
+        self,
+        rank: Rank,
+        sharded: Sharded,
+        inputs: Sequence[ShapedArray],
+        alone: Callable[[], NumpyProgram],
+    ) -> None:
         own = rank.codes[rank.rows[0]]
         super().__init__(own.code, own.workspace, inputs)
         self.rank = rank
         self.sharded = sharded
         self.splits = sharded.splits
+        self._alone = functools.cache(alone)
         self._key = next(_keys)
         self._memory: _Memory | None = None
         shared = set(own.code.shared_state)
@@ -87,8 +119,15 @@ class TeamProgram(NumpyProgram):
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
         check_inputs(self.inputs, inputs)
-        crew = team(len(self.rank.rows))
-        with crew.lock, workspace() as mine:
+        with _at_work(len(self.rank.rows)) as crew:
+            if crew is None:
+                return self._alone()(state, inputs)
+            return self._in_team(crew, state, inputs)
+
+    def _in_team(
+        self, crew: Team, state: Sequence[Array], inputs: Sequence[Array]
+    ) -> tuple[list[Any], Sequence[Array]]:
+        with workspace() as mine:
             memory = self._in(crew)
             context = mine.contexts.get(self)
             if context is None or context.shared is not memory.shared:
@@ -117,7 +156,7 @@ class TeamProgram(NumpyProgram):
                     memory.tell(context, self.code.shared_state)
                 self._post(memory, context, inputs)
                 crew.begin(self._key)
-                crew.group.enter(memory.meetings)
+                crew.group.enter(memory.area)
                 own = [x[self._rows[0]] if split else x for x, split in zip(inputs, self.splits, strict=True)]
                 with alone, np.errstate(all="ignore"):
                     outputs = context.step(*own)  # type: ignore[misc]
@@ -144,8 +183,9 @@ class TeamProgram(NumpyProgram):
             state: Sequence[Array], inputs: Sequence[Array]
         ) -> tuple[list[Any], Sequence[Array], list[Measurement]]:
             check_inputs(self.inputs, inputs)
-            crew = team(len(self.rank.rows))
-            with crew.lock:
+            with _at_work(len(self.rank.rows)) as crew:
+                if crew is None:
+                    raise RankError("A program is measured while this thread runs another one.")
                 memory = self._in(crew)
                 if not contexts or contexts[0].shared is not memory.shared:
                     contexts[:] = [Context(self.code, own, watch, memory.shared)]

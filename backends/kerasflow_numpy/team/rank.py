@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from kerasflow_numpy.emit.code import Code
 from kerasflow_numpy.plan.allocation import ALIGNMENT
 from kerasflow_numpy.run.binding import Context, Shared
 from kerasflow_numpy.run.workspace import aligned
+from kerasflow_numpy.team.group import Area
 
 Array = np.ndarray[Any, Any]
 # Where an array of bytes begins: the number of a piece of shared memory, and an offset in it.
@@ -90,8 +91,7 @@ class Rank:
     rows: tuple[int, ...]
     _context: Context | None = None
     _inputs: list[Array] = field(default_factory=list)
-    _meetings: Array | None = None
-    _run: Callable[..., Any] | None = None
+    _area: Area | None = None
 
     def tell(
         self,
@@ -124,7 +124,7 @@ class Rank:
         copies = iter(posted[:kept])
         arrays = [shared[i] if i in shared else next(copies) for i in range(len(own.state))]
         self._inputs = posted[kept:]
-        self._meetings = memory(meetings, code.meeting_bytes)
+        self._area = Area(memory(meetings, code.meeting_bytes))
         shows = [memory(address, code.shown_bytes) for address in shown]
         if self._context is None:
             self._context = Context(code, aligned(own.workspace))
@@ -135,7 +135,7 @@ class Rank:
     def __call__(self, group: Any) -> None:
         """Run the step, for its effects."""
         assert self._context is not None and self._context.step is not None
-        group.enter(self._meetings)
+        group.enter(self._area)
         with in_group(group), np.errstate(all="ignore"):
             self._context.step(*self._inputs)
 

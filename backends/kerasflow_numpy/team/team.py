@@ -224,6 +224,12 @@ def team(size: int) -> Team:
         return known
 
 
+def is_running(size: int) -> bool:
+    """Whether this process has a team of that size."""
+    known = _teams.get(size)
+    return known is not None and known.alive
+
+
 def _after_fork() -> None:
     """A forked process has no team of its own yet."""
     global _starting

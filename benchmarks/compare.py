@@ -42,7 +42,7 @@ class Measure:
     ratio: bool = True
 
 
-def _steady(report: Report) -> float:
+def steady(report: Report) -> float:
     """The median epoch after the first, which carries the compilation."""
     return statistics.median(report["epoch_seconds"][1:] or report["epoch_seconds"])
 
@@ -50,7 +50,7 @@ def _steady(report: Report) -> float:
 MEASURES = (
     Measure("import", lambda report: report["import_seconds"], "{:.2f} s"),
     Measure("first epoch", lambda report: report["epoch_seconds"][0], "{:.2f} s"),
-    Measure("steady epoch", _steady, "{:.2f} s"),
+    Measure("steady epoch", steady, "{:.2f} s"),
     Measure("whole process", lambda report: report["process_seconds"], "{:.1f} s"),
     Measure("peak memory", lambda report: report["peak_bytes"] / 1e6, "{:.0f} MB"),
     Measure("accuracy", lambda report: report["accuracy"], "{:.4f}", ratio=False),
@@ -62,7 +62,7 @@ def main() -> int:
     runners = contestants(arguments)
     texts = []
     with tempfile.TemporaryDirectory() as scratch:
-        data = arguments.data or _default_data(Path(scratch))
+        data = arguments.data or default_data(Path(scratch))
         for program in arguments.program:
             texts.append(_compare(program, runners, data, arguments))
             print(texts[-1] + "\n", flush=True)
@@ -80,10 +80,10 @@ def _compare(program: str, runners: list[Contestant], data: Path, arguments: arg
     reports: dict[Contestant, list[Report]] = {runner: [] for runner in runners}
     for turn in range(arguments.repeat):
         for runner in runners:
-            _say(f"{program}, round {turn + 1} of {arguments.repeat}: {runner}")
+            say(f"{program}, round {turn + 1} of {arguments.repeat}: {runner}")
             report = _run(runner, program, [*options, "--seed", str(arguments.seed + turn)])
             reports[runner].append(report)
-            _say("  " + ", ".join(f"{m.title} {m.form.format(m.of(report))}" for m in MEASURES))
+            say("  " + ", ".join(f"{m.title} {m.form.format(m.of(report))}" for m in MEASURES))
     return _render(program, arguments.repeat, reports)
 
 
@@ -121,7 +121,7 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _default_data(scratch: Path) -> Path:
+def default_data(scratch: Path) -> Path:
     """MNIST beside the checkout, or what kerasflow finds; as a file, the same for all."""
     if MNIST.exists():
         return MNIST
@@ -186,7 +186,7 @@ def _label(runner: Contestant, report: Report) -> str:
     return f"{runner} {number}{keras}"
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 

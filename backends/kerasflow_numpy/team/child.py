@@ -9,7 +9,6 @@ import pickle
 import signal
 import socket
 import sys
-import threading
 from typing import Any, NoReturn
 
 import numpy as np
@@ -133,7 +132,6 @@ def main(
         commands, inbox, outboxes: sockets, the last by the rank whose inbox they lead to.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     if guarded and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
@@ -144,17 +142,11 @@ def main(
         ends = {other: sockets.taken(outbox) for other, outbox in outboxes.items()}
         child = Child(rank, size, channel, sockets.taken(inbox), ends)
         for name in _RUNTIME:
-            importlib.import_module(name)
+            if not sockets.ready([channel], seconds=0):  # what there is to do comes first
+                importlib.import_module(name)
         child.serve()
     except EOFError:
         os._exit(0)
     except BaseException as error:
         sockets.send_message(channel, Kind.ERROR, rank, packed_error(error, rank))
     os._exit(1)
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of the standard input, which the first process holds open, and end at once."""
-    while os.read(0, 1):
-        pass
-    os._exit(0)

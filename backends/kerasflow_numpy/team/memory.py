@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow_numpy.team.forks import copy_in_forks
+
 Array = np.ndarray[Any, Any]
 
 
@@ -64,8 +66,11 @@ class Handle:
             self.descriptor = -1
 
 
-def create(nbytes: int) -> tuple[Handle, Array]:
+def create(nbytes: int, contents: bool = True) -> tuple[Handle, Array]:
     """New memory: what others see it by, and its bytes, which are 0.
+
+    Args:
+        contents: whether a forked process gets a copy of them; else its bytes are 0.
 
     Raises:
         OSError: the system gives none.
@@ -79,7 +84,9 @@ def create(nbytes: int) -> tuple[Handle, Array]:
     try:
         if handle.descriptor >= 0:
             os.ftruncate(handle.descriptor, size)
-        return handle, attach(handle)[:nbytes]
+        mapped = _map(handle)
+        copy_in_forks(mapped, contents)
+        return handle, np.frombuffer(mapped, np.uint8)[:nbytes]
     except BaseException:
         handle.close()
         raise
@@ -87,8 +94,10 @@ def create(nbytes: int) -> tuple[Handle, Array]:
 
 def attach(handle: Handle) -> Array:
     """The memory as bytes. It is unmapped when no view of them is left."""
+    return np.frombuffer(_map(handle), np.uint8)
+
+
+def _map(handle: Handle) -> mmap.mmap:
     if handle.descriptor >= 0:
-        mapped = mmap.mmap(handle.descriptor, handle.nbytes)
-    else:
-        mapped = mmap.mmap(-1, handle.nbytes, tagname=handle.name)  # type: ignore[call-arg, unused-ignore]
-    return np.frombuffer(mapped, np.uint8)
+        return mmap.mmap(handle.descriptor, handle.nbytes)
+    return mmap.mmap(-1, handle.nbytes, tagname=handle.name)  # type: ignore[call-arg, unused-ignore]

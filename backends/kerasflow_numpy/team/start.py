@@ -19,13 +19,24 @@ import numpy as np
 
 from kerasflow_numpy.team import memory
 
-# `kerasflow` and `kerasflow_numpy` become packages whose `__init__` is not executed: those import Keras's bridge and
-# the compiler, which a rank does not need, in most of a second. The modules below them are found as they are here.
+# First of all it sees to its own end: the standard input is open as long as the process that has started it lives.
+# Then `kerasflow` and `kerasflow_numpy` become packages whose `__init__` is not executed: those import Keras's bridge
+# and the compiler, which a rank does not need, in most of a second. The modules below them are found as they are here.
 _ENTRY = """\
-import sys, pickle
+import _thread, os, sys
+def end_with_parent():
+    while os.read(0, 1):
+        pass
+    os._exit(0)
+size = int(sys.stdin.buffer.readline() or 0)
+text = sys.stdin.buffer.read(size)
+if not size or len(text) < size:
+    os._exit(0)
+_thread.start_new_thread(end_with_parent, ())
+import pickle
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
-setup = pickle.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
+setup = pickle.loads(text)
 sys.path += [entry for entry in setup["path"] if entry not in sys.path]
 for name, places in setup["packages"].items():
     spec = ModuleSpec(name, None, is_package=True)

@@ -21,7 +21,7 @@ import pytest
 from ranks import Rank
 
 from kerasflow.errors import RankError
-from kerasflow_numpy.team import memory, sockets, start
+from kerasflow_numpy.team import memory, start
 from kerasflow_numpy.team.group import Area, piece_bytes
 from kerasflow_numpy.team.team import Team, team
 
@@ -264,21 +264,6 @@ def test_waiting_long_takes_no_time(ranks: Team) -> None:
     assert time.process_time() - begin < 0.1
 
 
-def test_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has `select` alone."""
-    monkeypatch.delattr(sockets.select, "poll")
-    ranks = Team(2)
-    assert works(ranks)
-    run(ranks, Rank("compute", seconds=0.05))
-    with ranks.lock:
-        ranks.load(2, pickle.dumps(Rank("sleep", seconds=0.05)))
-        ranks.begin(2)
-        ranks.finish()
-    os.kill(processes(ranks)[0], signal.SIGKILL)
-    with pytest.raises(RankError, match="SIGKILL"):
-        works(ranks)
-
-
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -287,7 +272,7 @@ def test_without_poll(monkeypatch: pytest.MonkeyPatch) -> None:
         ("executable", "/no/such/python3", "does not know its interpreter"),
         ("executable", "/bin/sh", "embedded in '/bin/sh'"),
         ("frozen", True, "frozen"),
-        ("platform", "emscripten", "no processes on emscripten"),
+        ("platform", "emscripten", "as we do it on emscripten"),
     ],
 )
 def test_where_no_process_can_be_started_it_says_why(

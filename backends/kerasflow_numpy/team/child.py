@@ -96,13 +96,10 @@ class Child:
         self._objects.pop(key, None)
 
     def _segment(self, number: int, content: bytes) -> None:
-        nbytes, name = pickle.loads(content)
-        descriptor = -1
-        if not name:
-            sockets.ready([self._commands])
-            _, (descriptor,), _, _ = socket.recv_fds(self._commands, 1, 1)
-            os.set_inheritable(descriptor, False)
-        self._handles[number] = memory.Handle(nbytes, descriptor, name)
+        sockets.ready([self._commands])
+        _, (descriptor,), _, _ = socket.recv_fds(self._commands, 1, 1)
+        os.set_inheritable(descriptor, False)
+        self._handles[number] = memory.Handle(pickle.loads(content), descriptor)
 
     def _forget(self, number: int, content: bytes) -> None:
         self._mapped.pop(number, None)
@@ -120,16 +117,16 @@ def main(
     size: int,
     parent: int,
     guarded: bool,
-    commands: sockets.Share,
-    inbox: sockets.Share,
-    outboxes: dict[int, sockets.Share],
+    commands: int,
+    inbox: int,
+    outboxes: dict[int, int],
 ) -> NoReturn:
     """Be a rank.
 
     Args:
         parent: the first process's number. guarded: whether the system may end this one with the thread that has
             started it.
-        commands, inbox, outboxes: sockets, the last by the rank whose inbox they lead to.
+        commands, inbox, outboxes: descriptors of sockets, the last by the rank whose inbox they lead to.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if guarded and sys.platform == "linux":

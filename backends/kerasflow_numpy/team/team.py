@@ -33,7 +33,7 @@ class Team:
 
     Whoever calls `load`, `tell`, `begin` and `finish` holds `lock`, from `begin` to `finish` without a break, so that
     threads do not interleave. `share`, `number` and `unload` need no lock. An error ends the team, and so does
-    whatever is raised between `begin` and `finish` if `run` calls them; ask `team` for a new one.
+    whatever is raised between `begin` and `finish`; ask `team` for a new one.
 
     Args:
         size: how many ranks, this one among them. The children are started at once, and not waited for.
@@ -62,8 +62,9 @@ class Team:
 
     @property
     def alive(self) -> bool:
-        """Whether all its processes run, and this one is the one that has started them."""
-        return self._process == os.getpid() and self._children.alive
+        """Whether all its processes run, none of them in a step that has been left, and this one has started them."""
+        left = self._begun and not self.lock.locked()
+        return not left and self._process == os.getpid() and self._children.alive
 
     def share(self, nbytes: int, contents: bool = True) -> Array:
         """New memory that all ranks can see, as bytes, which are 0.
@@ -158,13 +159,13 @@ class Team:
         Raises:
             RankError: a process has died. Or what an object, or this rank's part, has raised.
         """
-        self.begin(key)
         try:
+            self.begin(key)
             result = own(self.group)
+            self.finish()
         except BaseException:
             self.close()
             raise
-        self.finish()
         return result
 
     def close(self) -> None:

@@ -9,7 +9,6 @@ import pickle
 import signal
 import socket
 import sys
-import threading
 from typing import Any, NoReturn
 
 import numpy as np
@@ -97,13 +96,10 @@ class Child:
         self._objects.pop(key, None)
 
     def _segment(self, number: int, content: bytes) -> None:
-        nbytes, name = pickle.loads(content)
-        descriptor = -1
-        if not name:
-            sockets.ready([self._commands])
-            _, (descriptor,), _, _ = socket.recv_fds(self._commands, 1, 1)
-            os.set_inheritable(descriptor, False)
-        self._handles[number] = memory.Handle(nbytes, descriptor, name)
+        sockets.ready([self._commands])
+        _, (descriptor,), _, _ = socket.recv_fds(self._commands, 1, 1)
+        os.set_inheritable(descriptor, False)
+        self._handles[number] = memory.Handle(pickle.loads(content), descriptor)
 
     def _forget(self, number: int, content: bytes) -> None:
         self._mapped.pop(number, None)
@@ -121,19 +117,18 @@ def main(
     size: int,
     parent: int,
     guarded: bool,
-    commands: sockets.Share,
-    inbox: sockets.Share,
-    outboxes: dict[int, sockets.Share],
+    commands: int,
+    inbox: int,
+    outboxes: dict[int, int],
 ) -> NoReturn:
     """Be a rank.
 
     Args:
         parent: the first process's number. guarded: whether the system may end this one with the thread that has
             started it.
-        commands, inbox, outboxes: sockets, the last by the rank whose inbox they lead to.
+        commands, inbox, outboxes: descriptors of sockets, the last by the rank whose inbox they lead to.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     if guarded and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
@@ -144,17 +139,11 @@ def main(
         ends = {other: sockets.taken(outbox) for other, outbox in outboxes.items()}
         child = Child(rank, size, channel, sockets.taken(inbox), ends)
         for name in _RUNTIME:
-            importlib.import_module(name)
+            if not sockets.ready([channel], seconds=0):  # what there is to do comes first
+                importlib.import_module(name)
         child.serve()
     except EOFError:
         os._exit(0)
     except BaseException as error:
         sockets.send_message(channel, Kind.ERROR, rank, packed_error(error, rank))
     os._exit(1)
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of the standard input, which the first process holds open, and end at once."""
-    while os.read(0, 1):
-        pass
-    os._exit(0)

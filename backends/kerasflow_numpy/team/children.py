@@ -7,7 +7,6 @@ import pickle
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -67,21 +66,21 @@ class Children:
             self._commands.append(mine)
             with theirs:
                 theirs.setblocking(False)
-                outboxes = {other: inboxes[other][1] for other in range(self.size) if other != rank}
-                given = [theirs, inboxes[rank][0], *outboxes.values()]
-                process = start.launch(f"kerasflow: rank {rank} of {self.size}", sockets.options(given))
-                self._processes.append(process)
+                outboxes = {other: inboxes[other][1].fileno() for other in range(self.size) if other != rank}
                 arguments = {
                     "rank": rank,
                     "size": self.size,
                     "parent": os.getpid(),
                     # Linux would end it with the thread that starts it; that of the program's beginning stays.
                     "guarded": threading.current_thread() is threading.main_thread(),
-                    "commands": sockets.share(theirs, process.pid),
-                    "inbox": sockets.share(inboxes[rank][0], process.pid),
-                    "outboxes": {other: sockets.share(end, process.pid) for other, end in outboxes.items()},
+                    "commands": theirs.fileno(),
+                    "inbox": inboxes[rank][0].fileno(),
+                    "outboxes": outboxes,
                 }
-                start.prepare(process, arguments)
+                given = [theirs.fileno(), inboxes[rank][0].fileno(), *outboxes.values()]
+                self._processes.append(
+                    start.launch(f"kerasflow: rank {rank} of {self.size}", given, arguments)
+                )
         inbox = Inbox(inboxes[0][0], range(1, self.size), self._commands, self.check)
         return LocalGroup(0, self.size, [writer for _, writer in inboxes[1:]], inbox, self._exchange)
 
@@ -103,9 +102,8 @@ class Children:
     def send_memory(self, number: int, handle: Handle) -> None:
         """Tell all of a segment."""
         for end in self._commands:
-            sockets.send_message(end, Kind.SEGMENT, number, pickle.dumps((handle.nbytes, handle.name)))
-            if handle.descriptor >= 0:
-                socket.send_fds(end, [b"\0"], [handle.descriptor])
+            sockets.send_message(end, Kind.SEGMENT, number, pickle.dumps(handle.nbytes))
+            socket.send_fds(end, [b"\0"], [handle.descriptor])
 
     def check(self) -> None:
         """Find out whether a rank has failed, from what they have sent.
@@ -170,7 +168,7 @@ def _cause(returncode: int | None) -> str:
     if returncode is None:
         return "the system does not say how"
     if returncode >= 0:
-        return f"exit code {returncode}"
+        return f"exit code {returncode} (what it had to say is on the standard error output)"
     name = (
         signal.Signals(-returncode).name if -returncode in list(signal.Signals) else f"signal {-returncode}"
     )
@@ -204,5 +202,5 @@ def _after_fork() -> None:
     _all.clear()
 
 
-if hasattr(os, "register_at_fork") and sys.platform != "win32":
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

@@ -1,7 +1,6 @@
 """Memory that processes share: never in `/dev/shm`, which has 64 MB in containers, and gone with its last process.
 
-Where a file descriptor can be passed on, memory is a file without a name, so that nothing can be left behind however
-a process ends. Windows gives memory a name instead, and frees it with its last handle.
+It is a file without a name, whose descriptor is passed on: so nothing can be left behind, however a process ends.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from kerasflow_numpy.team.forks import copy_in_forks
 
 Array = np.ndarray[Any, Any]
 
@@ -40,22 +41,21 @@ def _file() -> int:
         return os.dup(file.fileno())
 
 
-# The ways to a descriptor of new memory, best first; the first that the system has is taken.
+# The ways to a descriptor of new memory, and whether this system has them; the first that it has is taken.
 KINDS: dict[str, tuple[Callable[[], int], bool]] = {
     "memfd": (_memfd, hasattr(os, "memfd_create")),
     "posix": (_posix, sys.platform == "darwin"),
-    "file": (_file, os.name == "posix"),
+    "file": (_file, True),
 }
-kind: str | None = next((name for name, (_, here) in KINDS.items() if here), None)  # None: memory has names
+kind = next(name for name, (_, here) in KINDS.items() if here)
 
 
 @dataclass
 class Handle:
-    """What another process needs in order to see the memory: a descriptor, or else a name."""
+    """What another process needs in order to see the memory: its descriptor."""
 
     nbytes: int
-    descriptor: int = -1
-    name: str = ""
+    descriptor: int
 
     def close(self) -> None:
         """Give the descriptor back; what is mapped stays."""
@@ -63,32 +63,27 @@ class Handle:
             os.close(self.descriptor)
             self.descriptor = -1
 
+    __del__ = close
 
-def create(nbytes: int) -> tuple[Handle, Array]:
+
+def create(nbytes: int, contents: bool = True) -> tuple[Handle, Array]:
     """New memory: what others see it by, and its bytes, which are 0.
+
+    Args:
+        contents: whether a forked process gets a copy of them; else its bytes are 0.
 
     Raises:
         OSError: the system gives none.
     """
     size = max(nbytes, 1)
-    if kind is None:
-        handle = Handle(size, name=f"kerasflow-{secrets.token_hex(16)}")
-    else:
-        handle = Handle(size, descriptor=KINDS[kind][0]())
-        os.set_inheritable(handle.descriptor, False)
-    try:
-        if handle.descriptor >= 0:
-            os.ftruncate(handle.descriptor, size)
-        return handle, attach(handle)[:nbytes]
-    except BaseException:
-        handle.close()
-        raise
+    handle = Handle(size, KINDS[kind][0]())
+    os.set_inheritable(handle.descriptor, False)
+    os.ftruncate(handle.descriptor, size)
+    mapped = mmap.mmap(handle.descriptor, size)
+    copy_in_forks(mapped, contents)
+    return handle, np.frombuffer(mapped, np.uint8)[:nbytes]
 
 
 def attach(handle: Handle) -> Array:
     """The memory as bytes. It is unmapped when no view of them is left."""
-    if handle.descriptor >= 0:
-        mapped = mmap.mmap(handle.descriptor, handle.nbytes)
-    else:
-        mapped = mmap.mmap(-1, handle.nbytes, tagname=handle.name)  # type: ignore[call-arg, unused-ignore]
-    return np.frombuffer(mapped, np.uint8)
+    return np.frombuffer(mmap.mmap(handle.descriptor, handle.nbytes), np.uint8)

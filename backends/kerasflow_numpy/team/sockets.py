@@ -12,31 +12,16 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 SPIN = 200e-6  # seconds for which a rank looks again and again before it sleeps: waking takes longer than looking
 HEADER = struct.Struct("<BqQ")  # of a message: its kind, a number, how many bytes follow
 
-Share = Any  # a socket, described for another process
-
-yield_core: Callable[[], None] = getattr(os, "sched_yield", lambda: time.sleep(0))
+yield_core: Callable[[], None] = getattr(os, "sched_yield", lambda: time.sleep(0))  # macOS has none
 
 
-def options(sockets: Sequence[socket.socket]) -> dict[str, Any]:
-    """What `subprocess.Popen` has to be told for a process that gets these sockets."""
-    return {} if os.name == "nt" else {"pass_fds": [end.fileno() for end in sockets]}
-
-
-def share(end: socket.socket, process: int) -> Share:
-    """The socket as a description that the other process makes it of."""
-    return end.share(process) if os.name == "nt" else end.fileno()  # type: ignore[attr-defined, unused-ignore]
-
-
-def taken(description: Share) -> socket.socket:
-    """The socket of a description, in the process that it was made for. What this one starts does not get it."""
-    if os.name == "nt":
-        return socket.fromshare(description)  # type: ignore[attr-defined, no-any-return, unused-ignore]
-    end = socket.socket(fileno=description)
+def taken(descriptor: int) -> socket.socket:
+    """A socket that this process was started with; those that it starts do not get it."""
+    end = socket.socket(fileno=descriptor)
     end.set_inheritable(False)
     return end
 
@@ -45,8 +30,6 @@ def ready(
     readers: Sequence[socket.socket], writers: Sequence[socket.socket] = (), seconds: float | None = None
 ) -> bool:
     """Sleep until one of these can be read or written or is at its end; False after that many seconds."""
-    if not hasattr(select, "poll"):
-        return any(select.select(readers, writers, (), seconds))
     poll = select.poll()
     for end in readers:
         poll.register(end, select.POLLIN)

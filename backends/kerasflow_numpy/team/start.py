@@ -19,13 +19,24 @@ import numpy as np
 
 from kerasflow_numpy.team import memory
 
-# `kerasflow` and `kerasflow_numpy` become packages whose `__init__` is not executed: those import Keras's bridge and
-# the compiler, which a rank does not need, in most of a second. The modules below them are found as they are here.
+# First of all it sees to its own end: the standard input is open as long as the process that has started it lives.
+# Then `kerasflow` and `kerasflow_numpy` become packages whose `__init__` is not executed: those import Keras's bridge
+# and the compiler, which a rank does not need, in most of a second. The modules below them are found as they are here.
 _ENTRY = """\
-import sys, pickle
+import _thread, os, sys
+def end_with_parent():
+    while os.read(0, 1):
+        pass
+    os._exit(0)
+size = int(sys.stdin.buffer.readline() or 0)
+text = sys.stdin.buffer.read(size)
+if not size or len(text) < size:
+    os._exit(0)
+_thread.start_new_thread(end_with_parent, ())
+import pickle
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
-setup = pickle.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
+setup = pickle.loads(text)
 sys.path += [entry for entry in setup["path"] if entry not in sys.path]
 for name, places in setup["packages"].items():
     spec = ModuleSpec(name, None, is_package=True)
@@ -51,8 +62,8 @@ _ONE_THREAD = dict.fromkeys(
 
 def available() -> str | None:
     """Why this process can have no team; None if it can."""
-    if sys.platform in ("emscripten", "wasi"):
-        return f"there are no processes on {sys.platform}"
+    if os.name != "posix" or sys.platform in ("emscripten", "wasi"):
+        return f"a process cannot hand open sockets to another as we do it on {sys.platform}"
     if getattr(sys, "frozen", False):
         return "the program is frozen: it has no interpreter that could be started"
     path = interpreter()
@@ -71,43 +82,45 @@ def interpreter() -> str:
     """The interpreter's path; that of `multiprocessing.set_executable` where a program that embeds Python calls it."""
     spawn = sys.modules.get("multiprocessing.spawn")
     path = spawn.get_executable() if spawn else sys.executable
-    if os.name == "nt" and path == sys.executable:
-        # A virtual environment's is one that starts this one, and not the process that we would talk to.
-        path = getattr(sys, "_base_executable", path)
     return os.fsdecode(path or "")
 
 
-def launch(label: str, options: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """Start a process, which waits for `prepare`.
+def launch(label: str, descriptors: Sequence[int], arguments: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start a process. It lives until its standard input is closed here.
 
     Args:
-        label: what lists of processes show. options: for `subprocess.Popen`.
+        label: what lists of processes show. descriptors: what it gets, open. arguments: of `child.main`.
 
     Raises:
         OSError: the system starts no process.
     """
-    # -S, -s, -P: no module `sitecustomize`, nobody's own packages, nothing from the current folder: the path is ours.
+    # -S, -s, -P: no `sitecustomize`, nobody's own packages, no current folder: modules are looked for as they are here.
     command = [interpreter(), "-S", "-s", "-P", *_flags(), "-c", _ENTRY, label]
-    if os.name == "nt":
-        options = {**options, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined, unused-ignore]
     with _without_interrupts():
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             env={**os.environ, **_ONE_THREAD},
             bufsize=0,
-            **options,
+            pass_fds=descriptors,
         )
+    try:
+        _write_all(process.stdin, _setup(arguments))
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process
 
 
-def prepare(process: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
-    """Tell a process where it finds modules, and with what to call `child.main`."""
+def _setup(arguments: dict[str, Any]) -> bytes:
+    """Where a process finds modules, and with what it calls `child.main`."""
     numpys = str(Path(np.__file__).parents[1])
     path = [os.path.abspath(entry) for entry in sys.path if isinstance(entry, str)]
     packages = {name: [*sys.modules[name].__path__] for name in _PACKAGES}
     setup = pickle.dumps({"path": [*path, numpys], "packages": packages, "arguments": arguments})
-    _write_all(process.stdin, b"%d\n%b" % (len(setup), setup))
+    return b"%d\n%b" % (len(setup), setup)
 
 
 def _write_all(file: IO[bytes] | None, data: bytes) -> None:
@@ -126,9 +139,6 @@ def _flags() -> Sequence[str]:
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """A process that is started in the block never gets Ctrl-C, which a terminal sends to all of a program's."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -33,7 +33,7 @@ class Team:
 
     Whoever calls `load`, `tell`, `begin` and `finish` holds `lock`, from `begin` to `finish` without a break, so that
     threads do not interleave. `share`, `number` and `unload` need no lock. An error ends the team, and so does
-    whatever is raised between `begin` and `finish` if `run` calls them; ask `team` for a new one.
+    whatever is raised between `begin` and `finish`; ask `team` for a new one.
 
     Args:
         size: how many ranks, this one among them. The children are started at once, and not waited for.
@@ -62,18 +62,23 @@ class Team:
 
     @property
     def alive(self) -> bool:
-        """Whether all its processes run, and this one is the one that has started them."""
-        return self._process == os.getpid() and self._children.alive
+        """Whether all its processes run, none of them in a step that has been left, and this one has started them."""
+        left = self._begun and not self.lock.locked()
+        return not left and self._process == os.getpid() and self._children.alive
 
-    def share(self, nbytes: int) -> Array:
+    def share(self, nbytes: int, contents: bool = True) -> Array:
         """New memory that all ranks can see, as bytes, which are 0.
 
         It is given back when the array and its views are gone; by the children with the next message.
+        A process that is forked from this one has a copy in its place, which belongs to no team.
+
+        Args:
+            contents: whether they are copied then; else the forked process finds zeros.
 
         Raises:
             OSError: the system gives none.
         """
-        handle, array = memory.create(nbytes)
+        handle, array = memory.create(nbytes, contents)
         number = next(self._numbers)
         root = array if array.base is None or not isinstance(array.base, np.ndarray) else array.base
         address = array.__array_interface__["data"][0]
@@ -94,6 +99,8 @@ class Team:
     def number(self, array: Array) -> tuple[int, int] | None:
         """Where an array lies: the number of its segment, and at which byte of it; None if it is in none."""
         address = array.__array_interface__["data"][0]
+        if self._process != os.getpid():
+            return None
         for number, (start, nbytes, _) in list(self._segments.items()):
             if start <= address < start + nbytes:
                 return number, address - start
@@ -106,7 +113,7 @@ class Team:
             key: by which it is called. payload: its pickle.
         """
         if len(payload) > _LARGE:
-            shared = self.share(len(payload))
+            shared = self.share(len(payload), contents=False)
             shared[:] = np.frombuffer(payload, np.uint8)
             number = self.number(shared)
             assert number is not None
@@ -152,13 +159,13 @@ class Team:
         Raises:
             RankError: a process has died. Or what an object, or this rank's part, has raised.
         """
-        self.begin(key)
         try:
+            self.begin(key)
             result = own(self.group)
+            self.finish()
         except BaseException:
             self.close()
             raise
-        self.finish()
         return result
 
     def close(self) -> None:

@@ -288,6 +288,7 @@ def test_a_forked_process_has_its_own_weights(tmp_path: Path) -> None:
         pid = os.fork()
         if pid == 0:
             try:
+                model.set_weights([w + 1 for w in model.get_weights()])
                 model.train_on_batch(X[:16], Y[:16])
                 model.set_weights([np.zeros_like(w) for w in model.get_weights()])
                 np.save(tmp_path / "child.npy", weights(model))

@@ -22,7 +22,7 @@ from kerasflow_numpy.run.measure import Stopwatch
 from kerasflow_numpy.run.program import NumpyProgram
 from kerasflow_numpy.run.workspace import aligned, workspace
 from kerasflow_numpy.team.group import Area
-from kerasflow_numpy.team.rank import Address, Rank, Sharded, arrays_in, places
+from kerasflow_numpy.team.rank import Address, Places, Rank, Sharded, arrays_in, places
 from kerasflow_numpy.team.team import Team, team
 
 Array = np.ndarray[Any, Any]
@@ -42,30 +42,52 @@ class _Memory:
         self.key = key
         code = rank.codes[rank.rows[0]].code
         boxes = [rank.codes[rows].posted for rows in rank.rows]
-        self._shown = [crew.share(code.shown_bytes) for _ in rank.rows]
-        self._meetings = crew.share(code.meeting_bytes)
-        self.area = Area(self._meetings)
         # The first rank takes what it is given as it is.
-        memories = [crew.share(places(box)[1] if i else 0) for i, box in enumerate(boxes)]
-        self.boxes = [arrays_in(memory, box) for memory, box in zip(memories[1:], boxes[1:], strict=True)]
-        self._mailboxes = [crew.number(memory) for memory in memories]
+        mail = [places(box)[1] if i else 0 for i, box in enumerate(boxes)]
+        self._shown = [_common(crew, f"shown {i}", code.shown_bytes) for i in range(len(boxes))]
+        self._mailboxes = [_common(crew, f"mail {i}", nbytes) for i, nbytes in enumerate(mail)]
+        self._meetings = _common(crew, "meetings", code.meeting_bytes)
+        self.area = Area(self._meetings)
+        self.boxes = [
+            arrays_in(box, avals) for box, avals in zip(self._mailboxes[1:], boxes[1:], strict=True)
+        ]
         self.shared = Shared(0, self._shown, crew.share, self.sees)
         self.bound: Context | None = None
         crew.load(key, pickle.dumps(rank))
 
     def sees(self, array: Array) -> bool:
         """Whether the team's processes see an array."""
-        return self._address(array) is not None
+        return self.crew.number(array) is not None
 
-    def _address(self, array: Array) -> Address | None:
-        return self.crew.number(array)
+    def _address(self, array: Array) -> Address:
+        address = self.crew.number(array)
+        assert address is not None
+        return address
 
     def tell(self, context: Context, state: Sequence[int]) -> None:
         """Tell the others where all that they need is."""
-        addresses = [self._address(context.state[i]) for i in state]
-        shown = [self._address(memory) for memory in self._shown]
-        self.crew.tell(self.key, addresses, self._mailboxes, shown, self._address(self._meetings))
+        where = Places(
+            [self._address(context.state[i]) for i in state],
+            list(map(self._address, self._mailboxes)),
+            list(map(self._address, self._shown)),
+            self._address(self._meetings),
+        )
+        self.crew.tell(self.key, where)
         self.bound = context
+
+
+# By team: memory that its programs have in common, for nothing outlives a step in it.
+_commons: weakref.WeakKeyDictionary[Team, dict[str, weakref.ref[Array]]] = weakref.WeakKeyDictionary()
+
+
+def _common(crew: Team, use: str, nbytes: int) -> Array:
+    """Memory that a team's programs have for one use, one program after the other; it goes with the last of them."""
+    known = _commons.setdefault(crew, {})
+    memory = known[use]() if use in known else None
+    if memory is None or memory.nbytes < nbytes:
+        memory = crew.share(nbytes)
+        known[use] = weakref.ref(memory)
+    return memory
 
 
 _working = threading.local()

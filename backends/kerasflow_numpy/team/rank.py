@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,7 @@ from kerasflow.groups import in_group
 from kerasflow_numpy.emit.code import Code
 from kerasflow_numpy.plan.allocation import ALIGNMENT
 from kerasflow_numpy.run.binding import Context, Shared
-from kerasflow_numpy.run.workspace import aligned
+from kerasflow_numpy.run.workspace import workspace
 from kerasflow_numpy.team.group import Area
 
 Array = np.ndarray[Any, Any]
@@ -79,7 +79,22 @@ def arrays_in(memory: Array, avals: Sequence[ShapedArray]) -> list[Array]:
     ]
 
 
-@dataclass
+@dataclass(frozen=True)
+class Places:
+    """Where a program's memory is, as a process of a team is told.
+
+    Attributes:
+        state: what all ranks read. mailboxes: for each rank, where it finds what it gets for a step.
+        shown: for each rank, where it shows the others what they add up. meetings: where they meet.
+    """
+
+    state: list[Address]
+    mailboxes: list[Address]
+    shown: list[Address]
+    meetings: Address
+
+
+@dataclass(eq=False)
 class Rank:
     """A program in a process of a team; it is sent there once, told where its memory is, and called for each step.
 
@@ -89,55 +104,42 @@ class Rank:
 
     codes: dict[int, RankCode]
     rows: tuple[int, ...]
-    _context: Context | None = None
-    _inputs: list[Array] = field(default_factory=list)
-    _area: Area | None = None
 
-    def tell(
-        self,
-        state: Sequence[Address],
-        mailboxes: Sequence[Address],
-        shown: Sequence[Address],
-        meetings: Address,
-        team: Member,
-    ) -> None:
-        """Bind to memory.
-
-        Args:
-            state: where what all ranks read lies. mailboxes: for each rank, where it finds what it gets for a step.
-            shown: for each rank, where it shows the others what they add up. meetings: where they meet.
-        """
+    def tell(self, where: Places, team: Member) -> None:
+        """Look at memory."""
         rank: int = team.group.rank
         own = self.codes[self.rows[rank]]
-        code = own.code
 
         def memory(address: Address, nbytes: int) -> Array:
             number, start = address
             return team.segment(number)[start : start + nbytes]
 
-        posted = arrays_in(memory(mailboxes[rank], places(own.posted)[1]), own.posted)
-        shared = {
-            i: memory(address, own.state[i].nbytes).view(own.state[i].dtype).reshape(own.state[i].shape)
-            for i, address in zip(code.shared_state, state, strict=True)
-        }
-        kept = len(own.state) - len(shared)
-        copies = iter(posted[:kept])
-        arrays = [shared[i] if i in shared else next(copies) for i in range(len(own.state))]
-        self._inputs = posted[kept:]
-        self._area = Area(memory(meetings, code.meeting_bytes))
-        shows = [memory(address, code.shown_bytes) for address in shown]
-        if self._context is None:
-            self._context = Context(code, aligned(own.workspace))
-        self._context.shared = Shared(rank, shows, _nothing_new, lambda array: True)
-        with in_group(team.group):
-            self._context.bind(arrays)
+        def array(address: Address, aval: ShapedArray) -> Array:
+            return memory(address, aval.nbytes).view(aval.dtype).reshape(aval.shape)
+
+        posted = arrays_in(memory(where.mailboxes[rank], places(own.posted)[1]), own.posted)
+        shared = dict(zip(own.code.shared_state, where.state, strict=True))
+        copies = iter(posted)
+        self._state = [
+            array(shared[i], aval) if i in shared else next(copies) for i, aval in enumerate(own.state)
+        ]
+        self._inputs = list(copies)
+        self._area = Area(memory(where.meetings, own.code.meeting_bytes))
+        shown = [memory(address, own.code.shown_bytes) for address in where.shown]
+        self._shared = Shared(rank, shown, _nothing_new, lambda _: True)
+        self._own = own
 
     def __call__(self, group: Any) -> None:
         """Run the step, for its effects."""
-        assert self._context is not None and self._context.step is not None
-        group.enter(self._area)
-        with in_group(group), np.errstate(all="ignore"):
-            self._context.step(*self._inputs)
+        with workspace() as mine, in_group(group), np.errstate(all="ignore"):
+            context = mine.contexts.get(self)
+            if context is None or context.shared is not self._shared:
+                context = Context(self._own.code, mine.memory(self._own.workspace), None, self._shared)
+                context.bind(self._state)
+                mine.contexts[self] = context
+            assert context.step is not None
+            group.enter(self._area)
+            context.step(*self._inputs)
 
 
 def _nothing_new(nbytes: int) -> Array:

@@ -64,6 +64,9 @@ def available() -> str | None:
     """Why this process can have no team; None if it can."""
     if os.name != "posix" or sys.platform in ("emscripten", "wasi"):
         return f"a process cannot hand open sockets to another as we do it on {sys.platform}"
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.current_process().name != "MainProcess":
+        return "this process is one of several already (multiprocessing's or joblib's), which share the cores"
     if getattr(sys, "frozen", False):
         return "the program is frozen: it has no interpreter that could be started"
     path = interpreter()

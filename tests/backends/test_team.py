@@ -538,11 +538,15 @@ def test_children_end_with_a_program_that_is_killed(does: str) -> None:
 
 def test_a_team_outlives_the_thread_that_has_started_it() -> None:
     made: list[Team] = []
-    thread = threading.Thread(target=lambda: made.append(Team(2)))
+
+    def begin() -> None:
+        made.append(Team(2))
+        assert works(made[0])
+
+    thread = threading.Thread(target=begin)
     thread.start()
     thread.join()
-    assert works(made[0])
-    time.sleep(0.2)
+    time.sleep(0.1)
     assert works(made[0])
     made[0].close()
 
@@ -550,7 +554,10 @@ def test_a_team_outlives_the_thread_that_has_started_it() -> None:
 def test_a_forked_process_has_a_team_of_its_own() -> None:
     process = program(
         """
-        ranks = start()
+        thread = threading.Thread(target=start)
+        thread.start()
+        thread.join()
+        ranks = team(3)
         step(ranks)
         pid = os.fork()
         if not pid:
@@ -584,19 +591,20 @@ def test_a_forked_process_has_a_team_of_its_own() -> None:
 
 
 def test_a_forked_process_has_a_copy_of_what_is_shared(ranks: Team) -> None:
-    state, scratch = ranks.share(100_000), ranks.share(5_000, contents=False)
+    half = 20_000_000
+    state, scratch = ranks.share(2 * half), ranks.share(5_000, contents=False)
     state[:], scratch[:] = 7, 7
-    view = state[50_000:].view(np.int16)
+    view = state[half:].view(np.int16)
     pid = os.fork()
     if not pid:
         fine = (state == 7).all() and not scratch.any() and ranks.number(state) is None
         state[:], scratch[:] = 1, 1
         os._exit(0 if fine and (view == 0x0101).all() else 1)
-    state[:50_000] = 8  # too late for the copy
+    state[half:] = 8  # too late for the copy
     assert os.waitpid(pid, 0)[1] == 0
-    assert (state[:50_000] == 8).all() and (state[50_000:] == 7).all() and (scratch == 7).all()
+    assert (state[:half] == 7).all() and (state[half:] == 8).all() and (scratch == 7).all()
     run(ranks, Rank("mark"), ranks.number(state))
-    assert state[1] == 10  # the ranks still share it
+    assert state[1] == 9  # the ranks still share it
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -7,10 +7,12 @@ function; `run` gives it memory and runs it. A graph comes in, a program goes ou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from kerasflow.errors import RankError
 from kerasflow.graph import Graph
 from kerasflow_numpy.emit.code import Code
 from kerasflow_numpy.emit.codegen import generate
@@ -28,9 +30,12 @@ from kerasflow_numpy.team.program import TeamProgram
 from kerasflow_numpy.team.rank import Rank, RankCode, Sharded
 from kerasflow_numpy.team.start import available
 from kerasflow_numpy.team.team import is_running
+from kerasflow_numpy.team.team import team as start_team
 
 # A program that changes as many numbers is a step of training, for which other processes may be started.
 LEAST_CHANGED = 1 << 10
+# With fewer weights times samples, a step is hardly worth other processes.
+LEAST_WORK = 1 << 21
 
 
 class NumpyBackend:
@@ -64,6 +69,21 @@ class NumpyBackend:
         """The graph as a program; state arrays are written in place."""
         code, workspace = self._code(graph, self.threads)
         return NumpyProgram(code, workspace, [v.aval for v in graph.inputs])
+
+    def expect(self, work: int) -> None:
+        """A training step will be compiled: other processes, if it is worth them, are started meanwhile.
+
+        Args:
+            work: weights times samples.
+        """
+        if (
+            self.processes > 1
+            and not (self.exact or self.poison)
+            and work >= LEAST_WORK
+            and available() is None
+        ):
+            with suppress(RankError):
+                start_team(self.processes)
 
     def ranks(self, graph: Graph) -> int:
         """How many processes are to run a program together: several if that is worth it, and can be done here.

@@ -10,12 +10,13 @@ from graphs import aval, graph_of, names
 
 from kerasflow.graph import Graph, Node, Value, evaluate, evaluate_node, infer, shaped, verify
 from kerasflow.passes import optimize
+from kerasflow.passes.partition import part_params, splits
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.testing import SPECS, OpSpec, assert_close
 from kerasflow.tracing import apply
 from kerasflow_numpy import NumpyBackend
 from kerasflow_numpy.plan import blocks
-from kerasflow.passes.partition import part_params, splits
+from kerasflow_numpy.plan.cutting import cut
 
 # Without a derivative by blocks: shapes that depend on nothing that could be cut, sub-graphs, sums of another kind.
 CUT = [spec for spec in SPECS if not PRIMITIVES[spec.primitive].multiple_results]
@@ -25,7 +26,7 @@ def by_blocks(node: Node, split: Any, n: int, arrays: list[Any]) -> Any:
     """The node's result, computed in n blocks."""
     parts = []
     for k in range(n):
-        operands = [blocks.cut(x, axis, k, n) for x, axis in zip(arrays, split.operands, strict=True)]
+        operands = [cut(x, axis, k, n) for x, axis in zip(arrays, split.operands, strict=True)]
         inputs = [Value(shaped(x)) for x in operands]
         params = part_params(node, split, n)
         part = Node(node.primitive, inputs, params, infer(node.primitive, [v.aval for v in inputs], params))

@@ -11,6 +11,11 @@ import numpy as np
 from kerasflow.graph import Node, Value, printable
 from kerasflow_numpy.plan.storage import CONSTANT, FRESH, LOCAL, WORK, Plan, Storage
 
+# What the generated code calls: NumPy, SciPy and this backend's modules.
+MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling", "halves")
+# A rank's share of an update begins at multiples of this many elements: no two ranks write into one line of the cache.
+SHARE = 32
+
 
 @dataclass(frozen=True)
 class Line:

@@ -19,7 +19,7 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, Value, identifier, unique
 from kerasflow_numpy.emit import control, updates
 from kerasflow_numpy.emit.call import Call
-from kerasflow_numpy.emit.code import Blocks, Code, Line, indented, memory
+from kerasflow_numpy.emit.code import MODULES, Blocks, Code, Line, indented, memory
 from kerasflow_numpy.emit.lowering import LOWERINGS, view_expression
 from kerasflow_numpy.emit.pieces import block_text, literal
 from kerasflow_numpy.plan.fusion import Group
@@ -39,9 +39,6 @@ from kerasflow_numpy.plan.storage import (
     Plan,
     Storage,
 )
-
-# What the generated code calls: NumPy, SciPy and this backend's modules.
-MODULES = ("np", "scipy", "kernels", "blas", "parallel", "convolution", "pooling", "halves")
 
 _FUNCTIONS = tuple(f"{module}_" for module in MODULES)
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)

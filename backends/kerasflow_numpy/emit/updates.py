@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasflow.graph import Graph, Node, ShapedArray, Value
 from kerasflow_numpy.emit.call import Call
-from kerasflow_numpy.emit.code import Chunks
+from kerasflow_numpy.emit.code import SHARE, Chunks
 from kerasflow_numpy.emit.lowering import LOWERINGS
 from kerasflow_numpy.emit.pieces import short
 from kerasflow_numpy.emit.writer import Writer
@@ -20,8 +20,6 @@ from kerasflow_numpy.plan.storage import STATIC, WORK, Plan, Storage
 CHUNK = 1 << 20
 # An update of fewer elements is not worth waking a thread for.
 MIN_ELEMENTS = 1 << 16
-# A rank's share of an update begins at multiples of this many elements: no two ranks write into one line of the cache.
-SHARE = 32
 
 
 def waits(graph: Graph, plan: Plan) -> set[int]:

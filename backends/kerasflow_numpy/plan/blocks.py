@@ -23,6 +23,7 @@ from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value
 from kerasflow.passes.parted_scans import scan_part, scan_splits
 from kerasflow.passes.partition import Split, part_params, splits
 from kerasflow.primitives import PRIMITIVES
+from kerasflow_numpy.plan.cutting import cut
 
 # The largest array of a block. Smaller ones would stay in the cache, but each call from Python costs more then.
 BLOCK_BYTES = 1 << 22
@@ -40,16 +41,6 @@ MAX_LINKS = 3
 # Where ranks meet, and what is drawn for samples.
 MEETINGS = frozenset(("all_reduce", "all_gather"))
 DRAWN = frozenset(("random_bits", "random_part"))
-
-
-def cut(array: Any, axis: int | None, k: int, count: int) -> Any:
-    """The k-th of `count` equal parts along an axis; all of it for None, `array[k]` for -1."""
-    if axis is None:
-        return array
-    if axis == -1:
-        return array[k, ...]
-    size = array.shape[axis] // count
-    return array[(slice(None),) * axis + (slice(k * size, (k + 1) * size),)]
 
 
 def _evaluate(

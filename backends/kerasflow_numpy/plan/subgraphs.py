@@ -16,7 +16,7 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, ShapedArray, Value
 from kerasflow.primitives import PRIMITIVES
 from kerasflow_numpy.plan.allocation import allocate
-from kerasflow_numpy.plan.blocks import cut
+from kerasflow_numpy.plan.cutting import cut
 from kerasflow_numpy.plan.fusion import Group
 from kerasflow_numpy.plan.storage import (
     FRESH,

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow_numpy.emit.code import Blocks, Chunks, Code
-from kerasflow_numpy.emit.codegen import MODULES
-from kerasflow_numpy.emit.updates import SHARE
+from kerasflow_numpy.emit.code import MODULES, SHARE, Blocks, Chunks, Code
 from kerasflow_numpy.plan.allocation import ALIGNMENT
-from kerasflow_numpy.plan.blocks import cut
+from kerasflow_numpy.plan.cutting import cut
 from kerasflow_numpy.plan.storage import CONSTANT, EXCHANGE, GIVEN, STATE, WORK, Storage
 from kerasflow_numpy.run import blas, convolution, halves, kernels, parallel, pooling
 from kerasflow_numpy.run.measure import Stopwatch

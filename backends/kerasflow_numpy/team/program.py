@@ -95,13 +95,16 @@ _working = threading.local()
 
 @contextmanager
 def _at_work(size: int) -> Iterator[Team | None]:
-    """The team, which does nothing else meanwhile; None where this thread is at work with it already: a signal's
-    handler runs a program.
+    """The team, which does nothing else meanwhile; None where there is none: no process can be started, or this thread
+    is at work with it already (a signal's handler runs a program).
     """
-    if getattr(_working, "now", False):
+    try:
+        crew = None if getattr(_working, "now", False) else team(size)
+    except RankError:
+        crew = None
+    if crew is None:
         yield None
         return
-    crew = team(size)
     with crew.lock:
         _working.now = True
         try:
@@ -207,7 +210,7 @@ class TeamProgram(NumpyProgram):
             check_inputs(self.inputs, inputs)
             with _at_work(len(self.rank.rows)) as crew:
                 if crew is None:
-                    raise RankError("A program is measured while this thread runs another one.")
+                    raise RankError("There is no team of processes to measure the program with.")
                 memory = self._in(crew)
                 if not contexts or contexts[0].shared is not memory.shared:
                     contexts[:] = [Context(self.code, own, watch, memory.shared)]

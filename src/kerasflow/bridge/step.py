@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import math
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,6 +53,8 @@ class Step(ModelFunction):
     def __init__(self, model: Any, method: str) -> None:
         super().__init__(model, self.run)
         self.compiled.shares = True
+        if method == "train_step":
+            self.compiled.weights = lambda: sum(math.prod(v.shape) for v in model.trainable_variables)
         self.method = method
         _require_one_argument(model, method)
 

@@ -46,6 +46,7 @@ class Backend(Protocol):
         ranks(graph): how many of them are to run a program together; and
         compile_ranks(graph, rows, cut): the program of an optimized graph that so many run together, each on its rows
             of the batch; `cut` has the graph (`kerasflow.passes.shard.Sharded`) for each number of rows.
+        expect(work): called before a function is traced that will change state: weights times samples.
         refused: why it lacks primitives, reasons by name.
         framework: the name of the module that does the work; its `__version__` is shown to users.
         devices(): what its programs can run on: "cpu:0", "gpu:0" and so on, each with a short description or "".

@@ -220,6 +220,7 @@ class CompiledFunction:
     Attributes:
         jit_compile: whether the backend is asked to compile just in time; None leaves that to it.
         shares: whether its batches are shared out among the ranks of a group, where there is one.
+        weights: says how many numbers it changes, before it is traced; None if nobody knows.
     """
 
     def __init__(self, function: Callable[..., Any], backend: str | None = None) -> None:
@@ -227,6 +228,7 @@ class CompiledFunction:
         self.backend = backend
         self.jit_compile: bool | None = None
         self.shares = False
+        self.weights: Callable[[], int] | None = None
         self.entries: dict[Any, Entry] = {}
         self._host_calls: dict[Any, HostCall] = {}
         functools.update_wrapper(self, function, updated=())
@@ -297,6 +299,9 @@ class CompiledFunction:
         avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
         recorder = Trace()
         recorder.given = []
+        if self.weights is not None and "group" not in asked and hasattr(backend, "expect"):
+            samples = next((aval.shape[0] for aval in avals if aval is not None and aval.ndim), 0)
+            backend.expect(self.weights() * samples)
         with running_on(backend):
             graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
         given: list[Any] = recorder.given

@@ -71,8 +71,9 @@ def profile(model: Any, x: Any, y: Any = None, of: str | None = None, repeats: i
     host = [_measure_call(call, given, repeats) for call in entry.host]
     seconds, lines = _measure(entry.program, inputs, state, repeats)
     kind = {"train": "training step", "test": "test step", "predict": "prediction"}[name]
+    runner = f"{backend.name}{_threads(backend, entry.program)}"
     return Profile(
-        f"A {kind} of {model.name!r} on {backend.name}{_threads(backend, entry.program)}, {given[0].shape[0]:,} samples",
+        f"A {kind} of {model.name!r} on {runner}, {given[0].shape[0]:,} samples",
         seconds + sum(line.seconds for line in host),
         host + lines,
         getattr(getattr(model, "optimizer", None), "name", ""),

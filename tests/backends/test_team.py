@@ -536,6 +536,20 @@ def test_children_end_with_a_program_that_is_killed(does: str) -> None:
         assert not process.communicate(timeout=5)[1]
 
 
+def test_a_program_whose_standard_streams_are_closed(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    text = f"""
+    for stream in range(3):
+        os.close(stream)
+    step(team(3))
+    open({str(done)!r}, "x").close()
+    os._exit(0)
+    """
+    with program(text) as process:
+        assert not process.wait(20)
+    assert done.exists()
+
+
 def test_a_team_outlives_the_thread_that_has_started_it() -> None:
     made: list[Team] = []
 

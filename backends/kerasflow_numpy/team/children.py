@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from kerasflow.errors import RankError
 from kerasflow_numpy.team import sockets, start
@@ -21,6 +22,7 @@ from kerasflow_numpy.team.messages import Kind, unpacked_error
 from kerasflow_numpy.team.sockets import Inbox
 
 _PATIENCE = 1.0  # seconds within which the system says how a process has ended
+_LONG = 10.0  # seconds within which it ends one that has been killed, however much memory that has
 
 
 class Children:
@@ -61,7 +63,7 @@ class Children:
             reader.setblocking(False)
             writer.setblocking(False)
         for rank in range(1, self.size):
-            mine, theirs = socket.socketpair()
+            mine, theirs = sockets.pair()
             self._ends.append(mine)
             self._commands.append(mine)
             with theirs:
@@ -85,7 +87,7 @@ class Children:
         return LocalGroup(0, self.size, [writer for _, writer in inboxes[1:]], inbox, self._exchange)
 
     def _pair(self) -> tuple[socket.socket, socket.socket]:
-        pair = socket.socketpair()
+        pair = sockets.pair()
         self._ends += pair
         return pair
 
@@ -193,7 +195,8 @@ def _end(processes: list[subprocess.Popen[bytes]], ends: list[socket.socket]) ->
         process.kill()
     _let_go(processes, ends)
     for process in processes:
-        process.wait(_PATIENCE)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LONG)
 
 
 def _after_fork() -> None:

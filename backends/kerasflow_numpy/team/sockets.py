@@ -19,6 +19,22 @@ HEADER = struct.Struct("<BqQ")  # of a message: its kind, a number, how many byt
 yield_core: Callable[[], None] = getattr(os, "sched_yield", lambda: time.sleep(0))  # macOS has none
 
 
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets."""
+    one, other = socket.socketpair()
+    return _above_standard(one), _above_standard(other)
+
+
+def _above_standard(end: socket.socket) -> socket.socket:
+    """The socket under a number that no standard stream of a new process takes, should this one have closed its own."""
+    if end.fileno() > 2:
+        return end
+    import fcntl
+
+    with end:
+        return socket.socket(fileno=fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3))
+
+
 def taken(descriptor: int) -> socket.socket:
     """A socket that this process was started with; those that it starts do not get it."""
     end = socket.socket(fileno=descriptor)

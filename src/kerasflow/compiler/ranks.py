@@ -49,7 +49,15 @@ class RankProgram:
         return [x[self._own] if split else x for x, split in zip(inputs, self.sharded.splits, strict=True)]
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.program, name)  # its source, and what else it may have
+        found = getattr(self.program, name)  # its source, and what else it may have
+        if name != "measured":
+            return found
+
+        def measured() -> Any:
+            run = found()
+            return lambda state, inputs: run(state, self.own(inputs))
+
+        return measured
 
 
 def locally(graph: Graph, backend: Backend) -> Program | None:

@@ -24,8 +24,8 @@ class Settings:
 
     Attributes:
         backend: name of the default backend (`KERASFLOW_BACKEND`, default `numpy`).
-        threads: how many threads a NumPy program may use (`KERASFLOW_THREADS`);
-            without it, as many as the process has cores, at most eight.
+        threads: how many cores a NumPy program may use, on threads and by other processes (`KERASFLOW_THREADS`);
+            without it, as many as the process has, at most eight.
         programs: how many programs a function (a model's step) keeps, one for each kind of batch
             (`KERASFLOW_PROGRAMS`, default 128); of more, those go that were used longest ago.
         verify: check every graph after every transformation

@@ -28,7 +28,7 @@ from kerasflow_numpy.team.team import Team, team
 pytestmark = pytest.mark.skipif(start.available() is not None, reason="no team can be started here")
 
 HERE = Path(__file__).parent
-LIMIT = 30  # seconds for a test
+LIMIT = 60  # seconds for a test
 
 
 @pytest.fixture(autouse=True)
@@ -429,6 +429,19 @@ def test_two_steps_do_not_interleave(ranks: Team) -> None:
         ranks.load(1, pickle.dumps(Rank()))
         ranks.begin(1)
         ranks.begin(1)
+
+
+def test_a_step_that_was_left_ends_the_team() -> None:
+    ranks = team(2)
+    with ranks.lock:
+        ranks.load(1, pickle.dumps(Rank()))
+        ranks.begin(1)
+        assert ranks.alive
+    assert not ranks.alive
+    pids = processes(ranks)
+    assert works(team(2)) and team(2) is not ranks
+    assert all(map(ended, pids))
+    team(2).close()
 
 
 def test_threads_take_turns(ranks: Team) -> None:

@@ -126,8 +126,8 @@ class LocalGroup:
         """Fill `outs` with the sums of all ranks' arrays; the same bits on every rank.
 
         Args:
-            arrays: of the same shapes and dtypes on every rank. One that is this rank's part of the area (`parts`)
-                is not copied.
+            arrays: of the same shapes and dtypes on every rank. One that is this rank's part of the area
+                (`Area.piece`) is not copied.
             outs: none of them in the area, where others still read.
         """
         self._place, parts = self._area.piece(
@@ -147,7 +147,7 @@ class LocalGroup:
         """Fill `out` with all ranks' arrays, joined along an axis in the order of the ranks.
 
         Args:
-            array: this rank's; not copied if it is its part of the area (`parts`).
+            array: this rank's; not copied if it is its part of the area (`Area.piece`).
             sizes: for each rank the length of its array along the axis.
         """
         axis %= array.ndim

@@ -108,6 +108,16 @@ def test_a_mean_is_needed_at_once() -> None:
     assert assert_same(normalized, [random(9, 4)], 2).meetings == 3
 
 
+def test_what_is_not_linear_needs_sums() -> None:
+    """Of terms neither a product nor a maximum can be made, nor a sum of one with something whole."""
+
+    def use(x: Any, y: Any) -> Any:
+        first, second = np.sum(x, axis=0), np.sum(y, axis=0)
+        return first * second, np.maximum(first, 0), first + 1, second / first, first @ second, -first * 3
+
+    assert assert_same(use, [random(6, 4), random(6, 4) + 1]).meetings == 1
+
+
 def test_merged_axes_stay_split() -> None:
     """Time and samples merged into one axis, with the samples inside: a rank's rows are a set, not a range."""
 

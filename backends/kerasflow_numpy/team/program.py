@@ -85,7 +85,7 @@ def _common(crew: Team, use: str, nbytes: int) -> Array:
     known = _commons.setdefault(crew, {})
     memory = known[use]() if use in known else None
     if memory is None or memory.nbytes < nbytes:
-        memory = crew.share(nbytes)
+        memory = crew.share(nbytes, contents=False)
         known[use] = weakref.ref(memory)
     return memory
 

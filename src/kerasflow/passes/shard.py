@@ -289,8 +289,9 @@ class _Cut:
     # -- meetings -------------------------------------------------------------------------------------------
 
     def _meet(self, wanted: Sequence[Value]) -> None:
-        """Make values whole: all sums in one meeting, each join in one of its own."""
-        wanted = [v for v in dict.fromkeys(wanted) if self._state(v) is not None]
+        """Make values whole: all sums in one meeting, each join in one of its own. Results that are terms come along."""
+        results = (v for v in self.graph.results if self._state(v) is PARTIAL)
+        wanted = [v for v in dict.fromkeys((*wanted, *results)) if self._state(v) is not None]
         terms = [v for v in wanted if self.layouts[v] is PARTIAL]
         if terms:
             self.builder.scope = terms[-1].node.scope if terms[-1].node else ""

@@ -25,6 +25,7 @@ from kerasflow.graph import literal, plain, unique
 from kerasflow.tracing import Cell
 
 
+@by_first_rank
 def export_numpy(
     model: Any,
     path: str | os.PathLike[str],

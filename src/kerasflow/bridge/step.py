@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -24,6 +23,7 @@ from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
 from kerasflow.bridge.compiled import ModelFunction, is_text_array
+from kerasflow.bridge.generators import random_state, set_random_state
 from kerasflow.bridge.host import declines
 from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
@@ -366,15 +366,3 @@ class Batches(EpochIterator):
                 last = batches[-1]
             self._is_there = True
         return last
-
-
-def random_state() -> Any:
-    """The states of Python's and NumPy's generators, from which Keras draws seeds and the order of samples."""
-    return random.getstate(), np.random.get_state(legacy=False)
-
-
-def set_random_state(state: Any) -> None:
-    """Bring both generators to the states that `random_state` gave, as it gave them or as JSON says them."""
-    (version, words, gauss), numpys = state
-    random.setstate((version, tuple(words), gauss))
-    np.random.set_state(numpys)

@@ -19,8 +19,10 @@ from kerasflow.compiler.registry import (
     foreign_recording,
     running_on,
     set_backend,
+    set_threads,
     use_backend,
 )
+from kerasflow.compiler.ranks import share_batches
 from kerasflow.tracing import trace
 
 trace.evaluator = compute
@@ -40,6 +42,8 @@ __all__ = [
     "running_on",
     "set_backend",
     "set_debug_nans",
+    "set_threads",
+    "share_batches",
     "use_backend",
     "use_device",
 ]

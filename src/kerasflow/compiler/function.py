@@ -25,10 +25,12 @@ from kerasflow.compiler.finite import finite
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
+from kerasflow.compiler.alike import require_alike
 from kerasflow.compiler.ranks import sharing
 from kerasflow.compiler.registry import current_backend, running_on
-from kerasflow.errors import TracingError
+from kerasflow.errors import RanksError, TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
+from kerasflow.groups import Group
 from kerasflow.tracing import (
     Cell,
     TextTracer,
@@ -87,6 +89,7 @@ class Entry:
         demands: what is asked of the values of what is given, by place.
         used: when it was asked for last, as a number that grows.
         places: where each array that is given is among `(arguments, keyword arguments)`.
+        group: whose ranks share its batches out; None if it is not shared out.
     """
 
     graph: Graph
@@ -101,9 +104,11 @@ class Entry:
     demands: list[tuple[int, Demand]] = field(default_factory=list)
     used: int = 0
     places: list[tuple[Any, ...]] = field(default_factory=list)
+    group: Group | None = None
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
+        self.is_new = True
 
     @property
     def made_on_host(self) -> dict[int, HostCall]:
@@ -123,10 +128,14 @@ class Entry:
 
         Raises:
             ValueError: its values are not what the function has demanded.
+            RanksError: it runs for the first time, and the ranks that share it out differ in what it computes of.
         """
         for place, demand in self.demands:
             demand(given[place])
         inputs = self.takes(given)
+        if self.is_new and self.group is not None:
+            require_alike(self.group, self.graph, [cell.read() for cell in self.cells], inputs)
+        self.is_new = False
         return undisturbed(self._run, inputs) if self.changes else self._run(inputs)
 
     def _run(self, inputs: Sequence[Any]) -> Any:
@@ -149,7 +158,7 @@ class Entry:
         """What the graph's reference meaning raises where a program has failed: the same for every backend, and it
         says from which layer it comes. The program's own error if there is none.
         """
-        if not isinstance(error, MemoryError):
+        if not isinstance(error, (MemoryError, RanksError)):
             try:
                 evaluate(self.graph, [self.backend.to_host(buffer) for buffer in state], inputs)
             except Exception as found:
@@ -307,7 +316,9 @@ class CompiledFunction:
         graph, program = compile_graph(graph, backend, **asked)
         changes = graph.changes
         writes = [i in changes for i in range(len(cells))]
-        entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
+        entry = Entry(
+            graph, program, backend, cells, writes, out_structure, outputs, group=asked.get("group")
+        )
         entry.places = [place for place, aval in zip(structure.paths(), avals, strict=True) if aval]
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken

@@ -7,7 +7,7 @@ from typing import Any
 
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.graph import Graph
-from kerasflow.groups import Group, offset, rows
+from kerasflow.groups import Group, current_group, offset, rows
 from kerasflow.passes.shard import Sharded, shard
 
 _sharing: Group | None = None
@@ -24,7 +24,7 @@ def share_batches(group: Group | None) -> None:
 
 def sharing() -> Group | None:
     """The group that shares batches out; None if there is none, or one rank."""
-    return _sharing if _sharing is not None and _sharing.size > 1 else None
+    return _sharing if _sharing is not None and current_group().size > 1 else None
 
 
 class RankProgram:

@@ -26,6 +26,9 @@ def _entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=BACKENDS)}
 
 
+_loaded: list[Backend] = []
+
+
 @functools.cache
 def _load(name: str) -> Backend:
     point = _entry_points()[name]
@@ -41,9 +44,16 @@ def _load(name: str) -> Backend:
         raise UnknownBackendError(
             f"The backend {name!r} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-    if hasattr(backend, "threads"):
-        backend.threads = threads()
+    _loaded.append(backend)
+    set_threads()
     return backend
+
+
+def set_threads() -> None:
+    """Say to the backends that are loaded how many threads a program may use, from now on."""
+    for backend in _loaded:
+        if hasattr(backend, "threads"):
+            backend.threads = threads()
 
 
 def _installation(point: EntryPoint, module: str) -> str:

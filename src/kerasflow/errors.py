@@ -86,7 +86,7 @@ class ExportError(KerasflowError, NotImplementedError):
 
 
 class RanksError(KerasflowError, RuntimeError):
-    """Processes that should train one model together cannot: one does something else than the others, or MPI is missing."""
+    """Processes that should train one model together cannot: one differs from the others, or MPI is missing."""
 
 
 class ProfileError(KerasflowError, NotImplementedError):

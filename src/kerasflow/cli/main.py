@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """What stands before the first `--`, and what stands behind it; or before a program, and that with its arguments."""
+    """What stands before the first `--`, and what behind it; or before a program, and that with its arguments."""
     for command in COMMANDS:
         if argv[:1] == [command.name] and command.before_program is not None:
             place = _program(argv, command.before_program)

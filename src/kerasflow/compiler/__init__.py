@@ -12,6 +12,7 @@ from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.function import CompiledFunction, Entry, jit
 from kerasflow.compiler.nans import debug_nans, set_debug_nans
 from kerasflow.compiler.options import use_device
+from kerasflow.compiler.ranks import share_batches
 from kerasflow.compiler.registry import (
     backend,
     backends,
@@ -22,7 +23,6 @@ from kerasflow.compiler.registry import (
     set_threads,
     use_backend,
 )
-from kerasflow.compiler.ranks import share_batches
 from kerasflow.tracing import trace
 
 trace.evaluator = compute

@@ -20,8 +20,8 @@ from kerasflow.groups import Group
 # What may differ, and what to do.
 _REMEDIES = {
     "program": "Make and compile the same model on every rank, and give batches of the same shapes.",
-    "weights": "Make the model after the ranks have joined, or after `keras.utils.set_random_seed` with the same seed on "
-    "each; load weights from a file that all of them can read.",
+    "weights": "Make the model after the ranks have joined, or after `keras.utils.set_random_seed` with the same seed "
+    "on each; load weights from a file that all of them can read.",
     "data": "Give the same whole data set to every rank, in the same order: each takes its own rows of a batch. What "
     "draws data or their order needs a seed: `np.random.default_rng(0)`, `keras.utils.set_random_seed(0)`.",
 }

@@ -19,13 +19,13 @@ import numpy as np
 import optree
 
 from kerasflow._settings import settings
+from kerasflow.compiler.alike import require_alike
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.finite import finite
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
-from kerasflow.compiler.alike import require_alike
 from kerasflow.compiler.ranks import sharing
 from kerasflow.compiler.registry import current_backend, running_on
 from kerasflow.errors import RanksError, TracingError

@@ -2,8 +2,9 @@
 
 By default as many as there are cores that this process may run on (a
 container's CPU quota counts), at most eight; ranks of a group on one machine
-share its cores out. `KERASFLOW_THREADS` sets another number, for each rank. The last bits of large matrix products depend on the number, so runs
-that must agree to the bit need the same one.
+share its cores out. `KERASFLOW_THREADS` sets another number, for each rank. The
+last bits of large matrix products depend on the number, so runs that must agree
+to the bit need the same one.
 """
 
 from __future__ import annotations

@@ -6,24 +6,22 @@ from typing import Any
 
 import numpy as np
 from pytensor.graph.basic import Apply, Variable
-from pytensor.scalar import int8
 from pytensor.tensor.type import TensorType
 
 from kerasflow.graph import Node
-from kerasflow_pytensor.dtypes import Tensor, constant
+from kerasflow_pytensor.dtypes import Tensor, constant, tensor_type
 from kerasflow_pytensor.numpys import NumpyFunction
 
 MEETINGS = frozenset(("all_reduce", "all_gather"))
 
-_TURN = TensorType(int8, ())
+_TURN = TensorType("int8", ())
 
 
 class Meeting(NumpyFunction):
     """A meeting as NumPy's function, which takes one operand more, and gives one more: whose turn it is."""
 
     def make_node(self, *operands: Variable) -> Apply:
-        node = super().make_node(*operands[:-1])
-        return Apply(self, operands, [*node.outputs, _TURN()])
+        return Apply(self, operands, [*(tensor_type(aval)() for aval in self.results), _TURN()])
 
     def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
         super().perform(node, inputs[:-1], output_storage[:-1])

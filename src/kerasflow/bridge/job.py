@@ -8,10 +8,10 @@ import os
 import pickle
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 from kerasflow.bridge.generators import random_state, set_random_state
@@ -37,41 +37,44 @@ def join_job() -> MPI:
     set_threads()
     set_random_state(pickle.loads(group.broadcast(pickle.dumps(random_state()))))
     if group.size > 1:
-        sys.excepthook = _ending_all(group, sys.excepthook)
+        # (PyTensor, imported later, calls its own one. What it does not call notices that this rank is gone.)
+        shown = sys.excepthook
+        sys.excepthook = lambda kind, error, trace: _end_all(group, error, lambda: shown(kind, error, trace))
         atexit.register(group.end)
     return group
 
 
-def _ending_all(group: MPI, hook: Callable[..., Any]) -> Callable[..., Any]:
-    def ending_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        interrupted = issubclass(kind, KeyboardInterrupt)
-        try:
-            if group.rank:
-                time.sleep(_AFTER_YOU)
-            if not (group.rank and interrupted):
-                print(f"Rank {group.rank} of {group.size} ends all:", file=sys.stderr)
-                hook(kind, error, trace)
-            sys.stdout.flush()
-            sys.stderr.flush()
-        finally:
-            group.abort(130 if interrupted else 1)
-
-    return ending_all
+def _end_all(group: MPI, error: BaseException, show: Callable[[], Any]) -> None:
+    """End all ranks because of an error on this one."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    try:
+        if group.rank:
+            time.sleep(_AFTER_YOU)
+        if not (group.rank and interrupted):
+            print(f"Rank {group.rank} of {group.size} ends all:", file=sys.stderr)
+            show()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        group.abort(130 if interrupted else 1)
 
 
 @contextmanager
 def ending_as_one() -> Iterator[None]:
-    """If the block ends this process with an exit code that is not 0, it ends all ranks with that."""
+    """If the block fails, or ends this process with an exit code that is not 0, all ranks end."""
     try:
         yield
-    except SystemExit as leaving:
-        group, code = current_group(), leaving.code
-        if isinstance(group, MPI) and group.size > 1 and code not in (None, 0):
-            if not isinstance(code, int):
-                print(code, file=sys.stderr)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            group.abort(code if isinstance(code, int) else 1)
+    except BaseException as error:
+        group = current_group()
+        if isinstance(group, MPI) and group.size > 1:
+            if not isinstance(error, SystemExit):
+                _end_all(group, error, lambda: traceback.print_exception(error))
+            elif error.code not in (None, 0):
+                if not isinstance(error.code, int):
+                    print(error.code, file=sys.stderr)
+                sys.stdout.flush()
+                sys.stderr.flush()
+                group.abort(error.code if isinstance(error.code, int) else 1)
         raise
 
 

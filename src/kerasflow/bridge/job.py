@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import pickle
 import sys
@@ -12,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any
 
 from kerasflow.bridge.generators import random_state, set_random_state
@@ -23,7 +23,7 @@ from kerasflow.groups.mpi import MPI
 _AFTER_YOU = 0.5
 
 
-@functools.cache
+@cache
 def join_job() -> MPI:
     """Make this process a rank of the job that it was started in; it is asked once.
 
@@ -68,7 +68,7 @@ def ending_as_one() -> Iterator[None]:
         group = current_group()
         if isinstance(group, MPI) and group.size > 1:
             if not isinstance(error, SystemExit):
-                _end_all(group, error, lambda: traceback.print_exception(error))
+                _end_all(group, error, partial(traceback.print_exception, error))
             elif error.code not in (None, 0):
                 if not isinstance(error.code, int):
                     print(error.code, file=sys.stderr)

@@ -1,6 +1,6 @@
-"""Trains networks of the zoo for three epochs and keeps what came out: python train_zoo.py FILE.npz dtype steps [name …]
+"""Trains networks of the zoo for three epochs: python train_zoo.py FILE.npz dtype steps [name …]
 
-An ordinary program: how many processes share it out, it does not know.
+It keeps what came out, and does not know how many processes share it out.
 """
 
 import sys

@@ -18,8 +18,9 @@ from kerasflow.bridge.spawned import reach_new_processes
 from kerasflow.suggestion import did_you_mean
 
 USAGE = """\
-usage: python -m kerasflow [--data-parallel [--all-output]] script.py [argument …]
-       python -m kerasflow [--data-parallel [--all-output]] -m module [argument …]
+usage: python -m kerasflow script.py [argument …]
+       python -m kerasflow -m module [argument …]
+       python -m kerasflow --data-parallel [--all-output] script.py [argument …]
 
 Runs a Keras program, unchanged, on kerasflow. KERASFLOW_BACKEND names the backend (default: numpy).
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from keras.src.backend.common import global_state
+
 from kerasflow.bridge.job import join_job
 from kerasflow.compiler import current_backend, share_batches
 from kerasflow.errors import RanksError, UnknownDeviceError
@@ -81,8 +83,6 @@ def share_out(distribution: Any) -> None:
     """
     group = current_group()
     if distribution is None or group.size == 1:
-        if distribution is not None:
-            _require_one_device(distribution.device_mesh)
         share_batches(None)
         return
     kind, mesh = type(distribution).__name__, distribution.device_mesh
@@ -112,6 +112,13 @@ def _require_one_device(device_mesh: Any) -> None:
             f"{tuple(device_mesh.shape)}), but this is one process, which computes a step on one. Leave "
             f"`set_distribution` out, or make the mesh of one device. {_HOW}"
         )
+
+
+def require_one_device_for_variables() -> None:
+    """Checked where a variable is made, as where JAX's variables are laid out: Keras then knows the distribution."""
+    distribution = global_state.get_global_attribute("distribution")
+    if distribution is not None and current_group().size == 1:
+        _require_one_device(distribution.device_mesh)
 
 
 def distribute_tensor(tensor: Any, layout: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import optree
 from keras.src.backend.common import KerasVariable
 
+from kerasflow.bridge.distribution import require_one_device_for_variables
 from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.bridge.symbolic import is_symbolic, read_in_graph, require_no_graph
 from kerasflow.graph import ShapedArray
@@ -46,6 +47,7 @@ class Variable(KerasVariable):
             self._direct_assign(value)
 
     def _initialize(self, value: Any) -> None:
+        require_one_device_for_variables()
         self._value = value
 
     def _initialize_with_initializer(self, initializer: Callable[..., Any]) -> None:

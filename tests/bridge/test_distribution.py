@@ -56,7 +56,7 @@ def test_several_devices_are_refused() -> None:
 
 def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
-    with pytest.raises(UnknownDeviceError, match="2 processes.*kerasflow run"):
+    with pytest.raises(UnknownDeviceError, match=r"2 processes.*kerasflow run"):
         keras.distribution.initialize("10.0.0.1:1234", process_id=0)
     with pytest.raises(ValueError, match="3 addresses"):
         keras.distribution.initialize("10.0.0.1,10.0.0.2,10.0.0.3")

@@ -59,6 +59,10 @@ def test_all_that_may_be_wrong(launch: Launch, tmp_path: Path) -> None:
     assert differences(*files, 1e-3) == []
 
 
+def test_each_rank_gives_its_own_rows(launch: Launch, tmp_path: Path) -> None:
+    assert differences(*compared(launch, tmp_path, "own_rows.py", 2), 1e-10) == []
+
+
 @pytest.mark.parametrize("backend", ["tensorflow", "pytensor"])
 def test_on_another_backend(launch: Launch, tmp_path: Path, backend: str) -> None:
     pytest.importorskip(backend)

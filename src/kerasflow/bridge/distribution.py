@@ -97,7 +97,7 @@ def share_out(distribution: Any) -> None:
             f"`keras.distribution.{kind}` is over the devices {', '.join(devices)}, but there are {group.size} "
             f"processes, each a device: {', '.join(list_devices('cpu'))}. Leave `devices` out, and it takes all."
         )
-    share_batches(group)
+    share_batches(group, whole=lambda: distribution.auto_shard_dataset)
 
 
 def _require_one_device(device_mesh: Any) -> None:

@@ -28,7 +28,8 @@ from kerasflow.bridge.host import declines
 from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.compiler.nans import scaled_gradients
-from kerasflow.errors import KerasflowError, TracingError
+from kerasflow.compiler.ranks import given_rows
+from kerasflow.errors import KerasflowError, RanksError, TracingError
 from kerasflow.tracing import Trace, Tracer, adopted, recording, suspended
 from kerasflow.tracing.tensor import tensors
 
@@ -116,6 +117,11 @@ class Step(ModelFunction):
             return result
 
     def _run_with_values(self, batch: Any, first: Callable[[], Any] | None) -> Any:
+        if given_rows():
+            raise RanksError(
+                f"The model {self.model.name!r} runs operation by operation, on all of a batch, and each rank has its "
+                "own rows only: use `auto_shard_dataset=True`."
+            )
         trace = Trace(concrete=True)
 
         def lift(x: Any) -> Any:

@@ -38,16 +38,20 @@ def _has(backend: Backend, node: Node) -> bool:
 
 
 def compile_graph(
-    graph: Graph, backend: Backend, group: Group | None = None, **options: Any
+    graph: Graph,
+    backend: Backend,
+    group: Group | None = None,
+    given: tuple[int, ...] | None = None,
+    **options: Any,
 ) -> tuple[Graph, Program]:
     """Optimize and compile; the optimized graph, of the whole batch, and its program.
 
     Args:
-        group: shares the batch out.
+        group: shares the batch out. given: for each of its ranks how many rows it is given; None for whole batches.
         options: keyword arguments that the backend's `compile` knows.
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
-    if group is not None and (program := shared(graph, backend, group, **options)) is not None:
+    if group is not None and (program := shared(graph, backend, group, given, **options)) is not None:
         return graph, program
     return graph, backend.compile(graph, **options)

@@ -26,7 +26,7 @@ from kerasflow.compiler.finite import finite
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
-from kerasflow.compiler.ranks import sharing
+from kerasflow.compiler.ranks import given_rows, rows_of_all, sharing, whole_batch
 from kerasflow.compiler.registry import current_backend, running_on
 from kerasflow.errors import RanksError, TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
@@ -90,6 +90,7 @@ class Entry:
         used: when it was asked for last, as a number that grows.
         places: where each array that is given is among `(arguments, keyword arguments)`.
         group: whose ranks share its batches out; None if it is not shared out.
+        whole: whether each of them is given whole batches.
     """
 
     graph: Graph
@@ -105,6 +106,7 @@ class Entry:
     used: int = 0
     places: list[tuple[Any, ...]] = field(default_factory=list)
     group: Group | None = None
+    whole: bool = True
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
@@ -134,7 +136,8 @@ class Entry:
             demand(given[place])
         inputs = self.takes(given)
         if self.is_new and self.group is not None:
-            require_alike(self.group, self.graph, [cell.read() for cell in self.cells], inputs)
+            state = [cell.read() for cell in self.cells]
+            require_alike(self.group, self.graph, state, inputs, same_data=self.whole)
         self.is_new = False
         return undisturbed(self._run, inputs) if self.changes else self._run(inputs)
 
@@ -268,6 +271,8 @@ class CompiledFunction:
         asked = options(backend, jit_compile=self.jit_compile)
         if self.shares and (group := sharing()) is not None:
             asked["group"] = group
+            if given_rows():
+                asked["given"] = rows_of_all(group, given)
         # An entry keeps its backend, and so the number.
         full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
         while (call := self._host_calls.get(full_key)) is not None:
@@ -304,21 +309,27 @@ class CompiledFunction:
         """A new entry, which is kept, and what is given to it, what was made on the host included."""
         leaves = [np.asarray(leaf) if _is_array(leaf) else leaf for leaf in leaves]
         avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
+        if "given" in asked:
+            avals = whole_batch(avals, asked["given"], asked["group"].rank)
         recorder = Trace()
         recorder.given = []
         with running_on(backend):
             graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
         given: list[Any] = recorder.given
         recorder.given = None  # A traced array that is kept somewhere keeps no data.
+        if "given" in asked and recorder.host_calls:
+            raise RanksError(
+                "A part of the model runs on the host, before its program, and needs whole batches there: use "
+                "`auto_shard_dataset=True`, or apply those layers to the data before."
+            )
         places = {value: i for i, value in enumerate(graph.inputs)}
         taken = [i for i, value in enumerate(graph.inputs) if not is_text(value.aval.dtype)]
         graph.inputs = [graph.inputs[i] for i in taken]
         graph, program = compile_graph(graph, backend, **asked)
         changes = graph.changes
         writes = [i in changes for i in range(len(cells))]
-        entry = Entry(
-            graph, program, backend, cells, writes, out_structure, outputs, group=asked.get("group")
-        )
+        entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
+        entry.group, entry.whole = asked.get("group"), "given" not in asked
         entry.places = [place for place, aval in zip(structure.paths(), avals, strict=True) if aval]
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken

@@ -120,6 +120,7 @@ class MPI:
     def abort(self, code: int) -> None:
         """End the processes of all ranks, this one included, at once."""
         self._mpi.COMM_WORLD.Abort(code)
+        os._exit(code)  # The library may give itself time.
 
     # -- messages -------------------------------------------------------------------------------------------
 

@@ -58,15 +58,17 @@ def test_files_are_written_once_and_a_training_goes_on(launch: Launch, tmp_path:
     """A training on two processes dies, and goes on on two to the bit, on three with the same numbers."""
     launch(2, "keep_files.py")
     whole = dict(np.load(tmp_path / "kept.npz"))
-    log = (tmp_path / "log.csv").read_text()
+    log = (tmp_path / "log-0.csv").read_text()
+    assert (tmp_path / "own-0.keras").exists()
+    assert not (tmp_path / "log-1.csv").exists() and not (tmp_path / "own-1.keras").exists()
     assert (
         len(log.splitlines()) == 6
-        and (tmp_path / "best.keras").exists()
+        and (tmp_path / "kept" / "best.keras").exists()
         and (tmp_path / "model.keras").exists()
     )
     assert sorted(p.name for p in tmp_path.glob("refused*")) == ["refused-0", "refused-1"]
     assert not (tmp_path / "backup").exists()
-    for file in tmp_path.iterdir():
+    for file in tmp_path.rglob("*.*"):
         file.unlink()
     done = launch(2, "keep_files.py", "stop", code=7)
     assert "kept" not in done.stdout and (tmp_path / "backup").exists()

@@ -44,11 +44,11 @@ def require_alike(
     Raises:
         RanksError: on every rank, if two of them differ: in what, which rank, and what to do.
     """
-    names = [name or f"state {i}" for i, name in enumerate(graph.state_names)]
+    names = [*graph.state_names, *[""] * (len(state) - len(graph.state_names))]
     own = {
-        "program": {"": _digest(_text(graph))},
-        "weights": {f"{i} {name}": _digest(x) for i, (name, x) in enumerate(zip(names, state, strict=False))},
-        "data": {f"input {i}": _digest(np.asarray(x)) for i, x in enumerate(inputs) if same_data},
+        "program": [("", _digest(_text(graph)))],
+        "weights": [(name or "one without a name", _digest(x)) for name, x in zip(names, state, strict=True)],
+        "data": [(f"input {i}", _digest(np.asarray(x))) for i, x in enumerate(inputs) if same_data],
     }
     found = [json.loads(message) for message in group.exchange(json.dumps(own).encode())]
     for what, remedy in _REMEDIES.items():
@@ -57,8 +57,8 @@ def require_alike(
                 raise RanksError(_message(what, rank, found[0][what], other[what], remedy))
 
 
-def _message(what: str, rank: int, first: dict[str, str], other: dict[str, str], remedy: str) -> str:
-    places = [name for name in first if first[name] != other.get(name)]
+def _message(what: str, rank: int, first: list[list[str]], other: list[list[str]], remedy: str) -> str:
+    places = [one[0] for one, another in zip(first, other, strict=False) if one != another]
     where = "" if what == "program" else f" ({', '.join(places[:3])}{', …' if len(places) > 3 else ''})"
     return f"Rank {rank} has {_DIFFERENT[what]} than rank 0{where}. {remedy}"
 

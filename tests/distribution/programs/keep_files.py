@@ -34,8 +34,8 @@ model.fit(
     callbacks=[
         history,
         keras.callbacks.BackupAndRestore("backup", save_freq=3),
-        keras.callbacks.ModelCheckpoint("best.keras", save_best_only=True, monitor="loss"),
-        keras.callbacks.CSVLogger("log.csv"),
+        keras.callbacks.ModelCheckpoint("kept/best.keras", save_best_only=True, monitor="loss"),
+        keras.callbacks.CSVLogger(f"log-{rank}.csv"),
         Stop(),
         early,
     ],
@@ -43,9 +43,9 @@ model.fit(
 model.save("model.keras")
 again = keras.models.load_model("model.keras")  # which rank 0 has written by now
 np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+model.save(f"own-{rank}.keras")
 model.save_weights("w.weights.h5")
 model.load_weights("w.weights.h5")
-model.export("exported.onnx", format="onnx", verbose=False) if "export" in sys.argv else None
 for folder in ("there is none", "nor here"):
     try:
         model.save(f"{folder}/model.keras")

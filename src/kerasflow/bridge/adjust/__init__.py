@@ -23,6 +23,7 @@ ADJUSTED = {
     "keras.src.backend.numpy.numpy": "operations.override_numpy",
     "keras.src.callbacks.backup_and_restore": "files.back_up_progress",
     "keras.src.callbacks.csv_logger": "ranks.log_once",
+    "keras.src.callbacks.model_checkpoint": "ranks.make_folders_once",
     "keras.src.callbacks.orbax_checkpoint": "frameworks.leave_jax",
     "keras.src.callbacks.remote_monitor": "ranks.send_once",
     "keras.src.callbacks.tensorboard": "errors.name_the_remedy",

@@ -43,6 +43,14 @@ def print_once(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def make_folders_once(module: ModuleType) -> Iterator[None]:
+    """Two ranks that find no folder would both make it, and one of them fail."""
+    yield
+    makedirs = only_on_first_rank(module.file_utils.makedirs)
+    module.file_utils = Seen(module.file_utils, makedirs=makedirs)  # type: ignore[attr-defined]
+
+
+@contextmanager
 def report_once(module: ModuleType, name: str) -> Iterator[None]:
     """A callback that reports to a file or to a server does so on rank 0."""
     yield

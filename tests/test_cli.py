@@ -266,7 +266,7 @@ def test_without_a_command_it_says_how_to_begin(capsys):
         (["mnits"], "kerasflow: error: there is no command 'mnits'. Did you mean 'mnist'? Commands: mnist, "),
         (
             ["surprise"],
-            "kerasflow: error: there is no command 'surprise'. Commands: mnist, compare, backends\n",
+            "kerasflow: error: there is no command 'surprise'. Commands: mnist, run, compare, backends\n",
         ),
         (["--verison"], "kerasflow: error: there is no option --verison. Did you mean '--version'?\n"),
         (

@@ -2,8 +2,8 @@
 
 `lowering` has the table from primitives to PyTensor's operations; `elementwise`, `arrays` and `windows` have the
 functions that it names, family by family, `numpys` NumPy's own functions as operations, `control` conditionals and
-loops. `modes` chooses linker and rewrites, `interpreted` what is compiled as C. `program` makes a graph a
-`pytensor.function`; `products` cuts large products into parts.
+loops, `meetings` what ranks of a group do together. `modes` chooses linker and rewrites, `interpreted` what is compiled
+as C. `program` makes a graph a `pytensor.function`; `products` cuts large products into parts.
 A graph comes in, a program goes out. Open `lowering` first.
 """
 

@@ -17,6 +17,7 @@ from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.elementwise import resolve_dtypes
 from kerasflow_pytensor import arrays, control, elementwise, windows
 from kerasflow_pytensor.dtypes import Array, Lowering, Tensor, carrier, constant, is_foreign, tensor_type
+from kerasflow_pytensor.meetings import MEETINGS, Turns
 from kerasflow_pytensor.modes import Settings
 from kerasflow_pytensor.numpys import NumpyFunction
 
@@ -30,12 +31,12 @@ NUMPYS = frozenset(
         "cbrt rint spacing signbit floor_divide remainder fmod fmax fmin logaddexp2 hypot heaviside copysign nextafter "
         "ldexp gcd lcm left_shift right_shift erfinv gammaln digamma i0 i1 ndtri polygamma complex real imag argmin "
         "view min einsum cholesky solve solve_triangular lstsq det cofactors slogdet lu qr svd eigh eig "
-        "fft ifft rfft irfft top_k random_bits random_gamma_grad"
+        "fft ifft rfft irfft top_k random_bits random_gamma_grad own_part random_part"
     ).split()
 )
 CONTROL = frozenset("switch while_loop scan custom_vjp".split())
 
-SUPPORTED = (NUMPYS | CONTROL | frozenset(NATIVE)) & frozenset(PRIMITIVES)
+SUPPORTED = (NUMPYS | CONTROL | MEETINGS | frozenset(NATIVE)) & frozenset(PRIMITIVES)
 # Nothing: what PyTensor cannot do NumPy does.
 REFUSED: dict[str, str] = {}
 
@@ -62,6 +63,7 @@ class Lowered:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.turns = Turns()
 
     def run(self, graph: Graph, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The outputs of a graph without state."""
@@ -84,6 +86,8 @@ class Lowered:
             return tensors[len(tensors) - node.params["outputs"] :]
         if name == "switch":
             return control.switch(node, tensors, self.run)
+        if name in MEETINGS:
+            return self.turns.meet(node, tensors)
         if name in CONTROL:
             return list(control.Loop(node, self.run, self.settings.mode)(*tensors, return_list=True))
         is_loop = node.primitive.elementwise or name in windows.POOLING

@@ -1,9 +1,9 @@
 """The TensorFlow backend: graphs become `tf.function`s.
 
 `lowering` has the table from primitives to TensorFlow's operations, and control flow; `elementwise`, `arrays`,
-`algebra`, `convolution`, `pooling` and `philox` have the functions that it names, family by family; `dtypes` and
-`places` what these share. What a user's code asks of TensorFlow itself is a `recording`, and its pieces are functions
-(`recorded`). `program` makes a graph a `tf.function`; `saved_model` writes files, of functions for every
+`algebra`, `convolution`, `pooling`, `philox` and `collective` have the functions that it names, family by family;
+`dtypes` and `places` what these share. What a user's code asks of TensorFlow itself is a `recording`, and its pieces
+are functions (`recorded`). `program` makes a graph a `tf.function`; `saved_model` writes files, of functions for every
 batch size (`sizes`). A graph comes in, a program goes out. Open `lowering` first.
 """
 

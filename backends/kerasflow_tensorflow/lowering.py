@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasflow.graph import Graph, Node, evaluate
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.foreign import foreign_function
-from kerasflow_tensorflow import algebra, arrays, convolution, elementwise, philox, pooling, sizes
+from kerasflow_tensorflow import algebra, arrays, collective, convolution, elementwise, philox, pooling, sizes
 from kerasflow_tensorflow.dtypes import Lowering, Tensor
 from kerasflow_tensorflow.recorded import Recorded
 
@@ -97,6 +97,7 @@ LOWERINGS: dict[str, Lowering] = {
     **convolution.LOWERINGS,
     **pooling.LOWERINGS,
     **philox.LOWERINGS,
+    **collective.LOWERINGS,
     "switch": _switch,
     "while_loop": _while_loop,
     "scan": _scan,
@@ -108,6 +109,7 @@ LOWERINGS: dict[str, Lowering] = {
 WITHOUT_XLA = {
     "i0": "f", "i1": "f", "det": "fc", "cofactors": "fc", "slogdet": "fc", "eig": "fc",
     "cumsum": "c", "cumprod": "c", "solve": "c", "lstsq": "c", "svd": "c",
+    "all_reduce": "iufcV", "all_gather": "biufcV",
 }  # fmt: skip
 
 SUPPORTED = frozenset(LOWERINGS) & frozenset(PRIMITIVES)

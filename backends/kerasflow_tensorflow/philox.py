@@ -64,13 +64,21 @@ def _words(key: Tensor, counters: Tensor) -> Tensor:
 
 
 def _random_bits(seed: Tensor, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    return random_bytes(seed, 0, shape, dtype)
+
+
+def random_bytes(seed: Tensor, begin: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """A seed's stream from byte `begin` on, a multiple of the dtype's size, as an array."""
     count = math.prod(shape)
-    needed = -(-count * dtype.itemsize // 32)
+    first, inside = divmod(begin, 32)  # four words of 64 bits a counter
+    inside //= dtype.itemsize
+    needed = -(-(inside + count) * dtype.itemsize // 32)
     counters = max(_LEAST, 1 << (needed - 1).bit_length())
-    words = _words(tf.cast(seed, tf.uint64), tf.cast(tf.range(1, counters + 1), tf.uint64))[:needed]
+    places = tf.range(first + 1, first + counters + 1, dtype=tf.int64)
+    words = _words(tf.cast(seed, tf.uint64), tf.cast(places, tf.uint64))[:needed]
     words = tf.reshape(words, [-1])
     bits = words if dtype == np.uint64 else tf.reshape(tf.bitcast(words, dtype), [-1])
-    return tf.reshape(bits[:count], shape)
+    return tf.reshape(bits[inside : inside + count], shape)
 
 
 def _gamma_grad(alpha: Tensor, x: Tensor) -> Tensor:

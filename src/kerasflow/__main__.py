@@ -1,7 +1,8 @@
 """`python -m kerasflow script.py args…`: runs a Keras program, unchanged, on kerasflow.
 
 By the time this module runs, Python has imported the package, and with that Keras is ours: what is left is to run the
-program just as `python script.py args…` would, and to reach the processes that it starts.
+program just as `python script.py args…` would, and to reach the processes that it starts. As one of several processes
+(`mpiexec -n 4 python -m kerasflow --data-parallel script.py`) it joins the others before the program begins.
 """
 
 from __future__ import annotations
@@ -12,19 +13,33 @@ import shlex
 import sys
 from pathlib import Path
 
+from kerasflow.bridge.job import ending_as_one, share_batches_out
 from kerasflow.bridge.spawned import reach_new_processes
 from kerasflow.suggestion import did_you_mean
 
 USAGE = """\
 usage: python -m kerasflow script.py [argument …]
        python -m kerasflow -m module [argument …]
+       python -m kerasflow --data-parallel [--all-output] script.py [argument …]
 
-Runs a Keras program, unchanged, on kerasflow. KERASFLOW_BACKEND names the backend (default: numpy)."""
+Runs a Keras program, unchanged, on kerasflow. KERASFLOW_BACKEND names the backend (default: numpy).
+
+--data-parallel  share each batch out among the processes that `mpiexec` has started: `kerasflow run` does both
+--all-output     let all of them print, not the first one alone"""
 
 
 def main(argv: list[str]) -> int:
     """Runs the program that `argv`, the arguments after `python -m kerasflow`, names. Returns the exit code."""
     reach_new_processes()
+    if argv[:1] == ["--data-parallel"]:
+        silent, argv = argv[1:2] != ["--all-output"], argv[1:]
+        with ending_as_one():
+            share_batches_out(silent)
+            return _run(argv if silent else argv[1:])
+    return _run(argv)
+
+
+def _run(argv: list[str]) -> int:
     match argv:
         case ["-m", module, *_]:
             sys.argv = argv[1:]

@@ -89,5 +89,9 @@ class ExportError(KerasflowError, NotImplementedError):
     """A model that cannot be written as a file of the format in question."""
 
 
+class RanksError(KerasflowError, RuntimeError):
+    """Processes that should train one model together cannot: one differs from the others, or MPI is missing."""
+
+
 class ProfileError(KerasflowError, NotImplementedError):
     """A step that cannot be measured: it has no program, or its backend does not measure programs."""

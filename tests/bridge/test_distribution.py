@@ -45,7 +45,7 @@ def test_model_parallel_over_one_device_changes_nothing() -> None:
 def test_several_devices_are_refused() -> None:
     mesh = keras.distribution.DeviceMesh((2,), ["batch"], ["cpu:0", "cpu:1"])
     layout = keras.distribution.TensorLayout(("batch",), mesh)
-    with pytest.raises(UnknownDeviceError, match=r"2 devices.*shape \(2,\).*on one"):
+    with pytest.raises(UnknownDeviceError, match=r"2 devices.*shape \(2,\).*on one.*kerasflow run"):
         keras.distribution.distribute_tensor(np.ones(2), layout)
     with (
         keras.distribution.DataParallel(device_mesh=mesh).scope(),
@@ -56,8 +56,10 @@ def test_several_devices_are_refused() -> None:
 
 def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
-    with pytest.raises(UnknownDeviceError, match="2 processes"):
+    with pytest.raises(UnknownDeviceError, match=r"2 processes.*kerasflow run"):
         keras.distribution.initialize("10.0.0.1:1234", process_id=0)
+    with pytest.raises(ValueError, match="3 addresses"):
+        keras.distribution.initialize("10.0.0.1,10.0.0.2,10.0.0.3")
 
 
 def test_each_backend_lists_its_own_devices() -> None:

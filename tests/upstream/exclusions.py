@@ -19,6 +19,9 @@ EXCLUSIONS: dict[str, list[str]] = {
     "the test expects a refusal of `model.export`, which kerasflow has": [
         "models/model_test.py::ModelTest::test_export_error",
     ],
+    "the test expects a refusal of arrays for several processes, among which kerasflow shares them out": [
+        "trainers/data_adapters/data_adapter_utils_test.py::TestMultiWorkerValidation::test_unsupported_type_multi_worker",
+    ],
     "the test counts batches that are trained on again after an interruption within an epoch; here none is": [
         "callbacks/backup_and_restore_test.py::BackupAndRestoreCallbackTest::test_best_case_step",
     ],

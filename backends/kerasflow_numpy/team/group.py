@@ -94,7 +94,7 @@ class LocalGroup:
         mail: Callable[[bytes], list[bytes]],
     ) -> None:
         self.rank = rank
-        self.size = size
+        self.size = self.neighbours = size
         self.inbox = inbox
         self._tell = [end.send for end in outboxes]
         self._name = bytes([rank])

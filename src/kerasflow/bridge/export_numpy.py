@@ -18,6 +18,7 @@ import optree
 from kerasflow._version import __version__
 from kerasflow.bridge.exported import Traced, check_traceable, input_types, traced, training_types
 from kerasflow.bridge.files import check_writable, written_whole
+from kerasflow.bridge.first_rank import by_first_rank
 from kerasflow.bridge.step import Step
 from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting import Argument, Define, Function, check_exportable, number_text, write_module
@@ -25,6 +26,7 @@ from kerasflow.graph import literal, plain, unique
 from kerasflow.tracing import Cell
 
 
+@by_first_rank
 def export_numpy(
     model: Any,
     path: str | os.PathLike[str],

@@ -19,7 +19,8 @@ from keras.src.callbacks import BackupAndRestore, CallbackList
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR, global_seed_generator
 from keras.src.saving.keras_saveable import KerasSaveable
 
-from kerasflow.bridge.step import Batches, random_state, set_random_state
+from kerasflow.bridge.generators import random_state, set_random_state
+from kerasflow.bridge.step import Batches
 from kerasflow.errors import KerasflowError
 
 

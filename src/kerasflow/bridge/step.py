@@ -6,7 +6,6 @@ import functools
 import inspect
 import itertools
 import math
-import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -25,11 +24,13 @@ from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
 from kerasflow.bridge.compiled import ModelFunction, is_text_array
+from kerasflow.bridge.generators import random_state, set_random_state
 from kerasflow.bridge.host import declines
 from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.compiler.nans import scaled_gradients
-from kerasflow.errors import KerasflowError, TracingError
+from kerasflow.compiler.ranks import given_rows
+from kerasflow.errors import KerasflowError, RanksError, TracingError
 from kerasflow.tracing import Trace, Tracer, adopted, recording, suspended
 from kerasflow.tracing.tensor import tensors
 
@@ -119,6 +120,11 @@ class Step(ModelFunction):
             return result
 
     def _run_with_values(self, batch: Any, first: Callable[[], Any] | None) -> Any:
+        if given_rows():
+            raise RanksError(
+                f"The model {self.model.name!r} runs operation by operation, on all of a batch, and each rank has its "
+                "own rows only: use `auto_shard_dataset=True`."
+            )
         trace = Trace(concrete=True)
 
         def lift(x: Any) -> Any:
@@ -369,15 +375,3 @@ class Batches(EpochIterator):
                 last = batches[-1]
             self._is_there = True
         return last
-
-
-def random_state() -> Any:
-    """The states of Python's and NumPy's generators, from which Keras draws seeds and the order of samples."""
-    return random.getstate(), np.random.get_state(legacy=False)
-
-
-def set_random_state(state: Any) -> None:
-    """Bring both generators to the states that `random_state` gave, as it gave them or as JSON says them."""
-    (version, words, gauss), numpys = state
-    random.setstate((version, tuple(words), gauss))
-    np.random.set_state(numpys)

@@ -41,6 +41,8 @@ class Command:
         add_arguments: says what it takes.
         run: does it, and returns the exit code.
         takes_rest: whether it takes the arguments behind `--`, as they are.
+        before_program: if what stands behind its own options is a program with its arguments, those options of its own
+            that have a value.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Command:
     add_arguments: Callable[[Parser], None]
     run: Callable[[argparse.Namespace], int]
     takes_rest: bool = False
+    before_program: frozenset[str] | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     parser.check(own)
     arguments = parser.parse_args(own)
-    if rest and not arguments.command.takes_rest:
+    if rest and not arguments.command.takes_rest and arguments.command.before_program is None:
         parser.error(f"{arguments.command.name} takes no arguments behind --; received {' '.join(rest)}")
     arguments.rest = rest
     try:
@@ -82,9 +85,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """What stands before the first `--`, and what stands behind it."""
+    """What stands before the first `--`, and what behind it; or before a program, and that with its arguments."""
+    for command in COMMANDS:
+        if argv[:1] == [command.name] and command.before_program is not None:
+            place = _program(argv, command.before_program)
+            return argv[:place], argv[place:]
     place = argv.index("--") if "--" in argv else len(argv)
     return argv[:place], argv[place + 1 :]
+
+
+def _program(argv: list[str], valued: frozenset[str]) -> int:
+    """Where the program begins, behind a command and its options."""
+    place = 1
+    while place < len(argv) and argv[place].startswith("-") and argv[place] != "-m":
+        place += 2 if argv[place] in valued else 1
+    return place
 
 
 def _parser() -> Parser:
@@ -194,6 +209,38 @@ def _kept(interrupt: Any, path: Path | None) -> str:
     with written_whole(path) as draft:
         interrupt.model.save(draft)
     return f"; the model as it was then is saved as {path}"
+
+
+def _run_arguments(parser: Parser) -> None:
+    parser.usage = "%(prog)s -n N [options] script.py [argument …]"
+    parser.epilog = (
+        "Each batch is shared out among the processes; losses, metrics and weights are those of one process. The first "
+        "one prints and writes files. The program may also be a module: -m package.train."
+    )
+    add = parser.add_argument
+    add("-n", type=kinds.count, required=True, metavar="N", help="processes")
+    add("--all-output", action="store_true", help="let all processes print, not the first one alone")
+    add(
+        "--launcher",
+        default="",
+        metavar="COMMAND",
+        help="what starts the processes, with its own options (default: mpiexec): "
+        '--launcher "mpiexec -hosts a,b"',
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Runs a program on several processes."""
+    from kerasflow.cli.run import launch
+
+    program = arguments.rest
+    if not program:
+        complain("kerasflow run", "name a program behind the options: kerasflow run -n 4 train.py")
+        return 2
+    if program[0] != "-m" and not Path(program[0]).is_file():
+        complain("kerasflow run", f"there is no file {program[0]}")
+        return 2
+    return launch(arguments.n, program, arguments.all_output, arguments.launcher)
 
 
 def _backends_arguments(parser: Parser) -> None:
@@ -343,6 +390,13 @@ COMMANDS = (
         "train a network on the handwritten digits of MNIST, evaluate it, and read the test digits",
         _mnist_arguments,
         _mnist,
+    ),
+    Command(
+        "run",
+        "run a Keras program, unchanged, on several processes that share its batches out",
+        _run_arguments,
+        _run,
+        before_program=frozenset(("-n", "--launcher")),
     ),
     Command(
         "compare",

@@ -12,6 +12,7 @@ from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.function import CompiledFunction, Entry, jit
 from kerasflow.compiler.nans import debug_nans, set_debug_nans
 from kerasflow.compiler.options import use_device
+from kerasflow.compiler.ranks import share_batches
 from kerasflow.compiler.registry import (
     backend,
     backends,
@@ -19,6 +20,7 @@ from kerasflow.compiler.registry import (
     foreign_recording,
     running_on,
     set_backend,
+    set_threads,
     use_backend,
 )
 from kerasflow.tracing import trace
@@ -40,6 +42,8 @@ __all__ = [
     "running_on",
     "set_backend",
     "set_debug_nans",
+    "set_threads",
+    "share_batches",
     "use_backend",
     "use_device",
 ]

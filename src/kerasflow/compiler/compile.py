@@ -38,20 +38,30 @@ def _has(backend: Backend, node: Node) -> bool:
 
 
 def compile_graph(
-    graph: Graph, backend: Backend, group: Group | None = None, **options: Any
+    graph: Graph,
+    backend: Backend,
+    group: Group | None = None,
+    given: tuple[int, ...] | None = None,
+    **options: Any,
 ) -> tuple[Graph, Program]:
     """Optimize and compile; the optimized graph, of the whole batch, and its program.
 
     Args:
-        group: shares the batch out.
+        group: shares the batch out. given: for each of its ranks how many rows it is given; None for whole batches.
         options: keyword arguments that the backend's `compile` knows.
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
-    return graph, program_of(graph, backend, group, **options)
+    return graph, program_of(graph, backend, group, given, **options)
 
 
-def program_of(graph: Graph, backend: Backend, group: Group | None = None, **options: Any) -> Program:
-    """The program of an optimized graph: of this process alone, or of one rank of several."""
-    program = locally(graph, backend) if group is None else shared(graph, backend, group, **options)
+def program_of(
+    graph: Graph,
+    backend: Backend,
+    group: Group | None = None,
+    given: tuple[int, ...] | None = None,
+    **options: Any,
+) -> Program:
+    """The program of an optimized graph: of this process alone, or of one rank of several; see `compile_graph`."""
+    program = locally(graph, backend) if group is None else shared(graph, backend, group, given, **options)
     return program or backend.compile(graph, **options)

@@ -19,16 +19,18 @@ import numpy as np
 import optree
 
 from kerasflow._settings import settings
+from kerasflow.compiler.alike import require_alike
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.compile import compile_graph
 from kerasflow.compiler.finite import finite
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
-from kerasflow.compiler.ranks import sharing
+from kerasflow.compiler.ranks import given_rows, rows_of_all, sharing, whole_batch
 from kerasflow.compiler.registry import current_backend, running_on
-from kerasflow.errors import TracingError
+from kerasflow.errors import RanksError, TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
+from kerasflow.groups import Group
 from kerasflow.tracing import (
     Cell,
     TextTracer,
@@ -87,6 +89,8 @@ class Entry:
         demands: what is asked of the values of what is given, by place.
         used: when it was asked for last, as a number that grows.
         places: where each array that is given is among `(arguments, keyword arguments)`.
+        group: whose ranks share its batches out; None if it is not shared out.
+        whole: whether each of them is given whole batches.
     """
 
     graph: Graph
@@ -101,9 +105,12 @@ class Entry:
     demands: list[tuple[int, Demand]] = field(default_factory=list)
     used: int = 0
     places: list[tuple[Any, ...]] = field(default_factory=list)
+    group: Group | None = None
+    whole: bool = True
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
+        self.is_new = True
 
     @property
     def made_on_host(self) -> dict[int, HostCall]:
@@ -123,10 +130,15 @@ class Entry:
 
         Raises:
             ValueError: its values are not what the function has demanded.
+            RanksError: it runs for the first time, and the ranks that share it out differ in what it computes of.
         """
         for place, demand in self.demands:
             demand(given[place])
         inputs = self.takes(given)
+        if self.is_new and self.group is not None:
+            state = [cell.read() for cell in self.cells]
+            require_alike(self.group, self.graph, state, inputs, same_data=self.whole)
+        self.is_new = False
         return undisturbed(self._run, inputs) if self.changes else self._run(inputs)
 
     def _run(self, inputs: Sequence[Any]) -> Any:
@@ -149,7 +161,7 @@ class Entry:
         """What the graph's reference meaning raises where a program has failed: the same for every backend, and it
         says from which layer it comes. The program's own error if there is none.
         """
-        if not isinstance(error, MemoryError):
+        if not isinstance(error, (MemoryError, RanksError)):
             try:
                 evaluate(self.graph, [self.backend.to_host(buffer) for buffer in state], inputs)
             except Exception as found:
@@ -261,6 +273,8 @@ class CompiledFunction:
         asked = options(backend, jit_compile=self.jit_compile)
         if self.shares and (group := sharing()) is not None:
             asked["group"] = group
+            if given_rows():
+                asked["given"] = rows_of_all(group, given)
         # An entry keeps its backend, and so the number.
         full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
         while (call := self._host_calls.get(full_key)) is not None:
@@ -297,6 +311,8 @@ class CompiledFunction:
         """A new entry, which is kept, and what is given to it, what was made on the host included."""
         leaves = [np.asarray(leaf) if _is_array(leaf) else leaf for leaf in leaves]
         avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
+        if "given" in asked:
+            avals = whole_batch(avals, asked["given"], asked["group"].rank)
         recorder = Trace()
         recorder.given = []
         if self.weights is not None and "group" not in asked and hasattr(backend, "expect"):
@@ -306,6 +322,11 @@ class CompiledFunction:
             graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
         given: list[Any] = recorder.given
         recorder.given = None  # A traced array that is kept somewhere keeps no data.
+        if "given" in asked and recorder.host_calls:
+            raise RanksError(
+                "A part of the model runs on the host, before its program, and needs whole batches there: use "
+                "`auto_shard_dataset=True`, or apply those layers to the data before."
+            )
         places = {value: i for i, value in enumerate(graph.inputs)}
         taken = [i for i, value in enumerate(graph.inputs) if not is_text(value.aval.dtype)]
         graph.inputs = [graph.inputs[i] for i in taken]
@@ -313,6 +334,7 @@ class CompiledFunction:
         changes = graph.changes
         writes = [i in changes for i in range(len(cells))]
         entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
+        entry.group, entry.whole = asked.get("group"), "given" not in asked
         entry.places = [place for place, aval in zip(structure.paths(), avals, strict=True) if aval]
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken

@@ -2,42 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from kerasflow.compiler.backend import Backend, Program
-from kerasflow.graph import Graph
-from kerasflow.groups import Group, offset, rows
+from kerasflow.errors import RanksError
+from kerasflow.graph import Graph, ShapedArray
+from kerasflow.groups import Group, current_group, offset, rows
 from kerasflow.passes.shard import Sharded, shard
 
 _sharing: Group | None = None
+_whole: Callable[[], bool] = lambda: True  # noqa: E731
 
 
-def share_batches(group: Group | None) -> None:
+def share_batches(group: Group | None, whole: Callable[[], bool] = lambda: True) -> None:
     """From now on the steps of models share each batch out among the ranks of a group; None: no longer.
 
     Every rank has to run the same steps on the same batches, in the same order.
+
+    Args:
+        whole: asked at each step: whether every rank is given whole batches; else each is given its own rows of them.
     """
-    global _sharing
-    _sharing = group
+    global _sharing, _whole
+    _sharing, _whole = group, whole
 
 
 def sharing() -> Group | None:
     """The group that shares batches out; None if there is none, or one rank."""
-    return _sharing if _sharing is not None and _sharing.size > 1 else None
+    return _sharing if _sharing is not None and current_group().size > 1 else None
+
+
+def given_rows() -> bool:
+    """Whether each rank is given its own rows of a batch that is shared out, and no more."""
+    return sharing() is not None and not _whole()
+
+
+def rows_of_all(group: Group, arrays: Iterable[np.ndarray[Any, Any]]) -> tuple[int, ...]:
+    """For each rank how many rows it is given: as many as the first array has.
+
+    Raises:
+        RanksError: a rank is given none.
+    """
+    own = next((len(x) for x in arrays if x.ndim), 0)
+    counts = tuple(int.from_bytes(message) for message in group.exchange(own.to_bytes(8)))
+    if min(counts) == 0:
+        raise RanksError(
+            f"Ranks are given {', '.join(map(str, counts))} samples of a batch. With `auto_shard_dataset=False` each "
+            "of them needs one at least."
+        )
+    return counts
+
+
+def whole_batch(
+    avals: Sequence[ShapedArray | None], counts: Sequence[int], rank: int
+) -> list[ShapedArray | None]:
+    """The types of a whole batch, of which a rank is given some rows."""
+    return [
+        ShapedArray((sum(counts), *aval.shape[1:]), aval.dtype)
+        if aval is not None and aval.ndim and aval.shape[0] == counts[rank]
+        else aval
+        for aval in avals
+    ]
 
 
 class RankProgram:
-    """A program for one rank of a group: called with whole batches, it computes on the rank's rows.
+    """A program for one rank of a group: called with whole batches, or its own rows, it computes on its rows.
+
+    Args:
+        whole: whether it is called with whole batches.
 
     Attributes:
         sharded: what is known of the cut.
     """
 
-    def __init__(self, program: Program, sharded: Sharded, group: Group) -> None:
+    def __init__(self, program: Program, sharded: Sharded, group: Group, whole: bool = True) -> None:
         self.program = program
         self.sharded = sharded
         self.group = group
+        self.whole = whole
         begin = offset(sharded.rows, group.rank)
         self._own = slice(begin, begin + sharded.rows[group.rank])
 
@@ -45,7 +89,9 @@ class RankProgram:
         return self.program(state, self.own(inputs))
 
     def own(self, inputs: Sequence[Any]) -> list[Any]:
-        """What the program takes of whole inputs."""
+        """What the program takes of its inputs."""
+        if not self.whole:
+            return list(inputs)
         return [x[self._own] if split else x for x, split in zip(inputs, self.sharded.splits, strict=True)]
 
     def __getattr__(self, name: str) -> Any:
@@ -74,11 +120,17 @@ def locally(graph: Graph, backend: Backend) -> Program | None:
     return program
 
 
-def shared(graph: Graph, backend: Backend, group: Group, **options: Any) -> Program | None:
-    """The program of an optimized graph for this rank; None if there is nothing to share out."""
+def shared(
+    graph: Graph, backend: Backend, group: Group, given: tuple[int, ...] | None = None, **options: Any
+) -> Program | None:
+    """The program of an optimized graph for this rank; None if there is nothing to share out.
+
+    Args:
+        given: for each rank how many rows it is given; None if each is given whole batches.
+    """
     samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
-    counts = rows(samples, group.size)
+    counts = given or rows(samples, group.size)
     sharded = shard(graph, counts, counts[group.rank])
     if sharded is None:
         return None
-    return RankProgram(backend.compile(sharded.graph, **options), sharded, group)
+    return RankProgram(backend.compile(sharded.graph, **options), sharded, group, whole=given is None)

@@ -26,6 +26,9 @@ def _entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=BACKENDS)}
 
 
+_loaded: list[Backend] = []
+
+
 @functools.cache
 def _load(name: str) -> Backend:
     point = _entry_points()[name]
@@ -41,10 +44,17 @@ def _load(name: str) -> Backend:
         raise UnknownBackendError(
             f"The backend {name!r} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-    for cores in ("threads", "processes"):
-        if hasattr(backend, cores):
-            setattr(backend, cores, threads())
+    _loaded.append(backend)
+    set_threads()
     return backend
+
+
+def set_threads() -> None:
+    """Say to the backends that are loaded how many cores a program may use, from now on."""
+    for backend in _loaded:
+        for cores in ("threads", "processes"):
+            if hasattr(backend, cores):
+                setattr(backend, cores, threads())
 
 
 def _installation(point: EntryPoint, module: str) -> str:

@@ -1,9 +1,10 @@
 """The thread policy: how many threads a program may use.
 
 By default as many as there are cores that this process may run on (a
-container's CPU quota counts), at most eight; `KERASFLOW_THREADS` sets another
-number. The last bits of large matrix products depend on the number, so runs
-that must agree to the bit need the same one.
+container's CPU quota counts), at most eight; ranks of a group on one machine
+share its cores out. `KERASFLOW_THREADS` sets another number, for each rank. The
+last bits of large matrix products depend on the number, so runs that must agree
+to the bit need the same one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 from pathlib import Path
 
 from kerasflow._settings import settings
+from kerasflow.groups import current_group
 
 # More threads than this bring nothing to programs whose every operation is a Python call.
 MOST = 8
@@ -37,4 +39,4 @@ def threads() -> int:
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    return min(cores, quota() or cores, MOST)
+    return min(max(min(cores, quota() or cores) // current_group().neighbours, 1), MOST)

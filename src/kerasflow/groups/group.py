@@ -21,10 +21,12 @@ class Group(Protocol):
 
     Attributes:
         rank: this one's number, from 0. size: how many there are.
+        neighbours: how many of them share this one's processors, itself included.
     """
 
     rank: int
     size: int
+    neighbours: int
 
     def all_reduce(self, arrays: Sequence[Array], outs: Sequence[Array]) -> None:
         """Fill `outs` with the sums of all ranks' arrays, in one meeting; the same bits on every rank.
@@ -55,6 +57,7 @@ class Alone:
 
     rank = 0
     size = 1
+    neighbours = 1
 
     def all_reduce(self, arrays: Sequence[Array], outs: Sequence[Array]) -> None:
         for array, out in zip(arrays, outs, strict=True):

@@ -27,7 +27,7 @@ class Threads:
 
     def __init__(self, rank: int, size: int, table: _Table) -> None:
         self.rank = rank
-        self.size = size
+        self.size = self.neighbours = size
         self._table = table
 
     def _laid_out(self, thing: Any, use: Callable[[list[Any]], Any]) -> Any:

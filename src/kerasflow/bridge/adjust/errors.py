@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from kerasflow.bridge.adjust.ranks import report_once
 from kerasflow.graph import locate
 
 
@@ -37,7 +38,8 @@ def name_the_layer(module: ModuleType) -> Iterator[None]:
 @contextmanager
 def name_the_remedy(module: ModuleType) -> Iterator[None]:
     """TensorBoard's files are written by TensorFlow and TensorBoard: where they are missing, it says so at once."""
-    yield
+    with report_once(module, "TensorBoard"):
+        yield
     set_model = module.TensorBoard.set_model
 
     @functools.wraps(set_model)

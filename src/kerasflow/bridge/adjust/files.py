@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from kerasflow.bridge.adjust.seen import Seen
+from kerasflow.bridge.first_rank import by_first_rank, of_first_rank
 from kerasflow.bridge.loading import loading_whole
 from kerasflow.bridge.pickling import brings_kerasflow
 from kerasflow.bridge.saving import backing_up_progress, opening_whole, saving_whole
@@ -29,6 +30,8 @@ def load_whole(module: ModuleType) -> Iterator[None]:
     yield
     module.load_model = loading_whole(module.load_model, into_a_model=False)  # type: ignore[attr-defined]
     module.load_weights = loading_whole(module.load_weights, into_a_model=True)  # type: ignore[attr-defined]
+    module.save_model = by_first_rank(module.save_model)  # type: ignore[attr-defined]
+    module.save_weights = by_first_rank(module.save_weights)  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -56,6 +59,7 @@ def back_up_progress(module: ModuleType) -> Iterator[None]:
     yield
     module.file_utils = Seen(module.file_utils, File=opening_whole(module.file_utils.File))  # type: ignore[attr-defined]
     backing_up_progress(module.BackupAndRestore)
+    of_first_rank(module.BackupAndRestore, by_first_rank, ("_save_model", "on_train_end"))
 
 
 @contextmanager

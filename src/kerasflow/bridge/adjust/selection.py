@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
 
+from kerasflow.bridge.first_rank import by_first_rank, of_first_rank
 from kerasflow.compiler import set_backend, use_backend
 from kerasflow.tracing import records_beside
 
@@ -72,5 +73,12 @@ def bind_to_backend(module: ModuleType, name: str) -> Iterator[None]:
     cls.__init__ = __init__
 
 
+@contextmanager
+def bind_model(module: ModuleType) -> Iterator[None]:
+    """The same, and of several ranks the first writes exported files."""
+    with bind_to_backend(module, "Model"):
+        yield
+    of_first_rank(module.Model, by_first_rank, ("export",))
+
+
 bind_functional = functools.partial(bind_to_backend, name="Functional")
-bind_model = functools.partial(bind_to_backend, name="Model")

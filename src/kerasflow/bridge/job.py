@@ -1,0 +1,93 @@
+"""This process as one of several that an MPI launcher has started: how it joins, what it prints, how it ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any
+
+from kerasflow.bridge.generators import random_state, set_random_state
+from kerasflow.compiler import set_threads
+from kerasflow.groups import current_group, join
+from kerasflow.groups.mpi import MPI
+
+# What all ranks raise is shown once: the others leave rank 0 so many seconds to show it and to end them.
+_AFTER_YOU = 0.5
+
+
+@cache
+def join_job() -> MPI:
+    """Make this process a rank of the job that it was started in; it is asked once.
+
+    The states of rank 0's random generators are the states of all, so that weights and the order of samples are equal.
+
+    Raises:
+        RanksError: mpi4py is missing.
+    """
+    group = MPI()
+    join(group)
+    set_threads()
+    set_random_state(pickle.loads(group.broadcast(pickle.dumps(random_state()))))
+    if group.size > 1:
+        # (PyTensor, imported later, calls its own one. What it does not call notices that this rank is gone.)
+        shown = sys.excepthook
+        sys.excepthook = lambda kind, error, trace: _end_all(group, error, lambda: shown(kind, error, trace))
+        atexit.register(group.end)
+    return group
+
+
+def _end_all(group: MPI, error: BaseException, show: Callable[[], Any]) -> None:
+    """End all ranks because of an error on this one."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    try:
+        if group.rank:
+            time.sleep(_AFTER_YOU)
+        if not (group.rank and interrupted):
+            print(f"Rank {group.rank} of {group.size} ends all:", file=sys.stderr)
+            show()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        group.abort(130 if interrupted else 1)
+
+
+@contextmanager
+def ending_as_one() -> Iterator[None]:
+    """If the block fails, or ends this process with an exit code that is not 0, all ranks end."""
+    try:
+        yield
+    except BaseException as error:
+        group = current_group()
+        if isinstance(group, MPI) and group.size > 1:
+            if not isinstance(error, SystemExit):
+                _end_all(group, error, partial(traceback.print_exception, error))
+            elif error.code not in (None, 0):
+                if not isinstance(error.code, int):
+                    print(error.code, file=sys.stderr)
+                sys.stdout.flush()
+                sys.stderr.flush()
+                group.abort(error.code if isinstance(error.code, int) else 1)
+        raise
+
+
+def share_batches_out(silent: bool) -> None:
+    """What a program would do with `keras.distribution` to train on all processes.
+
+    Args:
+        silent: whether those that are not rank 0 print errors only.
+    """
+    import keras
+
+    keras.distribution.initialize()
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+    if silent and current_group().rank:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        warnings.showwarning = lambda *_, **__: None

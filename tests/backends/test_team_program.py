@@ -76,7 +76,17 @@ def train(architecture: Callable[..., Task], steps: int) -> list[float]:
     return few.losses
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.__name__)
+# Batch statistics, a recurrence, attention; the others show at length what these do.
+SHORT = ("resnet", "lstm_tagger", "transformer_encoder")
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(a, id=a.__name__, marks=() if a.__name__ in SHORT else pytest.mark.slow)
+        for a in ARCHITECTURES
+    ],
+)
 def test_the_curve_of_one(architecture: Callable[..., Task], double: None) -> None:
     with processes(1):
         expected = train(architecture, 6)

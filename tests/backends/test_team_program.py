@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -344,3 +347,49 @@ def test_small_programs_and_one_core_start_nothing() -> None:
     ]
     assert entries and not any(isinstance(entry.program, TeamProgram) for entry in entries)
     assert backend.ranks(entries[0].graph) == 1
+
+
+SCRIPT = """
+import kerasflow
+import keras
+import numpy as np
+
+model = keras.Sequential([keras.Input((784,)), keras.layers.Dense(512, activation="relu"), keras.layers.Dense(10)])
+model.compile("adam", "mse")
+x, y = np.ones((256, 784), "float32"), np.ones((256, 10), "float32")
+print("run", flush=True)  # once: nothing imports this file again
+model.fit(x, y, batch_size=128, epochs=2, verbose=0)
+from kerasflow_numpy.team import team
+print(*[process.pid for process in team.team(2)._children._processes])
+"""
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "import sys; sys.exit(3)", "raise ValueError", "import os; os._exit(0)"]
+)
+def test_a_script_without_a_guard(ending: str, tmp_path: Path) -> None:
+    """Long steps run on two processes, as they are, and none is left however the script ends."""
+    (tmp_path / "train.py").write_text(SCRIPT + ending + "\n")
+    found = subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=tmp_path,
+        env={**os.environ, "KERASFLOW_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    first, pid = found.stdout.splitlines()
+    assert first == "run"
+    deadline = time.monotonic() + 10
+    while runs(int(pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not runs(int(pid))
+    assert "resource_tracker" not in found.stderr and "Warning" not in found.stderr
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and is not waited for is none."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

@@ -292,7 +292,7 @@ class _Cut:
     # -- meetings -------------------------------------------------------------------------------------------
 
     def _meet(self, wanted: Sequence[Value]) -> None:
-        """Make values whole: all sums in one meeting, results that are terms among them; each join in one of its own."""
+        """Make values whole: all sums in one meeting, those that are results too; each join in one of its own."""
         results = (v for v in self.graph.results if self._state(v) is PARTIAL)
         wanted = [v for v in dict.fromkeys((*wanted, *results)) if self._state(v) is not None]
         terms = [v for v in wanted if self.layouts[v] is PARTIAL]

@@ -25,15 +25,15 @@ def accuracy(x, y, train, test, epochs):
     import kerasflow  # noqa: F401
     import keras
 
-    keras.utils.set_random_seed(0)  # the same weights, dropout and shuffling, in whichever process
-    model = keras.Sequential(
-        [
-            keras.Input((64,)),
-            keras.layers.Dense(64, activation="relu"),
-            keras.layers.Dropout(0.2),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
+    # Seeds of its own for each layer: Dask's threads draw from Python's random numbers, which Keras takes others from.
+    def dense(units, activation, seed):
+        return keras.layers.Dense(
+            units, activation, kernel_initializer=keras.initializers.GlorotUniform(seed)
+        )
+
+    keras.utils.set_random_seed(0)  # how the samples are shuffled
+    hidden = [dense(64, "relu", seed=1), keras.layers.Dropout(0.2, seed=2)]
+    model = keras.Sequential([keras.Input((64,)), *hidden, dense(10, "softmax", seed=3)])
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x[train], y[train], epochs=epochs, verbose=0)
     return model.evaluate(x[test], y[test], verbose=0, return_dict=True)["accuracy"]
@@ -57,7 +57,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--engine", choices=["sequential", "loky", "dask"], default="sequential")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--scheduler", help="address of a Dask scheduler; without it, a cluster of processes here")
+    parser.add_argument(
+        "--scheduler", help="address of a Dask scheduler; without it, a cluster of processes here"
+    )
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
     options = parser.parse_args()

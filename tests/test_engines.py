@@ -80,7 +80,8 @@ def test_tuning(tmp_path: Path) -> None:
     alone = run("tuning", *size, PYTHONPATH=path)
     folder = tmp_path / "search"
     together = run("tuning", *size, "--workers", "2", "--folder", str(folder), PYTHONPATH=path)
-    assert len(re.findall(NUMBER, alone)) == 4
-    assert re.findall(r"accuracy: .*", together) == re.findall(r"accuracy: .*", alone)
+    scores = re.findall(rf"accuracy: ({NUMBER})$", alone, re.MULTILINE)
+    assert len(scores) == 4
+    assert re.findall(rf"accuracy: ({NUMBER})$", together, re.MULTILINE) == scores
     trials = sorted(path.name for path in (folder / "digits").glob("trial_*"))
     assert trials == ["trial_0", "trial_1", "trial_2", "trial_3"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -102,9 +103,12 @@ def test_the_first_rank_writes_and_all_go_on() -> None:
     @by_first_rank
     def write() -> None:
         assert current_group().size == 1  # what it calls is its own
+        random.random()
         written.append(1)
 
+    state = random.getstate()
     assert on_each(lambda group: write()) == [None] * 3 and written == [1]
+    assert random.getstate() == state  # as on the others
     only_on_first_rank(written.append)(2)
     with in_group(Threads(1, 2, None)):  # type: ignore[arg-type]
         only_on_first_rank(written.append)(3)

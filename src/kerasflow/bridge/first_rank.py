@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from kerasflow.bridge.generators import random_state, set_random_state
 from kerasflow.errors import RanksError
 from kerasflow.groups import ALONE, current_group, in_group
 
@@ -27,11 +28,14 @@ def by_first_rank(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         problem: Exception | None = None
         if group.rank == 0:
+            before = random_state()
             try:
                 with in_group(ALONE):
                     function(*args, **kwargs)
             except Exception as error:
                 problem = error
+            finally:
+                set_random_state(before)  # The others draw nothing meanwhile.
         said = group.broadcast(_pickled(problem))
         if problem is None:
             problem = pickle.loads(said)

@@ -26,7 +26,7 @@ from kerasflow.groups.group import Array, rows
 SMALL = 1 << 18
 # A rank that waits asks so many times without a pause, then lets others compute between two questions, then sleeps;
 # after so many seconds it tells the others.
-_EAGER, _POLITE, PATIENCE = 50, 20_000, 1.0
+_EAGER, _POLITE, PATIENCE = 50, 2_000, 1.0
 _NAP = 1e-4
 # In front of what every rank gets from every rank: which meeting it is for. So long that numbers behind it are aligned.
 _HEADER = 16

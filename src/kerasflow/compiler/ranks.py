@@ -95,7 +95,11 @@ class RankProgram:
         return [x[self._own] if split else x for x, split in zip(inputs, self.sharded.splits, strict=True)]
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.program, name)  # its source, and what else it may have
+        found = getattr(self.program, name)  # its source, and what else it may have
+        return (lambda: self._measured(found())) if name == "measured" else found
+
+    def _measured(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda state, inputs: run(state, self.own(inputs))
 
 
 def shared(

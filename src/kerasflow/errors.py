@@ -31,10 +31,6 @@ class UnknownDeviceError(KerasflowError, ValueError):
     """A device that the backend does not have."""
 
 
-class RankError(KerasflowError, RuntimeError):
-    """Another process that computes a part of a program has died, or could not be started."""
-
-
 class UnsupportedPrimitiveError(KerasflowError, NotImplementedError):
     """A program needs a primitive that its backend does not have."""
 
@@ -89,8 +85,8 @@ class ExportError(KerasflowError, NotImplementedError):
     """A model that cannot be written as a file of the format in question."""
 
 
-class RanksError(KerasflowError, RuntimeError):
-    """Processes that should train one model together cannot: one differs from the others, or MPI is missing."""
+class RankError(KerasflowError, RuntimeError):
+    """Processes that compute one program together cannot: one has died, differs from the others, or cannot be started."""
 
 
 class ProfileError(KerasflowError, NotImplementedError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from kerasflow.bridge.first_rank import by_first_rank, only_on_first_rank
 from kerasflow.compiler.alike import require_alike
 from kerasflow.compiler.ranks import rows_of_all, whole_batch
 from kerasflow.compiler.threads import MOST, threads
-from kerasflow.errors import RanksError
+from kerasflow.errors import RankError
 from kerasflow.graph import Graph, ShapedArray
 from kerasflow.groups import current_group, in_group
 from kerasflow.groups.threads import Threads, run_in_threads
@@ -67,8 +68,8 @@ def test_ranks_that_differ_are_found_on_all_of_them(
         assert found == [None] * 3
     else:
         for error in found:
-            assert isinstance(error, RanksError)
-            with pytest.raises(RanksError, match=says):
+            assert isinstance(error, RankError)
+            with pytest.raises(RankError, match=says):
                 raise error
 
 
@@ -86,7 +87,7 @@ def test_rows_of_all_ranks() -> None:
 
     assert on_each(counted) == [(1, 2, 3)] * 3
     none = on_each(lambda group: rows_of_all(group, [np.zeros((group.rank, 2))]))
-    assert all(isinstance(error, RanksError) and "0, 1, 2 samples" in str(error) for error in none)
+    assert all(isinstance(error, RankError) and "0, 1, 2 samples" in str(error) for error in none)
     avals = [
         ShapedArray((2, 5), np.dtype("f4")),
         None,
@@ -102,9 +103,12 @@ def test_the_first_rank_writes_and_all_go_on() -> None:
     @by_first_rank
     def write() -> None:
         assert current_group().size == 1  # what it calls is its own
+        random.random()
         written.append(1)
 
+    state = random.getstate()
     assert on_each(lambda group: write()) == [None] * 3 and written == [1]
+    assert random.getstate() == state  # as on the others
     only_on_first_rank(written.append)(2)
     with in_group(Threads(1, 2, None)):  # type: ignore[arg-type]
         only_on_first_rank(written.append)(3)
@@ -127,7 +131,7 @@ def test_what_the_first_rank_raises_all_raise() -> None:
     ] * 3
     own, *others = fail(Odd("x"))
     assert isinstance(own, Odd)
-    assert all(isinstance(e, RanksError) and "On rank 0: Odd: x" in str(e) for e in others)
+    assert all(isinstance(e, RankError) and "On rank 0: Odd: x" in str(e) for e in others)
 
 
 def test_neighbours_share_the_cores_out(monkeypatch: pytest.MonkeyPatch) -> None:

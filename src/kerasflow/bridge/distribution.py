@@ -13,7 +13,7 @@ from keras.src.backend.common import global_state
 
 from kerasflow.bridge.job import join_job
 from kerasflow.compiler import current_backend, share_batches
-from kerasflow.errors import RanksError, UnknownDeviceError
+from kerasflow.errors import RankError, UnknownDeviceError
 from kerasflow.groups import current_group
 from kerasflow.groups.mpi import launched
 
@@ -51,7 +51,7 @@ def initialize(job_addresses: str | None, num_processes: int | None, process_id:
     Raises:
         UnknownDeviceError: several processes are asked for, and there is one.
         ValueError: what is given contradicts itself.
-        RanksError: it contradicts what the launcher says, or mpi4py is missing.
+        RankError: it contradicts what the launcher says, or mpi4py is missing.
     """
     addresses = (job_addresses or "").split(",")
     if len(addresses) > 1 and num_processes not in (None, len(addresses)):
@@ -69,7 +69,7 @@ def initialize(job_addresses: str | None, num_processes: int | None, process_id:
         return
     group = join_job()
     if count not in (None, group.size) or process_id not in (None, group.rank):
-        raise RanksError(
+        raise RankError(
             f"`keras.distribution.initialize` was asked for process {process_id} of {count}, but the launcher has "
             f"started this one as process {group.rank} of {group.size}. Leave the arguments out: it knows them."
         )
@@ -117,7 +117,7 @@ def _require_one_device(device_mesh: Any) -> None:
 def require_one_device_for_variables() -> None:
     """Checked where a variable is made, as where JAX's variables are laid out: Keras then knows the distribution."""
     distribution = global_state.get_global_attribute("distribution")
-    if distribution is not None and current_group().size == 1:
+    if distribution is not None and distribution.num_processes == 1:
         _require_one_device(distribution.device_mesh)
 
 

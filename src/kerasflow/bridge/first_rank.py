@@ -10,7 +10,8 @@ import pickle
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kerasflow.errors import RanksError
+from kerasflow.bridge.generators import random_state, set_random_state
+from kerasflow.errors import RankError
 from kerasflow.groups import ALONE, current_group, in_group
 
 
@@ -27,11 +28,14 @@ def by_first_rank(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         problem: Exception | None = None
         if group.rank == 0:
+            before = random_state()
             try:
                 with in_group(ALONE):
                     function(*args, **kwargs)
             except Exception as error:
                 problem = error
+            finally:
+                set_random_state(before)  # The others draw nothing meanwhile.
         said = group.broadcast(_pickled(problem))
         if problem is None:
             problem = pickle.loads(said)
@@ -48,7 +52,7 @@ def _pickled(problem: Exception | None) -> bytes:
         pickle.loads(text)
         return text
     except Exception:  # of its own __init__, say
-        return pickle.dumps(RanksError(f"On rank 0: {type(problem).__name__}: {problem}"))
+        return pickle.dumps(RankError(f"On rank 0: {type(problem).__name__}: {problem}"))
 
 
 def only_on_first_rank(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ def join_job() -> MPI:
     The states of rank 0's random generators are the states of all, so that weights and the order of samples are equal.
 
     Raises:
-        RanksError: mpi4py is missing.
+        RankError: mpi4py is missing.
     """
     group = MPI()
     join(group)

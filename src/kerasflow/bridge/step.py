@@ -30,7 +30,7 @@ from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.compiler.nans import scaled_gradients
 from kerasflow.compiler.ranks import given_rows
-from kerasflow.errors import KerasflowError, RanksError, TracingError
+from kerasflow.errors import KerasflowError, RankError, TracingError
 from kerasflow.tracing import Trace, Tracer, adopted, recording, suspended
 from kerasflow.tracing.tensor import tensors
 
@@ -121,7 +121,7 @@ class Step(ModelFunction):
 
     def _run_with_values(self, batch: Any, first: Callable[[], Any] | None) -> Any:
         if given_rows():
-            raise RanksError(
+            raise RankError(
                 f"The model {self.model.name!r} runs operation by operation, on all of a batch, and each rank has its "
                 "own rows only: use `auto_shard_dataset=True`."
             )

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from kerasflow.errors import RanksError
+from kerasflow.errors import RankError
 
 # Open MPI asks to be told that a container's root is meant, and that ranks may be more than cores; others do not ask.
 _OPEN_MPI = {
@@ -31,7 +31,7 @@ def launch(processes: int, program: Sequence[str], all_output: bool = False, lau
         launcher: the command that starts them, with options of its own; by default `mpiexec`.
 
     Raises:
-        RanksError: mpi4py or the launcher is missing.
+        RankError: mpi4py or the launcher is missing.
     """
     words = shlex.split(launcher) or ["mpiexec"]
     found = _beside_python(words[0]) or shutil.which(words[0])
@@ -41,7 +41,7 @@ def launch(processes: int, program: Sequence[str], all_output: bool = False, lau
         if not there
     ]
     if missing or found is None:
-        raise RanksError(
+        raise RankError(
             f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed. "
             'Install mpi4py and a launcher with: pip install "kerasflow[mpi]"'
         )

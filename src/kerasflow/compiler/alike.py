@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.errors import RanksError
+from kerasflow.errors import RankError
 from kerasflow.graph import Constant, Graph, all_nodes, format_graph
 from kerasflow.groups import Group
 
@@ -42,7 +42,7 @@ def require_alike(
         same_data: whether their inputs should be equal too.
 
     Raises:
-        RanksError: on every rank, if two of them differ: in what, which rank, and what to do.
+        RankError: on every rank, if two of them differ: in what, which rank, and what to do.
     """
     names = [*graph.state_names, *[""] * (len(state) - len(graph.state_names))]
     own = {
@@ -54,7 +54,7 @@ def require_alike(
     for what, remedy in _REMEDIES.items():
         for rank, other in enumerate(found):
             if other[what] != found[0][what]:
-                raise RanksError(_message(what, rank, found[0][what], other[what], remedy))
+                raise RankError(_message(what, rank, found[0][what], other[what], remedy))
 
 
 def _message(what: str, rank: int, first: list[list[str]], other: list[list[str]], remedy: str) -> str:

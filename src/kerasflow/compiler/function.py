@@ -28,7 +28,7 @@ from kerasflow.compiler.nans import watching
 from kerasflow.compiler.options import options
 from kerasflow.compiler.ranks import given_rows, rows_of_all, sharing, whole_batch
 from kerasflow.compiler.registry import current_backend, running_on
-from kerasflow.errors import RanksError, TracingError
+from kerasflow.errors import RankError, TracingError
 from kerasflow.graph import Graph, HostCall, ShapedArray, evaluate, is_text, kind, shaped
 from kerasflow.groups import Group
 from kerasflow.tracing import (
@@ -130,7 +130,7 @@ class Entry:
 
         Raises:
             ValueError: its values are not what the function has demanded.
-            RanksError: it runs for the first time, and the ranks that share it out differ in what it computes of.
+            RankError: it runs for the first time, and the ranks that share it out differ in what it computes of.
         """
         for place, demand in self.demands:
             demand(given[place])
@@ -161,7 +161,7 @@ class Entry:
         """What the graph's reference meaning raises where a program has failed: the same for every backend, and it
         says from which layer it comes. The program's own error if there is none.
         """
-        if not isinstance(error, (MemoryError, RanksError)):
+        if not isinstance(error, (MemoryError, RankError)):
             try:
                 evaluate(self.graph, [self.backend.to_host(buffer) for buffer in state], inputs)
             except Exception as found:
@@ -323,7 +323,7 @@ class CompiledFunction:
         given: list[Any] = recorder.given
         recorder.given = None  # A traced array that is kept somewhere keeps no data.
         if "given" in asked and recorder.host_calls:
-            raise RanksError(
+            raise RankError(
                 "A part of the model runs on the host, before its program, and needs whole batches there: use "
                 "`auto_shard_dataset=True`, or apply those layers to the data before."
             )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.compiler.backend import Backend, Program
-from kerasflow.errors import RanksError
+from kerasflow.errors import RankError
 from kerasflow.graph import Graph, ShapedArray
 from kerasflow.groups import Group, current_group, offset, rows
 from kerasflow.passes.shard import Sharded, shard
@@ -43,12 +43,12 @@ def rows_of_all(group: Group, arrays: Iterable[np.ndarray[Any, Any]]) -> tuple[i
     """For each rank how many rows it is given: as many as the first array has.
 
     Raises:
-        RanksError: a rank is given none.
+        RankError: a rank is given none.
     """
     own = next((len(x) for x in arrays if x.ndim), 0)
     counts = tuple(int.from_bytes(message) for message in group.exchange(own.to_bytes(8)))
     if min(counts) == 0:
-        raise RanksError(
+        raise RankError(
             f"Ranks are given {', '.join(map(str, counts))} samples of a batch. With `auto_shard_dataset=False` each "
             "of them needs one at least."
         )
@@ -96,14 +96,10 @@ class RankProgram:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.program, name)  # its source, and what else it may have
-        if name != "measured":
-            return found
+        return (lambda: self._measured(found())) if name == "measured" else found
 
-        def measured() -> Any:
-            run = found()
-            return lambda state, inputs: run(state, self.own(inputs))
-
-        return measured
+    def _measured(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda state, inputs: run(state, self.own(inputs))
 
 
 def locally(graph: Graph, backend: Backend) -> Program | None:

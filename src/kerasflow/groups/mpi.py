@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.errors import RanksError
+from kerasflow.errors import RankError
 from kerasflow.groups.group import Array, rows
 
 # Up to so many bytes from all ranks together every rank gets all, and adds up all: one exchange instead of two.
 SMALL = 1 << 18
 # A rank that waits asks so many times without a pause, then lets others compute between two questions, then sleeps;
 # after so many seconds it tells the others.
-_EAGER, _POLITE, PATIENCE = 50, 20_000, 1.0
+_EAGER, _POLITE, PATIENCE = 50, 2_000, 1.0
 _NAP = 1e-4
 # In front of what every rank gets from every rank: which meeting it is for. So long that numbers behind it are aligned.
 _HEADER = 16
@@ -51,7 +51,7 @@ class MPI:
         messages: in how many messages this rank has given something to the others. bytes: how much, each message once.
 
     Raises:
-        RanksError: mpi4py is missing, or finds no MPI library.
+        RankError: mpi4py is missing, or finds no MPI library.
     """
 
     def __init__(self, communicator: Any = None) -> None:
@@ -159,7 +159,7 @@ class MPI:
         """All ranks' numbers, a row for each rank.
 
         Raises:
-            RanksError: a rank has sent them for something else.
+            RankError: a rank has sent them for something else.
         """
         length = _HEADER + count * dtype.itemsize
         own = self._room("own", length, np.dtype(np.uint8))
@@ -170,7 +170,7 @@ class MPI:
         self._sent(length)
         self._wait(self._arrays.Iallgather(_raw(own), _raw(found.reshape(-1))), what)
         for rank in np.flatnonzero((found[:, :_HEADER] != header).any(axis=1)):
-            raise RanksError(
+            raise RankError(
                 f"Rank {rank} does something else while rank {self.rank} waits to {what}. {_REMEDY}"
             )
         return found[:, _HEADER:].view(dtype)
@@ -211,7 +211,7 @@ class MPI:
             what: what it is for, as the end of "to …".
 
         Raises:
-            RanksError: the others don't come to it.
+            RankError: the others don't come to it.
         """
         self._meetings += 1
         tries = 0
@@ -230,7 +230,7 @@ class MPI:
                     if told:
                         self._read_notes(what)
         except self._mpi.Exception as problem:
-            raise RanksError(
+            raise RankError(
                 f"Rank {self.rank} of {self.size} came to {what}, and MPI says: {problem}. {_REMEDY}"
             ) from problem
 
@@ -246,11 +246,11 @@ class MPI:
             self._notes.Recv([note, self._mpi.BYTE], status.Get_source(), status.Get_tag())
             rank, meetings, other, ended = pickle.loads(note)
             if ended:
-                raise RanksError(
+                raise RankError(
                     f"Rank {rank} has ended its program, while rank {self.rank} waits for it to {what}. {_REMEDY}"
                 )
             if meetings >= self._meetings and other != what:
-                raise RanksError(
+                raise RankError(
                     f"Rank {rank} waits for the others to {other}, while rank {self.rank} waits for them to {what}. "
                     f"{_REMEDY}"
                 )
@@ -267,7 +267,7 @@ def _library() -> Any:
     try:
         from mpi4py import MPI as library
     except (ImportError, RuntimeError) as problem:
-        raise RanksError(
+        raise RankError(
             f"Training on several processes needs mpi4py and an MPI library, and {problem}. "
             'Install both with: pip install "kerasflow[mpi]"'
         ) from problem

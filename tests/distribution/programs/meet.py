@@ -5,7 +5,7 @@ import sys
 import ml_dtypes
 import numpy as np
 
-from kerasflow.errors import RanksError
+from kerasflow.errors import RankError
 from kerasflow.groups import in_group
 from kerasflow.groups.mpi import MPI, SMALL
 
@@ -79,6 +79,6 @@ for what in sys.argv[1:]:
     try:
         other_things(what)
         group.end()
-    except RanksError as error:
+    except RankError as error:
         print(f"rank {rank}: {error}", flush=True)
         group.abort(5)

@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 
-from kerasflow.errors import RanksError
+from kerasflow.errors import RankError
 
 keras.config.set_floatx("float64")
 keras.utils.set_random_seed(0)
@@ -50,14 +50,14 @@ if size > 1:
     for wrong in (x[: 2 * rank],):  # rank 0 has none
         try:
             model.predict_on_batch(wrong)
-        except RanksError as error:
+        except RankError as error:
             assert "0, 2 samples" in str(error), error
         else:
             raise AssertionError("a rank without samples was not refused")
     model.run_eagerly = True
     try:
         model.evaluate(Rows(), verbose=0)
-    except RanksError as error:
+    except RankError as error:
         assert "auto_shard_dataset=True" in str(error)
     else:
         raise AssertionError("eager steps were not refused")

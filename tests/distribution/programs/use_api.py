@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasflow.compiler.ranks import sharing
-from kerasflow.errors import KerasflowError, RanksError, UnknownDeviceError
+from kerasflow.errors import KerasflowError, RankError, UnknownDeviceError
 
 api = keras.distribution
 
@@ -36,7 +36,7 @@ def differing(what: str, x: np.ndarray, **arguments: int) -> None:
     """Ranks that differ are found, by all of them."""
     try:
         fit(x, **arguments)
-    except RanksError as error:
+    except RankError as error:
         assert f"Rank 1 has {what} than rank 0" in str(error), error
     else:
         raise AssertionError(f"other {what} were not found")
@@ -54,9 +54,9 @@ rank, size = (
 )
 assert size == 2 and api.list_devices() == api.list_devices("CPU") == ["cpu:0", "cpu:1"]
 assert api.list_devices("gpu") == [] and api.get_device_count() == 2
-refused(RanksError, "of 3", num_processes=3)
-refused(RanksError, f"process {1 - rank} of", process_id=1 - rank)
-refused(RanksError, "3 addresses", job_addresses="a,b,c", num_processes=2)
+refused(RankError, "of 3", num_processes=3)
+refused(RankError, f"process {1 - rank} of", process_id=1 - rank)
+refused(RankError, "3 addresses", job_addresses="a,b,c", num_processes=2)
 
 assert fit(x) == alone and sharing() is None
 with api.DataParallel(devices=["cpu:1", "cpu:0"]).scope():

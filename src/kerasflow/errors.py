@@ -86,7 +86,7 @@ class ExportError(KerasflowError, NotImplementedError):
 
 
 class RankError(KerasflowError, RuntimeError):
-    """Processes that compute one program together cannot: one has died, differs from the others, or cannot be started."""
+    """Processes cannot compute one program together: one has died, differs from the others or was not started."""
 
 
 class ProfileError(KerasflowError, NotImplementedError):

@@ -27,9 +27,10 @@ from kerasflow.passes.parted_scans import scan_part, scan_splits
 from kerasflow.passes.partition import Split, part_params, shorter, splits
 from kerasflow.passes.rewrite import Builder, uniform_value
 
-# What keeps a partial value: linear in its one partial operand, or in all. A sum of terms may be made later.
-_LINEAR = frozenset("negative transpose reshape getitem sum identity stop_gradient concatenate".split())
-_OF_ALL = frozenset(("add", "subtract", "concatenate"))
+# What gives a term of the result from terms of its operands: linear in all of them together, or in any one of them.
+_OF_ALL = frozenset(
+    "add subtract negative sum transpose reshape getitem concatenate identity stop_gradient".split()
+)
 _OF_ONE = frozenset(("multiply", "matmul"))
 
 
@@ -202,12 +203,10 @@ class _Cut:
             self._here(v) if axis is None else self._part(v, Rows(axis, outer))
             for v, axis in zip(node.inputs, split.operands, strict=True)
         ]
-        cut = scan_part if node.primitive.name == "scan" else None
-        params = (
-            cut(node, split, self.samples, self.samples, self.size)
-            if cut
-            else part_params(node, split, self.samples, self.size)
-        )
+        if node.primitive.name == "scan":
+            params = scan_part(node, split, self.samples, self.samples, self.size)
+        else:
+            params = part_params(node, split, self.samples, self.size)
         made = self._emit(node, inputs, params)
         for old, new, axis in zip(node.outputs, made, split.results, strict=True):
             self.local[old] = new
@@ -251,24 +250,22 @@ class _Cut:
         if len({rows.outer for rows in known}) > 1:
             return None
         axes = [state.axis if isinstance(state, Rows) else None for state in states]
-        merged = any(rows.outer > 1 for rows in known)
         if node.primitive.name == "scan":
             batch = {v: axis for v, axis in zip(node.inputs, axes, strict=True) if axis is not None}
-            ways = iter(()) if merged else scan_splits(node, self.samples, batch)
+            ways = (
+                iter(()) if any(rows.outer > 1 for rows in known) else scan_splits(node, self.samples, batch)
+            )
         elif len(node.outputs) > 1:
             return None
         else:
             ways = splits(node, self.samples)
-        best: tuple[int, Split] | None = None
-        for way in ways:
-            if any(a is not None and a != b for a, b in zip(axes, way.operands, strict=True)):
-                continue
-            if way.result is None and node.outputs[0].aval.dtype.kind == "b":
-                continue
-            fitting = sum(a is not None for a in axes)
-            if best is None or fitting > best[0]:
-                best = fitting, way
-        return None if best is None else best[1]
+        fitting = (
+            way
+            for way in ways
+            if all(a is None or a == b for a, b in zip(axes, way.operands, strict=True))
+            and (way.result is not None or node.outputs[0].aval.dtype.kind != "b")
+        )
+        return next(fitting, None)
 
     def _keeps_partial(self, node: Node, states: list[Layout]) -> bool:
         name, inputs, result = node.primitive.name, node.inputs, node.outputs[0].aval
@@ -285,7 +282,7 @@ class _Cut:
                 and result.dtype.kind == "f"
                 and result.dtype.itemsize >= source.itemsize > 2
             )
-        if len(partial) == len(inputs) and (name in _LINEAR or name in _OF_ALL):
+        if len(partial) == len(inputs) and name in _OF_ALL:
             return True
         return (name in _OF_ONE and len(partial) == 1) or (name == "divide" and partial == [0])
 
@@ -355,4 +352,3 @@ class _Cut:
         return y
 
 
-__all__ = ["PARTIAL", "Rows", "Sharded", "shard"]

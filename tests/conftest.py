@@ -18,7 +18,7 @@ import pytest
 # the second of pytest's, and those that tests start. Read when NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from kerasflow.compiler import registry
+from kerasflow.compiler import current_backend, registry
 
 # Files whose tests share what takes minutes to make: they run in the same process.
 TOGETHER = (
@@ -63,6 +63,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish() -> None:
     # Keras and tests collect garbage; thousands of tests and some frameworks are none.
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_process() -> None:
+    """The two processes of pytest share the cores already: what tests train is shared out where that is the matter."""
+    backend: Any = current_backend("numpy")
+    backend.processes = 1
 
 
 @pytest.fixture

@@ -230,9 +230,14 @@ def test_every_primitive_folds(spec: OpSpec) -> None:
             node.inputs = tuple(constants[v] for v in node.inputs)
         # Nobody knows how long these take.
         loops = [node.primitive.name for node in graph.nodes if node.subgraphs]
+        # What depends on a rank is computed when the program runs.
+        ranked = [node.primitive.name for node in graph.nodes if node.primitive.ranked]
         better = optimize(graph)
         left = names(better)
-        assert all(isinstance(v, Constant) for v in better.outputs) or left in (["broadcast_to"], loops)
+        if ranked:
+            assert left == ranked
+        else:
+            assert all(isinstance(v, Constant) for v in better.outputs) or left in (["broadcast_to"], loops)
         assert_equivalent(graph, better, [], arrays)
 
 

@@ -350,5 +350,3 @@ class _Cut:
         if rows.outer > 1:
             y = self.builder.emit("reshape", y, shape=shape if primitive == "all_gather" else own)
         return y
-
-

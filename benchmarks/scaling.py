@@ -132,7 +132,7 @@ def _measure(program: str, data: Path, counts: list[int], arguments: argparse.Na
                 "--epochs",
                 str(arguments.epochs),
             ]
-            run = [sys.executable, "-m", "kerasflow.cli.main", "run", "-n", str(n), *options]
+            run = [str(Path(sys.executable).with_name("kerasflow")), "run", "-n", str(n), *options]
             seconds[n].append(steady(_output(run)))
             say(f"{program}, round {turn + 1}, {n}: {seconds[n][-1]:.2f} s")
     medians = {n: statistics.median(found) for n, found in seconds.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Launch
+from launched import Launch
 
 # Where rounding decides in single precision: gradients that are 0 but for it (the bias of a key moves all scores
 # alike), and Adam or RMSprop makes steps of their sign; networks that amplify it, as on other backends.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LIMIT, PROGRAMS, Launch, environment
+from launched import LIMIT, PROGRAMS, Launch, environment
 
 from kerasflow.groups.mpi import launched
 

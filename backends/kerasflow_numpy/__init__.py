@@ -70,18 +70,18 @@ class NumpyBackend:
         code, workspace = self._code(graph, self.threads)
         return NumpyProgram(code, workspace, [v.aval for v in graph.inputs])
 
+    @property
+    def _shares(self) -> bool:
+        """Whether programs may be shared out at all."""
+        return self.processes > 1 and not (self.exact or self.poison)
+
     def expect(self, work: int) -> None:
         """A training step will be compiled: other processes, if it is worth them, are started meanwhile.
 
         Args:
             work: weights times samples.
         """
-        if (
-            self.processes > 1
-            and not (self.exact or self.poison)
-            and work >= LEAST_WORK
-            and available() is None
-        ):
+        if self._shares and work >= LEAST_WORK and available() is None:
             with suppress(RankError):
                 start_team(self.processes)
 
@@ -91,7 +91,7 @@ class NumpyBackend:
         The first program of a process for which others are started is one that changes much state, as a step of
         training does: it will be called many times. Others are shared out if the others are there.
         """
-        if self.processes == 1 or self.exact or self.poison or seconds(graph) < LEAST_SECONDS:
+        if not self._shares or seconds(graph) < LEAST_SECONDS:
             return 1
         changed = sum(graph.state_inputs[i].aval.size for i in graph.changes)
         starts = changed >= LEAST_CHANGED or is_running(self.processes)

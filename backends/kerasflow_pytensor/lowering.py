@@ -14,10 +14,11 @@ import numpy as np
 
 from kerasflow.graph import Graph, Node, Value, evaluate
 from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives.collective import MEETINGS
 from kerasflow.primitives.elementwise import resolve_dtypes
 from kerasflow_pytensor import arrays, control, elementwise, windows
 from kerasflow_pytensor.dtypes import Array, Lowering, Tensor, carrier, constant, is_foreign, tensor_type
-from kerasflow_pytensor.meetings import MEETINGS, Turns
+from kerasflow_pytensor.meetings import Turns
 from kerasflow_pytensor.modes import Settings
 from kerasflow_pytensor.numpys import NumpyFunction
 

@@ -12,8 +12,6 @@ from kerasflow.graph import Node
 from kerasflow_pytensor.dtypes import Tensor, constant, tensor_type
 from kerasflow_pytensor.numpys import NumpyFunction
 
-MEETINGS = frozenset(("all_reduce", "all_gather"))
-
 _TURN = TensorType("int8", ())
 
 

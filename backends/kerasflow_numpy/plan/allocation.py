@@ -4,10 +4,19 @@ in what a rank shows the others.
 
 from __future__ import annotations
 
-from kerasflow.graph import Graph
+from collections.abc import Sequence
+from typing import Any
+
+from kerasflow.graph import Graph, ShapedArray
+from kerasflow.primitives.collective import MEETINGS
 from kerasflow_numpy.plan.storage import EXCHANGE, WORK, Plan, Storage
 
 ALIGNMENT = 64
+
+
+def padded(nbytes: int) -> int:
+    """As many bytes, and what lies between them and the next aligned place."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
 def allocate(plan: Plan) -> int:
@@ -37,7 +46,7 @@ def allocate(plan: Plan) -> int:
             live.remove(entry)
             free.append(entry[1:])
         free = _coalesce(free)
-        need = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+        need = padded(max(nbytes, 1))
         fitting = [hole for hole in free if hole[1] >= need]
         if fitting:
             hole = min(fitting, key=lambda h: h[1])
@@ -65,19 +74,37 @@ def lay_open(plan: Plan) -> int:
         for storage in arena:
             storage.offset = end
             end += storage.aval.nbytes
-        end = -(-end // ALIGNMENT) * ALIGNMENT
+        end = padded(end)
     return end
+
+
+def places(avals: Sequence[ShapedArray]) -> tuple[list[int], int]:
+    """Where arrays lie one behind the other, aligned; and the bytes of all."""
+    starts, end = [], 0
+    for aval in avals:
+        starts.append(end)
+        end += padded(aval.nbytes)
+    return starts, end
+
+
+def arrays_in(memory: Any, avals: Sequence[ShapedArray]) -> list[Any]:
+    """Arrays of these types, one behind the other in memory."""
+    starts, _ = places(avals)
+    return [
+        memory[start : start + aval.nbytes].view(aval.dtype).reshape(aval.shape)
+        for start, aval in zip(starts, avals, strict=True)
+    ]
 
 
 def laid_out(graph: Graph, ranks: int) -> int:
     """The bytes in which all ranks lay out what they meet with, each array in a place of its own."""
-    met = [node for node in graph.nodes if node.primitive.name in ("all_reduce", "all_gather")]
+    met = [node for node in graph.nodes if node.primitive.name in MEETINGS]
     most = [
         v.aval.nbytes * max(node.params.get("sizes", (1,))) // node.params.get("size", 1)
         for node in met
         for v in node.inputs
     ]
-    return sum(ranks * -(-nbytes // ALIGNMENT) * ALIGNMENT for nbytes in most)
+    return sum(ranks * padded(nbytes) for nbytes in most)
 
 
 def _move(plan: Plan, start: int) -> None:

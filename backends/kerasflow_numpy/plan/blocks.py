@@ -23,6 +23,7 @@ from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value
 from kerasflow.passes.parted_scans import scan_part, scan_splits
 from kerasflow.passes.partition import Split, part_params, splits
 from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives.collective import MEETINGS
 from kerasflow_numpy.plan.cutting import cut
 
 # The largest array of a block. Smaller ones would stay in the cache, but each call from Python costs more then.
@@ -38,8 +39,7 @@ CHEAP = frozenset(
     "equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not".split()
 )
 MAX_LINKS = 3
-# Where ranks meet, and what is drawn for samples.
-MEETINGS = frozenset(("all_reduce", "all_gather"))
+# What is drawn for samples.
 DRAWN = frozenset(("random_bits", "random_part"))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.graph import shaped
 from kerasflow_numpy.emit.code import MODULES, SHARE, Blocks, Chunks, Code
-from kerasflow_numpy.plan.allocation import ALIGNMENT
+from kerasflow_numpy.plan.allocation import arrays_in, places
 from kerasflow_numpy.plan.cutting import cut
 from kerasflow_numpy.plan.storage import CONSTANT, EXCHANGE, GIVEN, STATE, WORK, Storage
 from kerasflow_numpy.run import blas, convolution, halves, kernels, parallel, pooling
@@ -91,15 +92,11 @@ class Context:
     def _share(self, shared: Shared) -> None:
         """Move state that the others read to where they see it."""
         hidden = [i for i in self.code.shared_state if not shared.sees(self.state[i])]
-        starts = [0]
-        for i in hidden:
-            starts.append(starts[-1] + -(-self.state[i].nbytes // ALIGNMENT) * ALIGNMENT)
         if hidden:
-            memory = shared.new(starts[-1])
-            for i, start in zip(hidden, starts, strict=False):
-                old = self.state[i]
-                self.state[i] = memory[start : start + old.nbytes].view(old.dtype).reshape(old.shape)
-                self.state[i][...] = old
+            avals = [shaped(self.state[i]) for i in hidden]
+            for i, array in zip(hidden, arrays_in(shared.new(places(avals)[1]), avals), strict=True):
+                array[...] = self.state[i]
+                self.state[i] = array
 
     def _gather_arena(self, storages: list[Storage]) -> None:
         """Lay state arrays one behind the other in one flat array."""

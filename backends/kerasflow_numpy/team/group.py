@@ -9,20 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow_numpy.plan.allocation import padded
 from kerasflow_numpy.team.sockets import Inbox
 
 Array = np.ndarray[Any, Any]
 
-ALIGNMENT = 64  # of each part, so that no two ranks write to one line of a cache
-
 
 def piece_bytes(parts: Iterable[Iterable[int]]) -> int:
-    """How many bytes of an area one meeting takes.
+    """How many bytes of an area one meeting takes; parts are aligned: no two ranks write to one line of a cache.
 
     Args:
         parts: for each rank the sizes in bytes of the arrays that it brings.
     """
-    return sum(-(-nbytes // ALIGNMENT) * ALIGNMENT for part in parts for nbytes in part)
+    return sum(padded(nbytes) for part in parts for nbytes in part)
 
 
 class Area:

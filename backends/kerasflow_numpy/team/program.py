@@ -17,12 +17,13 @@ from kerasflow.blas import numpys, one_thread
 from kerasflow.errors import RankError
 from kerasflow.graph import Measurement, ShapedArray, check_inputs
 from kerasflow.groups import in_group
+from kerasflow_numpy.plan.allocation import arrays_in, places
 from kerasflow_numpy.run.binding import Context, Shared
 from kerasflow_numpy.run.measure import Stopwatch
 from kerasflow_numpy.run.program import NumpyProgram
 from kerasflow_numpy.run.workspace import aligned, workspace
 from kerasflow_numpy.team.group import Area
-from kerasflow_numpy.team.rank import Address, Places, Rank, Sharded, arrays_in, places
+from kerasflow_numpy.team.rank import Address, Places, Rank, Sharded
 from kerasflow_numpy.team.team import Team, team
 
 Array = np.ndarray[Any, Any]
@@ -133,7 +134,6 @@ class TeamProgram(NumpyProgram):
         super().__init__(own.code, own.workspace, inputs)
         self.rank = rank
         self.sharded = sharded
-        self.splits = sharded.splits
         self._alone = functools.cache(alone)
         self._key = next(_keys)
         self._memory: _Memory | None = None
@@ -182,7 +182,7 @@ class TeamProgram(NumpyProgram):
                 self._post(memory, context, inputs)
                 crew.begin(self._key)
                 crew.group.enter(memory.area)
-                own = [x[self._rows[0]] if split else x for x, split in zip(inputs, self.splits, strict=True)]
+                own = self._own(inputs, 0)
                 with alone, np.errstate(all="ignore"):
                     outputs = context.step(*own)  # type: ignore[misc]
                 crew.finish()
@@ -194,10 +194,14 @@ class TeamProgram(NumpyProgram):
     def _post(self, memory: _Memory, context: Context, inputs: Sequence[Array]) -> None:
         """Give each of the others its copy of state, and its rows."""
         copied = [context.state[i] for i in self._copied]
-        for box, rows in zip(memory.boxes, self._rows[1:], strict=True):
-            given = [x[rows] if split else x for x, split in zip(inputs, self.splits, strict=True)]
-            for target, source in zip(box, (*copied, *given), strict=True):
+        for rank, box in enumerate(memory.boxes, start=1):
+            for target, source in zip(box, (*copied, *self._own(inputs, rank)), strict=True):
                 np.copyto(target, source)
+
+    def _own(self, inputs: Sequence[Array], rank: int) -> list[Array]:
+        """What a rank takes of whole inputs."""
+        rows = self._rows[rank]
+        return [x[rows] if split else x for x, split in zip(inputs, self.sharded.splits, strict=True)]
 
     def measured(self) -> Callable[..., tuple[list[Any], Sequence[Array], list[Measurement]]]:
         """The program with a clock in the first process; see `NumpyProgram`."""

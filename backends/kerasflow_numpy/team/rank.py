@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +10,7 @@ import numpy as np
 from kerasflow.graph import Graph, ShapedArray
 from kerasflow.groups import in_group
 from kerasflow_numpy.emit.code import Code
-from kerasflow_numpy.plan.allocation import ALIGNMENT
+from kerasflow_numpy.plan.allocation import arrays_in, places
 from kerasflow_numpy.run.binding import Context, Shared
 from kerasflow_numpy.run.workspace import workspace
 from kerasflow_numpy.team.group import Area
@@ -59,24 +58,6 @@ class Member(Protocol):
 
     def segment(self, number: int) -> Array:
         """A piece of shared memory."""
-
-
-def places(avals: Sequence[ShapedArray]) -> tuple[list[int], int]:
-    """Where arrays lie one behind the other, aligned; and the bytes of all."""
-    starts, end = [], 0
-    for aval in avals:
-        starts.append(end)
-        end += -(-aval.nbytes // ALIGNMENT) * ALIGNMENT
-    return starts, end
-
-
-def arrays_in(memory: Array, avals: Sequence[ShapedArray]) -> list[Array]:
-    """Arrays of these types, one behind the other in memory."""
-    starts, _ = places(avals)
-    return [
-        memory[start : start + aval.nbytes].view(aval.dtype).reshape(aval.shape)
-        for start, aval in zip(starts, avals, strict=True)
-    ]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from kerasflow.passes.dce import eliminate_dead_code
 from kerasflow.passes.parted_scans import scan_part, scan_splits
 from kerasflow.passes.partition import Split, part_params, shorter, splits
 from kerasflow.passes.rewrite import Builder, uniform_value
+from kerasflow.primitives.collective import MEETINGS
 
 # What gives a term of the result from terms of its operands: linear in all of them together, or in any one of them.
 _OF_ALL = frozenset(
@@ -137,7 +138,7 @@ class _Cut:
             graph.state_names,
         )
         found.graph = eliminate_dead_code(eliminate_common_subexpressions(found.graph))
-        met = [node for node in found.graph.nodes if node.primitive.name in ("all_reduce", "all_gather")]
+        met = [node for node in found.graph.nodes if node.primitive.name in MEETINGS]
         found.meetings = len(met)
         found.sent = sum(v.aval.nbytes for node in met for v in node.inputs)
         return found

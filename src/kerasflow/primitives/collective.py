@@ -16,6 +16,9 @@ from kerasflow.graph import Primitive, ShapedArray
 from kerasflow.groups import current_group, offset
 from kerasflow.primitives.random import philox
 
+# Where ranks meet.
+MEETINGS = frozenset(("all_reduce", "all_gather"))
+
 
 def own_rank(sizes: Sequence[int], size: int) -> int:
     """This rank's number; outside of such a group, that of the first rank whose part has that size."""

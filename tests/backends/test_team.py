@@ -193,7 +193,8 @@ def mappings(pid: int | str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_given_back(ranks: Team) -> None:
-    gc.collect()
+    while gc.collect():
+        pass  # What other tests have left takes more than one pass: finalizers let go of more.
     (child,) = processes(ranks)
     here, there = mappings("self"), mappings(child)
     descriptors = len(os.listdir("/proc/self/fd"))

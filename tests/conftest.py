@@ -18,7 +18,7 @@ import pytest
 # the second of pytest's, and those that tests start. Read when NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from kerasflow.compiler import current_backend, registry
+from kerasflow.compiler import registry
 
 # Files whose tests share what takes minutes to make: they run in the same process.
 TOGETHER = (
@@ -66,10 +66,20 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_process() -> None:
+def one_process() -> Iterator[None]:
     """The two processes of pytest share the cores already: what tests train is shared out where that is the matter."""
-    backend: Any = current_backend("numpy")
-    backend.processes = 1
+    set_threads = registry.set_threads
+
+    def set_alone() -> None:  # Whenever a backend is loaded, too.
+        set_threads()
+        for backend in registry._loaded:
+            if hasattr(backend, "processes"):
+                backend.processes = 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "set_threads", set_alone)
+        set_alone()
+        yield
 
 
 @pytest.fixture

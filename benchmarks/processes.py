@@ -2,9 +2,12 @@
 
     python benchmarks/processes.py [mlp cnn lstm attention resnet] [--repeat N] [--epochs N] [--cores N]
 
-Every round runs each program once in each of the three ways, so that a machine that grows warm or busy does so for all;
-the table has the medians over the rounds. Memory is that of all processes of a program together, each shared page once
+Every round runs each program once in each of the ways, so that a machine that grows warm or busy does so for all; the
+table has the medians over the rounds. Memory is that of all processes of a program together, each shared page once
 (proportional set size, Linux).
+
+The last way, "parts", is what could be hoped for: as many processes as cores at the same time that know nothing of each
+other, each with its part of every batch. Nothing is exchanged and nobody waits, but each updates all weights.
 """
 
 from __future__ import annotations
@@ -24,8 +27,10 @@ from typing import Any
 from compare import PROGRAMS, default_data, say, steady
 from contestants import machine, table
 
+from kerasflow.compiler.threads import threads
+
 # What runs a program in one of the ways: the NumPy backend is told how many cores it may use, and how.
-WAYS = {"one core": (1, 1), "threads": (0, 1), "processes": (0, 0)}
+WAYS = {"one core": (1, 1), "threads": (0, 1), "processes": (0, 0), "parts": (1, 1)}
 RUN = """
 import runpy, sys
 import kerasflow
@@ -71,7 +76,8 @@ def _compare(program: str, data: Path, arguments: argparse.Namespace) -> list[li
     reports: dict[str, list[Report]] = {way: [] for way in WAYS}
     for turn in range(arguments.repeat):
         for way in WAYS:
-            report = _run(program, way, data, turn, arguments)
+            parts = _parts(reports["one core"][0]["batch_size"], arguments) if way == "parts" else [()]
+            report = _together([_Run(program, way, data, turn, arguments, options) for options in parts])
             reports[way].append(report)
             say(
                 f"{program}, round {turn + 1}, {way}: epochs {[round(s, 2) for s in report['epoch_seconds']]}"
@@ -97,33 +103,55 @@ def _compare(program: str, data: Path, arguments: argparse.Namespace) -> list[li
     return rows
 
 
-def _run(program: str, way: str, data: Path, seed: int, arguments: argparse.Namespace) -> Report:
-    """One run in a process of its own, and the most memory that it and what it starts have held together."""
-    threads, processes = WAYS[way]
-    cores = {"KERASFLOW_THREADS": str(arguments.cores)} if arguments.cores else {}
-    options = ["--data", str(data), "--epochs", str(arguments.epochs), "--seed", str(seed)]
-    command = [
-        sys.executable,
-        "-c",
-        RUN,
-        str(threads),
-        str(processes),
-        str(PROGRAMS / f"{program}.py"),
-        *options,
-    ]
-    environment = {**os.environ, **cores, "BENCHMARK_START": repr(time.time())}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    memory = [0]
-    watch = threading.Thread(target=_watch, args=(process, memory), daemon=True)
-    watch.start()
-    out, errors = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"{program}, {way} failed:\n{errors}")
-    watch.join()
-    report: Report = json.loads(out.splitlines()[-1])
-    return {**report, "memory": memory[0]}
+def _parts(batch_size: int, arguments: argparse.Namespace) -> list[tuple[str, ...]]:
+    """The options of programs that have a part of each batch each."""
+    cores = arguments.cores or threads()
+    return [("--batch-size", str(batch_size // cores))] * cores
+
+
+def _together(runs: list[_Run]) -> Report:
+    """The report of runs that have begun at the same time; their epochs, one part of each batch a step, as one's."""
+    reports = [run.report() for run in runs]
+    epochs = zip(*(report["epoch_seconds"] for report in reports), strict=True)
+    return {
+        **reports[0],
+        "epoch_seconds": [statistics.mean(seconds) / len(runs) for seconds in epochs],
+        "memory": sum(report["memory"] for report in reports),
+    }
+
+
+class _Run:
+    """A run in a process of its own, and the most memory that it and what it starts have held together."""
+
+    def __init__(
+        self,
+        program: str,
+        way: str,
+        data: Path,
+        seed: int,
+        arguments: argparse.Namespace,
+        options: tuple[str, ...],
+    ) -> None:
+        self._name = f"{program}, {way}"
+        cores = {"KERASFLOW_THREADS": str(arguments.cores)} if arguments.cores else {}
+        command = [sys.executable, "-c", RUN, *map(str, WAYS[way]), str(PROGRAMS / f"{program}.py")]
+        command += ["--data", str(data), "--epochs", str(arguments.epochs), "--seed", str(seed), *options]
+        environment = {**os.environ, **cores, "BENCHMARK_START": repr(time.time())}
+        self._process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._memory = [0]
+        self._watch = threading.Thread(target=_watch, args=(self._process, self._memory), daemon=True)
+        self._watch.start()
+
+    def report(self) -> Report:
+        """What the program says at its end."""
+        out, errors = self._process.communicate()
+        if self._process.returncode:
+            raise SystemExit(f"{self._name} failed:\n{errors}")
+        self._watch.join()
+        report: Report = json.loads(out.splitlines()[-1])
+        return {**report, "memory": self._memory[0]}
 
 
 def _watch(process: subprocess.Popen[str], most: list[int]) -> None:

@@ -341,6 +341,9 @@ def test_moments(assert_traces: Any, assert_gradients: Any) -> None:
     assert nn.moments(BATCH, (0, 1), keepdims=True)[0].shape == (1, 1, 2)
     for i in (0, 1):
         assert_gradients(lambda x, i=i: nn.moments(x, [0, 1])[i], BATCH)
+        # Of the gradient, too: the mean moves with x.
+        gradient = kerasflow.grad(lambda x, i=i: np.sum(np.exp(nn.moments(x, [0, 1])[i])))
+        assert_gradients(lambda x, gradient=gradient: gradient(x) * np.arange(24).reshape(x.shape), BATCH)
     # Numbers whose squares float16 cannot hold.
     mean, variance = nn.moments(np.array([300, 500], np.float16), [0])
     assert (mean, variance, variance.dtype) == (400, 10000, np.float16)

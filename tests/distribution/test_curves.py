@@ -10,8 +10,8 @@ from launched import Launch
 
 # Where rounding decides in single precision: gradients that are 0 but for it, and Adam makes steps of their sign (the
 # bias of a key moves all scores alike; a critic's unit that is on for all samples, true and made, gets as much from
-# either with opposite signs); networks that amplify it. mobilenet_block on one process moves by the same 3e-4 if each of
-# its weights is changed by one unit in the last place before the first step.
+# either with opposite signs); networks that amplify it. mobilenet_block on one process moves by the same 3e-4 if each
+# of its weights is changed by one unit in the last place before the first step.
 ROUNDING = ("key/bias", "mobilenet_block", "wasserstein_gan")
 
 

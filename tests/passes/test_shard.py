@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from graphs import aval, graph_of, names
 
+import kerasflow
+from kerasflow.bridge.ops import nn
 from kerasflow.graph import Graph, evaluate, verify
 from kerasflow.groups import offset, rows
 from kerasflow.groups.threads import Threads, run_in_threads
@@ -106,6 +108,37 @@ def test_a_mean_is_needed_at_once() -> None:
         return np.sum(np.tanh(centered / np.sqrt(np.mean(centered * centered, axis=0))), axis=0)
 
     assert assert_same(normalized, [random(9, 4)], 2).meetings == 3
+
+
+def test_sums_are_made_once() -> None:
+    """What is linear in a mean needs no meeting when the mean has had one, and what is needed soon waits for none."""
+
+    def step(x: Any, scale: Any) -> Any:
+        mean = np.mean(x, axis=0)
+        moved = np.reshape(mean, (1, -1)) * 0.5
+        root = np.sqrt(np.mean(np.square(x - mean), axis=0))  # of sums of what needs a sum
+        shifted = x * root - mean * root * scale
+        return np.sum(np.tanh(shifted), axis=0), moved
+
+    sharded = assert_same(step, [random(9, 4), random(4)], 2)
+    assert sharded.meetings == 3
+    assert sharded.sent == 3 * 4 * 8, "the moved mean is not added up itself"
+
+
+def test_a_normalized_network_meets_three_times_a_layer() -> None:
+    """Forwards for the mean and for the variance, backwards once; the last meeting has all other gradients."""
+
+    def loss(w: Any, v: Any, x: Any) -> Any:
+        for kernel in (w, v):
+            x = x @ kernel
+            mean, variance = nn.moments(x, [0])
+            x = np.tanh(nn.batch_normalization(x, mean, variance, 1))
+        return np.sum(x * x)
+
+    def step(x: Any, w: Any, v: Any) -> Any:
+        return kerasflow.grad(lambda w, v: loss(w, v, x), (0, 1))(w, v)
+
+    assert assert_same(step, [random(9, 4), random(4, 5), random(5, 3)], 2).meetings == 2 * 3 + 1
 
 
 def test_what_is_not_linear_needs_sums() -> None:

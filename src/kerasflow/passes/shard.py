@@ -6,8 +6,9 @@ node needs another state than its operands have, the ranks meet: a partial value
 (Xu et al., 2021) and Mesh-TensorFlow (Shazeer et al., 2018) know the same three states.
 
 What cannot go on waits, and all else goes first: so the sums that many nodes wait for are made in one meeting, and the
-number of meetings is the longest chain of values that need one another whole. The text is the same on all ranks that
-have equally many rows.
+number of meetings is the longest chain of values that need one another whole. What was made of terms is not added up
+where it can be made again, of their sums; and what is found to be added up sooner or later goes with the first meeting
+after it is there. The text is the same on all ranks that have equally many rows.
 """
 
 from __future__ import annotations
@@ -95,13 +96,19 @@ def shard(graph: Graph, rows: Sequence[int], size: int) -> Sharded | None:
     samples = sum(rows)
     if min(rows) == 0 or not any(v.aval.ndim and v.aval.shape[0] == samples for v in graph.inputs):
         return None
-    return _Cut(graph, tuple(rows), size).run()
+    cut = _Cut(graph, tuple(rows), size)
+    found = cut.run()
+    return _Cut(graph, tuple(rows), size, cut.added).run() if found.meetings > 1 else found
 
 
 class _Cut:
-    """Cuts one graph."""
+    """Cuts one graph.
 
-    def __init__(self, graph: Graph, rows: tuple[int, ...], size: int) -> None:
+    Args:
+        soon: what has to be added up, if that is known.
+    """
+
+    def __init__(self, graph: Graph, rows: tuple[int, ...], size: int, soon: Sequence[Value] = ()) -> None:
         self.graph = graph
         self.rows = rows
         self.size = size
@@ -112,6 +119,10 @@ class _Cut:
         self.local: dict[Value, Value] = {}
         self.wholes: dict[Value, Value] = {}
         self.parts: dict[tuple[Value, Rows], Value] = {}
+        # What has been made of terms whose sums are not there yet.
+        self.linear: list[Node] = []
+        self.soon = soon
+        self.added: list[Value] = []
         self.found = Sharded(graph, [], rows)
 
     def run(self) -> Sharded:
@@ -192,6 +203,7 @@ class _Cut:
             if not self._keeps_partial(node, states):
                 return partial
             self._put(node, self._emit(node, list(map(self._here, node.inputs)), node.params), PARTIAL)
+            self.linear.append(node)
             return []
         if node.primitive.name == "reshape" and self._place_reshape(node, states[0]):
             return []
@@ -291,17 +303,39 @@ class _Cut:
 
     def _meet(self, wanted: Sequence[Value]) -> None:
         """Make values whole: all sums in one meeting, those that are results too; each join in one of its own."""
-        results = (v for v in self.graph.results if self._state(v) is PARTIAL)
-        wanted = [v for v in dict.fromkeys((*wanted, *results)) if self._state(v) is not None]
-        terms = [v for v in wanted if self.layouts[v] is PARTIAL]
+        others = (v for v in (*self.soon, *self.graph.results) if self._state(v) is PARTIAL)
+        wanted = [v for v in dict.fromkeys((*wanted, *others)) if self._state(v) is not None]
+        again = self._made_of(wanted)
+        made = {v for node in again for v in node.outputs}
+        terms = [v for v in wanted if self.layouts[v] is PARTIAL and v not in made]
         if terms:
             self.builder.scope = terms[-1].node.scope if terms[-1].node else ""
             sums = self.builder.emit_all("all_reduce", [self.local[v] for v in terms], {})
             self.wholes.update(zip(terms, sums, strict=True))
+            self.added += terms
+        for node in again:
+            self.builder.scope = node.scope
+            new = self._emit(node, list(map(self._here, node.inputs)), node.params)
+            self.wholes.update(zip(node.outputs, new, strict=True))
         for v in wanted:
             if v not in self.wholes:
                 self.builder.scope = v.node.scope if v.node else ""
                 self.wholes[v] = self._joined(v)
+
+    def _made_of(self, wanted: Sequence[Value]) -> list[Node]:
+        """The linear nodes whose operands are whole when what is wanted is; the others still have to wait."""
+        linear = {v for node in self.linear for v in node.outputs}
+        known = set(wanted) - linear
+        again, left = [], []
+        for node in self.linear:
+            if all(v in known or self._state(v) is None for v in node.inputs):
+                again.append(node)
+                known.update(node.outputs)
+            else:
+                left.append(node)
+                known.update(v for v in node.outputs if v in wanted)
+        self.linear = left
+        return again
 
     def _joined(self, v: Value) -> Value:
         rows = self.layouts[v]

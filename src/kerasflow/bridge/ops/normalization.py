@@ -10,6 +10,7 @@ from keras.src.backend.common import standardize_dtype
 from kerasflow.bridge.ops.precision import HALVES, compute_dtype, constant, floating
 from kerasflow.bridge.ops.sums import mean
 from kerasflow.bridge.ops.tensors import cast, tensor
+from kerasflow.tracing import Tracer, apply
 
 
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Any, Any]:
@@ -22,9 +23,15 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
     dtype = x.dtype
     x = cast(x, compute_dtype(dtype))
     centre = mean(x, axes, keepdims=True)
-    variance = mean(np.square(x - centre), axes, keepdims)
+    if isinstance(centre, Tracer):
+        # A variance is E[(x - c)²] - (E[x] - c)² for any number c. With the mean itself for c, held fixed, the second
+        # term is 0, and so is its gradient: none goes through all of x once more, to add up to nothing.
+        fixed = apply("stop_gradient", centre)
+        variance = mean(np.square(x - fixed), axes, keepdims=True) - np.square(centre - fixed)
+    else:
+        variance = mean(np.square(x - centre), axes, keepdims=True)
     if not keepdims:
-        centre = np.squeeze(centre, axes)
+        centre, variance = np.squeeze(centre, axes), np.squeeze(variance, axes)
     if standardize_dtype(dtype) in HALVES:
         limit = float(np.finfo(np.float16).max)
         centre, variance = np.clip(centre, -limit, limit), np.clip(variance, -limit, limit)

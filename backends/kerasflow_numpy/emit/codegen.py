@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Value, identifier, unique
+from kerasflow.primitives.collective import MEETINGS
 from kerasflow_numpy.emit import control, updates
 from kerasflow_numpy.emit.call import Call
 from kerasflow_numpy.emit.code import MODULES, Blocks, Code, Line, indented, memory
@@ -40,6 +41,8 @@ from kerasflow_numpy.plan.storage import (
     Storage,
 )
 
+# The scope of lines that wait for other ranks.
+_MEETINGS = "meetings"
 _FUNCTIONS = tuple(f"{module}_" for module in MODULES)
 _LITERALS = (np.float32, np.float64, np.int32, np.int64, np.bool_)
 
@@ -216,9 +219,10 @@ class Generator:
             self._poison(begins.get(position, ()))
             allocated, held = (0, around.held) if self.memory is None else self.memory[position]
             node = item.members[0].nodes[-1] if isinstance(item, Group) else item
-            self.here = Line("", node.scope, allocated=allocated, held=held)
             if position in meetings:
-                self.emit("kernels.barrier()", note="the others' terms are there, and what they have updated")
+                self._barrier("the others' terms are there, and what they have updated")
+            scope = _MEETINGS if node.primitive.name in MEETINGS else node.scope
+            self.here = Line("", scope, allocated=allocated, held=held)
             if isinstance(item, Group):
                 updates.emit(self, item, position)
             else:
@@ -230,10 +234,16 @@ class Generator:
             allocated, held = self.memory[-1]
             self.here = Line("", allocated=allocated, held=held)
         if len(self.plan.items) in meetings:
-            self.emit("kernels.barrier()", note="what the others have updated is there")
+            self._barrier("what the others have updated is there")
         results = [] if self.plan.fills else self._results()
         self._state_copies()
         return results
+
+    def _barrier(self, note: str) -> None:
+        """Wait for the other ranks."""
+        here, self.here = self.here, replace(self.here, scope=_MEETINGS, allocated=0)
+        self.emit("kernels.barrier()", note=note)
+        self.here = here
 
     def _lifetimes(self) -> tuple[dict[int, list[Storage]], dict[int, list[Storage]]]:
         """The blocks of the workspace that are used from, and to, each position of the schedule."""

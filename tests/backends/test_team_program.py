@@ -331,7 +331,10 @@ def test_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with processes(3):
         model.fit(X, Y, batch_size=16, verbose=0)
         text = kerasflow.explain(model, X[:16], Y[:16], as_run=True)
-        report = str(kerasflow.profile(model, X[:16], Y[:16], repeats=3))
+        profile = kerasflow.profile(model, X[:16], Y[:16], repeats=3)
+    report = str(profile)
+    waits = {profile.place(line)[0] for line in profile.lines if "kernels.barrier()" in line.line}
+    assert waits == {"meetings"}, "waiting is no layer's time"
     assert text.startswith("# Shared out among 3 processes, rows of the batch: 5 + 5 + 6.")
     assert "kernels.barrier()" in text
     assert "(3 processes), 16 samples" in report

@@ -216,7 +216,10 @@ def test_a_models_steps(model):
     assert kerasflow.explain(model, X.tolist(), Y.tolist()) == trained
     model.fit(X, Y, verbose=0)
     assert kerasflow.explain(model) == trained
-    assert "def predict_step(x):" in kerasflow.explain(model, X, of="predict")
+    prediction = kerasflow.explain(model, X, of="predict")
+    assert "def predict_step(x):" in prediction
+    with pytest.warns(DeprecationWarning, match=r"`explain\(..., of=...\)` since kerasflow 0.2"):
+        assert kerasflow.explain(model, X, step="predict") == prediction
 
 
 def test_what_cannot_be_explained(model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -58,6 +59,13 @@ def explain(
         UnsupportedPrimitiveError: with `as_run`, if the NumPy backend cannot run it.
         TypeError: if `what` is something else.
     """
+    if "step" in named and isinstance(what, keras.Model):
+        warnings.warn(
+            "`explain(..., step=...)` is `explain(..., of=...)` since kerasflow 0.2; `step=` will be gone in 0.3.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        of = named.pop("step")
     shown_entry = None if arrays or named else _last_entry(what, of)
     entry = shown_entry or entry_of(what, arrays, named, of)
     listing = _listing(what, entry, of)

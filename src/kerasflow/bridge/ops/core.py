@@ -30,7 +30,17 @@ from kerasflow.tracing import trace as trace_module
 SUPPORTS_SPARSE_TENSORS = False
 SUPPORTS_RAGGED_TENSORS = False
 SUPPORTS_COMPLEX_DTYPES = True
+SUPPORTS_GRADIENT = True
 IS_THREAD_SAFE = False
+
+# What Keras asks a backend of itself.
+CAPABILITIES = (
+    "IS_THREAD_SAFE",
+    "SUPPORTS_COMPLEX_DTYPES",
+    "SUPPORTS_GRADIENT",
+    "SUPPORTS_RAGGED_TENSORS",
+    "SUPPORTS_SPARSE_TENSORS",
+)
 
 # Recorded nodes carry the path of the layer or optimizer that made them.
 trace_module.scope_provider = current_path
@@ -54,10 +64,7 @@ def device_scope(device_name: str) -> Iterator[None]:
 
 
 __all__ = [
-    "IS_THREAD_SAFE",
-    "SUPPORTS_COMPLEX_DTYPES",
-    "SUPPORTS_RAGGED_TENSORS",
-    "SUPPORTS_SPARSE_TENSORS",
+    *CAPABILITIES,
     "Variable",
     "associative_scan",
     "cast",

@@ -17,7 +17,6 @@ from kerasflow.bridge.ops.fourier import (
     stft,
 )
 
-# Keras before 3.15 had some of linear algebra here too.
 from kerasflow.bridge.ops.linalg import norm, qr, solve
 from kerasflow.bridge.ops.precision import computed_in_float32
 from kerasflow.bridge.ops.segments import segment_max, segment_min, segment_prod, segment_sum

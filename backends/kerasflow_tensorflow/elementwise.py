@@ -479,6 +479,7 @@ LOWERINGS: dict[str, Lowering] = {
     "i1": via(tf.math.bessel_i1, HALF),
     "ndtri": via(tf.math.ndtri, HALF),
     "polygamma": via(_polygamma, HALF),
+    "gammainc": via(tf.math.igamma, HALF),
     "where": lambda condition, x, y: tf.where(condition, x, y),
     "clip": _clip,
     "logistic": via(tf.sigmoid, HALF),

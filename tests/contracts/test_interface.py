@@ -18,12 +18,16 @@ from typing import Any
 import pytest
 
 import kerasflow  # noqa: F401  (before Keras)
+from kerasflow.bridge.versions import LAYOUT
 
-FAMILIES = ("core", "nn", "numpy", "math", "linalg", "image", "random", "rnn")
+OPERATIONS = ("core", "nn", "numpy", "math", "linalg", "image")
+FAMILIES = (*OPERATIONS, "random", "rnn")
 STOCK = ("numpy", "jax", "tensorflow", "torch")
 
 # What Keras asks of its backend and kerasflow does not have, by the reason: Keras falls back or never gets there.
 ABSENT: dict[str, str] = {
+    "nn.layer_normalization": "Keras asks whether there is one, and composes it of other operations",
+    "nn.rms_normalization": "Keras asks whether there is one, and composes it of other operations",
     "tensorboard": "profiler traces: Keras asks for them only where the backend's name is tensorflow or jax",
 }
 
@@ -47,10 +51,20 @@ def parsed(path: Path) -> ast.Module:
 # -- what the stock backends have -----------------------------------------------------------------------------
 
 
+def module_of(family: str, framework: str = "numpy") -> str:
+    """The module of a backend that has a family of functions."""
+    package = LAYOUT.operations if family in OPERATIONS else "keras.src.backend.numpy"
+    return f"{package}.{family}".replace("numpy", framework, 1)
+
+
+def source_of(family: str, framework: str) -> Path:
+    return keras_root().joinpath(*module_of(family, framework).split(".")[2:]).with_suffix(".py")
+
+
 @functools.cache
 def stock_functions(framework: str, family: str) -> dict[str, ast.FunctionDef]:
     """The functions that a stock backend's module defines."""
-    tree = parsed(keras_root() / "backend" / framework / f"{family}.py")
+    tree = parsed(source_of(family, framework))
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
@@ -58,7 +72,7 @@ def stock_functions(framework: str, family: str) -> dict[str, ast.FunctionDef]:
 def stock_names(framework: str, family: str) -> frozenset[str]:
     """All names that a stock backend's module defines: functions, classes, what is assigned."""
     names: set[str] = set()
-    for node in parsed(keras_root() / "backend" / framework / f"{family}.py").body:
+    for node in parsed(source_of(family, framework)).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, ast.Assign):
@@ -86,11 +100,13 @@ def attribute_chain(node: ast.AST) -> list[str]:
 
 
 def used_name(node: ast.AST) -> str | None:
-    """`nn.relu` for `backend.nn.relu` and `self.backend.nn.relu`; None for what is no attribute of the backend."""
+    """`nn.relu` for `backend.nn.relu` and `self.backend.ops.nn.relu`; None for what is no attribute of the backend."""
     chain = attribute_chain(node)
     if "backend" not in chain[:2]:
         return None
     rest = chain[chain.index("backend") + 1 :]
+    if rest[:1] == ["ops"]:
+        rest = rest[1:] if rest[1:2] and rest[1] in FAMILIES else ["core", *rest[1:]]
     return ".".join(rest[: 2 if rest and rest[0] in FAMILIES else 1]) or None
 
 
@@ -123,7 +139,7 @@ def served(name: str) -> Any:
         AttributeError: if it does not.
     """
     family, _, rest = name.rpartition(".")
-    module = importlib.import_module("keras.src.backend" + (f".numpy.{family}" if family else ""))
+    module = importlib.import_module(module_of(family) if family else "keras.src.backend")
     return getattr(module, rest)
 
 

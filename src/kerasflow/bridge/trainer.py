@@ -24,7 +24,6 @@ from kerasflow.bridge.versions import LAYOUT
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.tracing import scope
 
-
 BaseTrainer: Any = getattr(importlib.import_module(LAYOUT.base_trainer.module), LAYOUT.base_trainer.name)
 
 

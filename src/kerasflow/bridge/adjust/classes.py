@@ -23,9 +23,7 @@ def give_class(module: ModuleType, theirs: str, file: str, ours: str) -> Iterato
 
 
 give_layer = functools.partial(give_class, theirs="NumpyLayer", file="layer", ours="NumpyLayer")
-give_trainer = functools.partial(
-    give_class, theirs=LAYOUT.trainer.name, file="trainer", ours="NumpyTrainer"
-)
+give_trainer = functools.partial(give_class, theirs=LAYOUT.trainer.name, file="trainer", ours="NumpyTrainer")
 give_archive = functools.partial(
     give_class, theirs=LAYOUT.archive.name, file="export", ours="NumpyExportArchive"
 )

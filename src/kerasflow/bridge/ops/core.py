@@ -19,7 +19,7 @@ from kerasflow.bridge.ops.control import (
     vectorized_map,
     while_loop,
 )
-from kerasflow.bridge.ops.gradients import custom_gradient, remat, stop_gradient
+from kerasflow.bridge.ops.gradients import custom_gradient, grad, remat, stop_gradient
 from kerasflow.bridge.ops.inference import compute_output_spec
 from kerasflow.bridge.ops.slices import scatter, scatter_update, slice, slice_update
 from kerasflow.bridge.ops.tensors import cast, convert_to_numpy, convert_to_tensor, is_tensor, shape
@@ -75,6 +75,7 @@ __all__ = [
     "custom_gradient",
     "device_scope",
     "fori_loop",
+    "grad",
     "is_tensor",
     "map",
     "random_seed_dtype",

@@ -16,11 +16,11 @@ from kerasflow.bridge.ops.fourier import (
     rfft,
     stft,
 )
-
 from kerasflow.bridge.ops.linalg import norm, qr, solve
-from kerasflow.bridge.ops.precision import computed_in_float32
+from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, computed_in_float32, floating
 from kerasflow.bridge.ops.segments import segment_max, segment_min, segment_prod, segment_sum
 from kerasflow.bridge.ops.sequences import cdist, extract_sequences, in_top_k, logsumexp, top_k
+from kerasflow.bridge.ops.tensors import cast
 from kerasflow.tracing import apply
 
 
@@ -45,6 +45,19 @@ def erfinv(x: Any) -> Any:
 
 
 @computed_in_float32
+def lgamma(x: Any) -> Any:
+    return apply("gammaln", x)
+
+
+def gammainc(x1: Any, x2: Any) -> Any:
+    """The regularized lower incomplete gamma function, with parameter x1, at x2."""
+    x1, x2 = floating(x1), floating(x2)
+    dtype = common_dtype(x1, x2)
+    compute = compute_dtype(dtype)
+    return cast(apply("gammainc", cast(x1, compute), cast(x2, compute)), dtype)
+
+
+@computed_in_float32
 def logdet(x: Any) -> Any:
     return np.linalg.slogdet(x)[1]
 
@@ -58,10 +71,12 @@ __all__ = [
     "extract_sequences",
     "fft",
     "fft2",
+    "gammainc",
     "ifft2",
     "in_top_k",
     "irfft",
     "istft",
+    "lgamma",
     "logdet",
     "logsumexp",
     "norm",

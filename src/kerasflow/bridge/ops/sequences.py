@@ -12,7 +12,7 @@ from kerasflow.tracing import apply, at_user_line
 from kerasflow.tracing.trace import sizes_are_real
 
 
-def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
+def top_k(x: Any, k: int, sorted: bool = True, is_stable: bool = True) -> tuple[Any, Any]:
     """The k largest along the last axis, largest first, and their places; of equals the first comes first."""
     x = tensor(x)
     if not x.ndim:

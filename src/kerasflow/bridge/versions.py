@@ -6,8 +6,8 @@ Keras's own text: the distribution may be `keras` or `keras-nightly`, and to imp
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -75,18 +75,33 @@ _3_16 = replace(
 LAYOUTS: dict[Version, Layout] = {(3, 13): _3_13, (3, 14): _3_14, (3, 15): _3_15, (3, 16): _3_16}
 
 
-def keras_version() -> str:
-    """The version of Keras that `import keras` gives; it is not imported.
+def keras_folder() -> Path:
+    """Where the Keras is that `import keras` gives; it is not imported.
 
     Raises:
         ImportOrderError: if there is none.
     """
-    spec = importlib.util.find_spec("keras")
+    specs = (finder.find_spec("keras", None) for finder in sys.meta_path)
+    spec = next(filter(None, specs), None)
     for folder in (spec and spec.submodule_search_locations) or ():
-        file = Path(folder, "src", "version.py")
-        if file.is_file() and (found := re.search(r'^__version__ = "(.+)"', file.read_text("utf-8"), re.M)):
-            return found[1]
+        if Path(folder, "src", "version.py").is_file():
+            return Path(folder)
     raise ImportOrderError('kerasflow needs Keras, which is not installed: pip install "keras>=3.13"')
+
+
+def keras_version() -> str:
+    """Its version.
+
+    Raises:
+        ImportOrderError: if there is none.
+    """
+    text = (keras_folder() / "src" / "version.py").read_text("utf-8")
+    found = re.search(r'^__version__ = "(.+)"', text, re.MULTILINE)
+    if found is None:
+        raise ImportOrderError(
+            "The installed Keras does not say its version. Install it anew: pip install -U keras"
+        )
+    return found[1]
 
 
 def layout_of(version: str) -> Layout:

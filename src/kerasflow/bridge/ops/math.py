@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from keras.src.backend.common.dtypes import result_type
 
 from kerasflow.bridge.ops.fourier import (
     _get_complex_tensor_from_tuple,
@@ -17,10 +18,10 @@ from kerasflow.bridge.ops.fourier import (
     stft,
 )
 from kerasflow.bridge.ops.linalg import norm, qr, solve
-from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, computed_in_float32, floating
+from kerasflow.bridge.ops.precision import compute_dtype, computed_in_float32
 from kerasflow.bridge.ops.segments import segment_max, segment_min, segment_prod, segment_sum
 from kerasflow.bridge.ops.sequences import cdist, extract_sequences, in_top_k, logsumexp, top_k
-from kerasflow.bridge.ops.tensors import cast
+from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.tracing import apply
 
 
@@ -51,8 +52,8 @@ def lgamma(x: Any) -> Any:
 
 def gammainc(x1: Any, x2: Any) -> Any:
     """The regularized lower incomplete gamma function, with parameter x1, at x2."""
-    x1, x2 = floating(x1), floating(x2)
-    dtype = common_dtype(x1, x2)
+    x1, x2 = tensor(x1), tensor(x2)
+    dtype = result_type(x1.dtype, x2.dtype, float)
     compute = compute_dtype(dtype)
     return cast(apply("gammainc", cast(x1, compute), cast(x2, compute)), dtype)
 

@@ -57,15 +57,20 @@ def differences(stored: dict[str, Digests], found: dict[str, Digests]) -> list[s
             lines.append(f"{module} is gone")
         elif old != new:
             kinds = {
-                "gone": sorted(old.keys() - new.keys()),
+                "gone": _whole(old.keys() - new.keys()),
                 "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
-                "new": sorted(new.keys() - old.keys()),
+                "new": _whole(new.keys() - old.keys()),
             }
             lines.append(
                 f"{module}: "
                 + "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)
             )
     return lines
+
+
+def _whole(names: set[str]) -> list[str]:
+    """In order, without the methods of classes that are among them."""
+    return sorted(name for name in names if name.rpartition(".")[0] not in names)
 
 
 def imported() -> Iterator[str]:

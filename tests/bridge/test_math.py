@@ -118,6 +118,7 @@ def test_cdist(assert_traces: Any, assert_gradients: Any) -> None:
     result = assert_traces(math.cdist, x, y)
     np.testing.assert_allclose(result, np.linalg.norm(x[:, None] - y[None], axis=-1), rtol=1e-13)
     assert_gradients(math.cdist, x, y)
+    assert math.cdist(x.astype(np.float16), y.astype(np.int32)).dtype == np.float16
     with pytest.raises(ValueError, match="Last dimension"):
         math.cdist(x, y[:, :2])
     with pytest.raises(ValueError, match="rank >= 2"):

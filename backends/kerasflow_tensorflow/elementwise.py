@@ -200,6 +200,15 @@ def _digamma(x: Tensor) -> Tensor:
 # -- functions of two numbers -------------------------------------------------------------------------------
 
 
+def _gammainc(a: Tensor, x: Tensor) -> Tensor:
+    # TensorFlow's is NaN where either is zero or infinite: then all of the distribution is below x, or nothing.
+    usual = (a > 0) & (x > 0) & tf.math.is_finite(a) & tf.math.is_finite(x)
+    one = tf.constant(1, x.dtype)
+    found = tf.math.igamma(tf.where(usual, a, one), tf.where(usual, x, one))
+    nan = tf.constant(np.nan, x.dtype)
+    return tf.where(usual, found, tf.where((a >= 0) & (x >= 0) & (a != x), tf.cast(x > a, x.dtype), nan))
+
+
 def _nextafter(x: Tensor, y: Tensor) -> Tensor:
     if x.dtype.size > 2:
         return tf.math.nextafter(x, y)
@@ -479,6 +488,7 @@ LOWERINGS: dict[str, Lowering] = {
     "i1": via(tf.math.bessel_i1, HALF),
     "ndtri": via(tf.math.ndtri, HALF),
     "polygamma": via(_polygamma, HALF),
+    "gammainc": via(_gammainc, HALF),
     "where": lambda condition, x, y: tf.where(condition, x, y),
     "clip": _clip,
     "logistic": via(tf.sigmoid, HALF),

@@ -13,6 +13,7 @@ from keras import ops
 from keras.src import backend
 
 import kerasflow
+from kerasflow.bridge.ops import gradients
 from kerasflow.graph import Graph, all_nodes
 from kerasflow.testing import check_grads
 
@@ -314,6 +315,34 @@ def test_stopped_gradients_and_rematerialization_inside(place: str) -> None:
     for function in (stopped, keras.remat(lambda x: ops.sin(x) * x)):
         gradient = kerasflow.grad(lambda x, f=function: ops.sum(PLACES[place](f, x)))
         np.testing.assert_allclose(kerasflow.jit(gradient)(X), gradient(X), rtol=1e-10)
+
+
+def test_grad_is_that_of_the_sum() -> None:
+    """`keras.ops.grad`, which Keras 3.16 has."""
+    grad = gradients.grad
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    np.testing.assert_array_equal(grad(lambda x, y: x * y)(x, y), y)
+    by_y, by_x = grad(lambda x, y: x * x * y, (-1, 0))(x, y)
+    np.testing.assert_array_equal(by_y, x * x)
+    np.testing.assert_array_equal(by_x, 2 * x * y)
+    variable = keras.Variable([2.0, 3.0])
+    found = grad(lambda v, tree: v**3 + tree["x"])(variable, {"x": x})
+    np.testing.assert_allclose(found, 3 * variable.numpy() ** 2, rtol=1e-6)
+    np.testing.assert_array_equal(kerasflow.jit(grad(lambda x: 5.0))(x), 0)
+    np.testing.assert_array_equal(kerasflow.jit(grad(lambda x, factor: x * factor))(x, 3.0), 3)
+
+
+@pytest.mark.parametrize(
+    ("argnums", "error", "message"),
+    [
+        ("x", TypeError, "an int or a tuple of ints. Received: argnums=x"),
+        (2, ValueError, "positional argument 2, but the function was called with 1"),
+        ((0, -1), ValueError, "must not repeat a position"),
+    ],
+)
+def test_grad_of_what_is_no_argument(argnums: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        gradients.grad(lambda x: x, argnums)(X)
 
 
 # -- mistakes -----------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import kerasflow  # isort: skip  (before Keras)
 import keras
 import pytest
 
-from kerasflow.bridge import install
+from kerasflow.bridge import install, versions
 from kerasflow.bridge.adjust import ADJUSTED, adjustment
 from kerasflow.errors import ImportOrderError, KerasflowError
 
@@ -108,7 +108,7 @@ def test_keras_json_and_the_environment_are_left_alone(content, tmp_path):
 def test_our_modules_are_served_and_keras_keeps_its_own():
     for served in install.SERVED:
         assert sys.modules[served].__name__.startswith("kerasflow.bridge.")
-    assert sys.modules["keras.src.backend.numpy.numpy"].__spec__.origin.startswith(
+    assert sys.modules[f"{versions.LAYOUT.operations}.numpy"].__spec__.origin.startswith(
         os.path.dirname(keras.__file__)
     )
 
@@ -139,29 +139,40 @@ def test_keras_first_is_refused():
     assert "python -m kerasflow script.py" in finished.stderr
 
 
-@pytest.mark.parametrize("version", ["2.15.0", "3.12.9", "3.16.0", "4.0.0.dev1"])
+@pytest.mark.parametrize("version", ["2.15.0", "3.12.9", "3.17.0", "4.0.0.dev1"])
 def test_other_versions_are_refused(version):
     with pytest.raises(
-        ImportOrderError, match=rf"Keras 3.13 to 3.15, but Keras {version} is installed.*pip install"
+        ImportOrderError, match=rf"Keras 3.13 to 3.16, but Keras {version} is installed.*pip install"
     ):
-        install.check_version(version)
+        versions.layout_of(version)
 
 
-@pytest.mark.parametrize("version", ["3.13.0", "3.14.1", "3.15.1", keras.__version__])
+@pytest.mark.parametrize("version", ["3.13.0", "3.14.1", "3.15.1", "3.16.0.dev2026102704"])
 def test_supported_versions(version):
-    install.check_version(version)
+    assert versions.layout_of(version) is versions.LAYOUTS[3, int(version.split(".")[1])]
+
+
+def test_the_installed_version_is_found():
+    assert versions.keras_version() == keras.__version__
+    assert versions.LAYOUT is versions.layout_of(keras.__version__)
 
 
 @pytest.mark.parametrize(
-    ("patch", "message"),
+    ("text", "message"),
     [
-        ("lambda name: '2.9.0'", "Keras 2.9.0 is installed"),
-        ("lambda name: (_ for _ in ()).throw(m.PackageNotFoundError(name))", "Keras, which is not installed"),
+        ('__version__ = "2.9.0"', "Keras 2.9.0 is installed"),
+        (None, "Keras, which is not installed"),
+        ("", "does not say its version"),
     ],
-    ids=["too old", "missing"],
+    ids=["too old", "missing", "damaged"],
 )
-def test_what_is_installed_is_looked_at_before_anything_is_imported(patch, message):
-    finished = python(f"import importlib.metadata as m; m.version = {patch}; import kerasflow")
+def test_what_is_installed_is_looked_at_before_anything_is_imported(text, message, tmp_path):
+    source = tmp_path / "keras" / "src"
+    source.mkdir(parents=True)
+    (tmp_path / "keras" / "__init__.py").write_text("raise RuntimeError('Keras was imported')")
+    if text is not None:
+        (source / "version.py").write_text(text)
+    finished = python("import sys; sys.path.insert(0, sys.argv[1]); import kerasflow", tmp_path)
     assert finished.returncode == 1
     assert message in finished.stderr.splitlines()[-1]
 

@@ -144,6 +144,12 @@ CASES: dict[str, tuple[Any, ...]] = {
         lambda x: np.linalg.matrix_rank(x).astype(np.int32),
         np.stack([np.ones((3, 3)), np.eye(3)]),
     ),
+    "matrix_power": (lambda a: linalg.matrix_power(a, 3), lambda x: np.linalg.matrix_power(x, 3), REAL),
+    "matrix_power inverse": (
+        lambda a: linalg.matrix_power(a, -2),
+        lambda x: np.linalg.matrix_power(x, -2),
+        REAL,
+    ),
     "pinv": (linalg.pinv, np.linalg.pinv, WIDE),
     "pinv rcond": (lambda a: linalg.pinv(a, rcond=0.5), lambda x: np.linalg.pinv(x, rcond=0.5), TALL),
     "slogdet": (lambda a: keras.ops.slogdet(a), lambda x: tuple(np.linalg.slogdet(x)), COMPLEX),

@@ -118,6 +118,7 @@ def test_cdist(assert_traces: Any, assert_gradients: Any) -> None:
     result = assert_traces(math.cdist, x, y)
     np.testing.assert_allclose(result, np.linalg.norm(x[:, None] - y[None], axis=-1), rtol=1e-13)
     assert_gradients(math.cdist, x, y)
+    assert math.cdist(x.astype(np.float16), y.astype(np.int32)).dtype == np.float16
     with pytest.raises(ValueError, match="Last dimension"):
         math.cdist(x, y[:, :2])
     with pytest.raises(ValueError, match="rank >= 2"):
@@ -137,6 +138,7 @@ def test_extract_sequences(assert_traces: Any) -> None:
         ("erf", scipy.special.erf),
         ("erfc", scipy.special.erfc),
         ("erfinv", scipy.special.erfinv),
+        ("lgamma", scipy.special.gammaln),
     ],
 )
 def test_special_functions(name: str, reference: Any, assert_traces: Any, assert_gradients: Any) -> None:
@@ -145,6 +147,17 @@ def test_special_functions(name: str, reference: Any, assert_traces: Any, assert
     assert_gradients(function, x)
     assert function(x.astype(np.float16)).dtype == np.float16
     assert function(np.array([1], np.int32)).dtype == np.float32
+
+
+def test_gammainc(assert_traces: Any) -> None:
+    a, x = np.array([0.7, 1.0, 3.0]), np.array([0.2, 0.0, 5.0])
+    np.testing.assert_allclose(assert_traces(math.gammainc, a, x), scipy.special.gammainc(a, x), rtol=1e-13)
+    assert math.gammainc(a.astype(np.float16), 2).dtype == np.float16
+    by_a, by_x = kerasflow.grad(lambda a, x: np.sum(math.gammainc(a, x)), (0, 1))(a, x)
+    step = 1e-6
+    differences = (scipy.special.gammainc(a + step, x) - scipy.special.gammainc(a - step, x)) / (2 * step)
+    np.testing.assert_allclose(by_a, differences, rtol=1e-6)
+    np.testing.assert_allclose(by_x, x ** (a - 1) * np.exp(-x) / scipy.special.gamma(a), rtol=1e-12)
 
 
 def test_scipy_is_imported_only_where_it_is_needed() -> None:

@@ -33,6 +33,16 @@ most of them downloads.
 - Two tests compare float32 to 1e-6 where some processors' products round otherwise; they are held to the error that
   the same file gives, with the reason.
 - A skip for a reason that nobody has judged is an error too.
+
+Other versions of Keras (3.13, 3.14, the newest development version) run the main job, the zoo and a tenth of this
+suite in environments of their own (`tests/test_keras_versions.py`). `keras-nightly` is another distribution than
+`keras`, which kerasflow's installation brings: install it last, and take `keras` away first.
+
+```text
+pip install kerasflow
+pip uninstall keras
+pip install --pre keras-nightly
+```
 """
 
 

@@ -50,6 +50,10 @@ def _polygamma(call: Call) -> list[str]:
     return [f"np.copyto({call.out}, scipy.polygamma({call.params['n']}, {call.args[0]}), casting='unsafe')"]
 
 
+def _gammainc(call: Call) -> list[str]:
+    return [f"np.copyto({call.out}, scipy.gammainc({', '.join(call.args)}), casting='unsafe')"]
+
+
 def _extremum(call: Call) -> list[str]:
     """Against a scalar, `np.clip` has the fast loop that maximum and minimum lack.
 
@@ -336,6 +340,7 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "erf": _erf,
     "logistic": _logistic,
     "polygamma": _polygamma,
+    "gammainc": _gammainc,
     "maximum": _extremum,
     "minimum": _extremum,
     "clip": _clip,

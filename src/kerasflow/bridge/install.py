@@ -2,7 +2,8 @@
 
 Keras names its backend in four places, each `if backend() == "numpy": from
 keras.src.backend.numpy... import ...`. A finder on `sys.meta_path` answers for
-those modules, so that Keras itself stays as it is installed.
+those modules, so that Keras itself stays as it is installed. Where they are,
+and under which names Keras has what they give, depends on its version (`versions`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
-import importlib.metadata
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -18,29 +18,17 @@ from typing import Any
 
 from kerasflow.bridge.adjust import ADJUSTED, adjustment
 from kerasflow.bridge.signatures import drop_hints
+from kerasflow.bridge.versions import LAYOUT
 from kerasflow.errors import ImportOrderError
 
-# Keras's modules and the ones of this package that take their places.
+# Keras's modules of operations, and the ones of this package that take their places.
 SERVED = {
-    f"keras.src.backend.numpy.{name}": f"kerasflow.bridge.{place}"
-    for name, place in {
-        "core": "ops.core",
-        "nn": "ops.nn",
-        "math": "ops.math",
-        "linalg": "ops.linalg",
-        "image": "ops.image",
-        "random": "random",
-        "rnn": "rnn",
-        "layer": "layer",
-        "trainer": "trainer",
-        "export": "export",
-    }.items()
+    **{
+        f"{LAYOUT.operations}.{name}": f"kerasflow.bridge.ops.{name}"
+        for name in ("core", "nn", "math", "linalg", "image")
+    },
+    **{f"keras.src.backend.numpy.{name}": f"kerasflow.bridge.{name}" for name in ("random", "rnn")},
 }
-
-# Of these the ones that are no collections of operations.
-WITHOUT_OPERATIONS = frozenset(f"kerasflow.bridge.{name}" for name in ("export", "layer", "trainer"))
-
-SUPPORTED = ((3, 13), (3, 15))
 
 
 class _AliasLoader(importlib.abc.Loader):
@@ -64,15 +52,14 @@ class _AliasLoader(importlib.abc.Loader):
 
 
 class _ServingLoader(_AliasLoader):
-    """Gives a module of this package as one of Keras's backend."""
+    """Gives a module of this package as one of the operations of Keras's backend."""
 
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
         drop_hints(vars(module).values())
-        if self.name not in WITHOUT_OPERATIONS:
-            from kerasflow.bridge.ops.results import serve_operations  # It needs what the module has loaded.
+        from kerasflow.bridge.ops.results import serve_operations  # It needs what the module has loaded.
 
-            serve_operations(module, self.alias)
+        serve_operations(module, self.alias)
 
 
 class _AdjustingLoader(importlib.abc.Loader):
@@ -128,27 +115,11 @@ class PublicFinder(importlib.abc.MetaPathFinder):
         return importlib.machinery.ModuleSpec(name, _AliasLoader(twin), is_package=True)
 
 
-def check_version(version: str) -> None:
-    """Refuse a Keras that this release does not know.
-
-    Raises:
-        ImportOrderError: naming the version found and the ones supported.
-    """
-    major_minor = tuple(int(part) for part in version.split(".")[:2])
-    lowest, highest = SUPPORTED
-    if not lowest <= major_minor <= highest:
-        known = f"{'.'.join(map(str, lowest))} to {'.'.join(map(str, highest))}"
-        raise ImportOrderError(
-            f"kerasflow works with Keras {known}, but Keras {version} is installed. "
-            f'Install one that fits: pip install "keras>={lowest[0]}.{lowest[1]},<{highest[0]}.{highest[1] + 1}"'
-        )
-
-
 def install() -> None:
     """Put the hook in place; calling it again does nothing.
 
     Raises:
-        ImportOrderError: if Keras is imported already, missing, or of another version.
+        ImportOrderError: if Keras is imported already.
     """
     if any(isinstance(finder, Finder) for finder in sys.meta_path):
         return
@@ -158,12 +129,5 @@ def install() -> None:
             "first `import keras` or `import tensorflow`, which imports Keras too (in a notebook, restart the kernel), "
             "or run the program unchanged with `python -m kerasflow script.py`."
         )
-    try:
-        version = importlib.metadata.version("keras")
-    except importlib.metadata.PackageNotFoundError:
-        raise ImportOrderError(
-            'kerasflow needs Keras, which is not installed: pip install "keras>=3.13"'
-        ) from None
-    check_version(version)
     sys.meta_path.insert(0, Finder())
     sys.meta_path.append(PublicFinder())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,6 @@ from keras.src import callbacks as callbacks_module
 from keras.src import optimizers as optimizers_module
 from keras.src import tree
 from keras.src.backend import config
-from keras.src.trainers import trainer as base_trainer
 from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 from keras.src.utils import traceback_utils
 from keras.src.utils.python_utils import pythonify_logs
@@ -20,11 +20,14 @@ from kerasflow.autodiff import GradientTape
 from kerasflow.bridge.mistakes import explained, require_arrays
 from kerasflow.bridge.resume import Progress
 from kerasflow.bridge.step import Batches, Step, as_arrays
+from kerasflow.bridge.versions import LAYOUT
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.tracing import scope
 
+BaseTrainer: Any = getattr(importlib.import_module(LAYOUT.base_trainer.module), LAYOUT.base_trainer.name)
 
-class NumpyTrainer(base_trainer.Trainer):
+
+class NumpyTrainer(BaseTrainer):
     """The trainer that Keras mixes into `keras.Model`.
 
     What is not built yet the first step builds, as with TensorFlow. (Keras's

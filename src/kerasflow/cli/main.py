@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import kerasflow
 from kerasflow.bridge.files import written_whole
+from kerasflow.bridge.versions import keras_version
 from kerasflow.cli import kinds
 from kerasflow.cli.completion import backend_names, complete
 from kerasflow.cli.parser import Parser
@@ -171,7 +171,7 @@ def _mnist(arguments: argparse.Namespace) -> int:
 
         train, test, is_standin = mnist.find(arguments.data)
         notice = "kerasflow's stand-in digits, not MNIST" if is_standin else ""
-        print(f"Keras {version('keras')} on kerasflow {kerasflow.__version__}, backend {kerasflow.backend()}")
+        print(f"Keras {keras_version()} on kerasflow {kerasflow.__version__}, backend {kerasflow.backend()}")
         try:
             outcome = workflow.train(
                 train,

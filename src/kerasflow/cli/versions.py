@@ -13,6 +13,7 @@ import numpy as np
 import kerasflow
 from kerasflow import blas
 from kerasflow._settings import VARIABLES
+from kerasflow.bridge.versions import keras_version
 from kerasflow.compiler import registry
 from kerasflow.compiler.threads import threads
 from kerasflow.text import table
@@ -23,7 +24,7 @@ def as_text() -> str:
     rows = [
         ("kerasflow", kerasflow.__version__),
         ("Python", f"{platform.python_version()} ({platform.python_implementation()})"),
-        ("Keras", version("keras")),
+        ("Keras", keras_version()),
         ("NumPy", np.__version__),
         *(("BLAS", library) for library in _blas()),
         *((f"backend {name}", _brought_by(name)) for name in kerasflow.backends()),

@@ -98,6 +98,18 @@ def _polygamma(x: Any, n: int) -> Any:
     return np.asarray(polygamma(n, x)).astype(x.dtype)
 
 
+def _gammainc(a: Any, x: Any) -> Any:
+    from scipy.special import gammainc
+
+    return np.asarray(gammainc(a, x)).astype(x.dtype)
+
+
+def _gammainc_rule(a: ShapedArray, x: ShapedArray) -> ShapedArray:
+    if a.dtype != x.dtype or a.dtype.kind not in "fV":
+        raise ValueError(f"gammainc: operands of one floating dtype are needed, received {a} and {x}")
+    return ShapedArray(broadcast_shapes(a.shape, x.shape), x.dtype)
+
+
 def _where_rule(condition: ShapedArray, x: ShapedArray, y: ShapedArray) -> ShapedArray:
     if x.dtype != y.dtype:
         raise ValueError(f"where: branches have dtypes {x.dtype} and {y.dtype}")
@@ -124,6 +136,8 @@ def _astype(x: Any, dtype: np.dtype[Any]) -> Any:
 
 # The n-th derivative of digamma.
 polygamma = Primitive("polygamma", _polygamma, lambda x, n: x, elementwise=True)
+# The distribution function of a gamma variate with parameter a, at x.
+gammainc = Primitive("gammainc", _gammainc, _gammainc_rule, elementwise=True)
 where = Primitive("where", np.where, _where_rule, elementwise=True)
 clip = Primitive("clip", _clip, _clip_rule, elementwise=True)
 # 1 / (1 + exp(-x)), to full relative precision also where that is small.
@@ -138,6 +152,7 @@ PRIMITIVES: tuple[Primitive, ...] = (
     *map(_from_ufunc, UNARY + BINARY),
     *map(_from_special, SPECIAL),
     polygamma,
+    gammainc,
     where,
     clip,
     logistic,

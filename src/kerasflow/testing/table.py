@@ -81,6 +81,9 @@ _ELEMENTWISE = [
     *_unary("ndtri", 0.15, 0.85, FLOATS, kind="smooth"),
     *_unary("gammaln digamma", 0.6, 4, FLOATS, kind="smooth"),
     *(OpSpec("polygamma", (Operand((2, 3), 0.6, 4),), {"n": n}, FLOATS, (0,)) for n in (1, 2)),
+    # By its parameter it has a first derivative alone; there is no closed form for the second.
+    *_binary("gammainc", (0.6, 4), (0.3, 5), FLOATS, kind="constant"),
+    OpSpec("gammainc", (Operand((2, 3), 0.6, 4), Operand((3,), 0.3, 5)), {}, FLOATS, (1,)),
     *_unary("i0 i1", -2, 2, FLOATS, kind="smooth"),
     *_binary("add multiply", (-2, 2), (-2, 2)),
     *_binary("subtract", (-2, 2), (-2, 2), _NO_BOOL),

@@ -114,6 +114,21 @@ def _gammaln(g: Any, result: Any, x: Any) -> Any:
     return g * apply("digamma", x)
 
 
+def _gamma_density(a: Any, x: Any) -> Any:
+    """Of a gamma variate with parameter a, at x; also at zero, where 0 * log(0) would be NaN."""
+    one = _constant(1, x)
+    power = np.where(a == one, _zero(x), (a - one) * np.log(x))
+    return np.exp(power - x - apply("gammaln", a))
+
+
+def _gammainc_a(g: Any, result: Any, a: Any, x: Any) -> Any:
+    """How far a change of a moves the variate, against the density there."""
+    inside = np.logical_and(x > 0, x < _constant(np.inf, x))
+    z = np.where(inside, x, a)
+    moved = apply("random_gamma_grad", a + _zero(z), z)
+    return np.where(inside, -g * moved * _gamma_density(a, z), _zero(g))
+
+
 def _i1(g: Any, result: Any, x: Any) -> Any:
     small = np.where(x == 0, _constant(1, g), x)
     return g * np.where(x == 0, _constant(0.5, g), apply("i0", x) - result / small)
@@ -168,6 +183,7 @@ RULES: dict[str, Any] = {
     "gammaln": (_gammaln,),
     "digamma": (lambda g, r, x: g * apply("polygamma", x, n=1),),
     "polygamma": (lambda g, r, x, n: g * apply("polygamma", x, n=n + 1),),
+    "gammainc": (_gammainc_a, lambda g, r, a, x: g * _gamma_density(a, x)),
     "i0": (lambda g, r, x: g * apply("i1", x),),
     "i1": (_i1,),
     "add": (lambda g, r, x, y: g, lambda g, r, x, y: g),

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any
 
+from kerasflow.bridge.versions import LAYOUT
+
 # Modules that are loaded as installed, and what is done around their execution: a file here, and its function.
 ADJUSTED = {
     "keras.src.backend": "selection.compute_on_one_device",
@@ -20,7 +22,11 @@ ADJUSTED = {
     "keras.src.backend.common.dtypes": "dtypes.keep_64_bits",
     "keras.src.backend.common.name_scope": "errors.name_the_layer",
     "keras.src.backend.common.variables": "dtypes.name_strings",
-    "keras.src.backend.numpy.numpy": "operations.override_numpy",
+    "keras.src.backend.numpy": "selection.say_what_is_supported",
+    "keras.src.backend.numpy.layer": "classes.give_layer",
+    LAYOUT.trainer.module: "classes.give_trainer",
+    LAYOUT.archive.module: "classes.give_archive",
+    f"{LAYOUT.operations}.numpy": "operations.override_numpy",
     "keras.src.callbacks.backup_and_restore": "files.back_up_progress",
     "keras.src.callbacks.csv_logger": "ranks.log_once",
     "keras.src.callbacks.model_checkpoint": "ranks.make_folders_once",
@@ -33,7 +39,7 @@ ADJUSTED = {
     "keras.src.layers.preprocessing.image_preprocessing.equalization": "layers.equalize_as_for_jax",
     "keras.src.layers.preprocessing.text_vectorization": "text.standardize_in_graphs",
     "keras.src.legacy.saving.json_utils": "frameworks.leave_tensorflow",
-    "keras.src.legacy.saving.legacy_h5_format": "files.save_whole",
+    "keras.src.legacy.saving.legacy_h5_format": "files.save_hdf5_whole",
     "keras.src.legacy.saving.saving_utils": "files.keep_optimizer",
     "keras.src.models.functional": "selection.bind_functional",
     "keras.src.models.model": "selection.bind_model",
@@ -41,7 +47,7 @@ ADJUSTED = {
     "keras.src.optimizers.base_optimizer": "layers.build_once",
     "keras.src.saving.saving_api": "files.load_whole",
     "keras.src.saving.keras_saveable": "files.pickle_saveable",
-    "keras.src.saving.saving_lib": "files.save_whole",
+    "keras.src.saving.saving_lib": "files.save_archives_whole",
     "keras.src.saving.serialization_lib": "frameworks.leave_tensorflow",
     "keras.src.trainers.data_adapters": "ranks.take_whole_data",
     "keras.src.utils.backend_utils": "selection.choose_backend",
@@ -55,6 +61,9 @@ ADJUSTED = {
     "keras_hub.src.models.inpaint": "hub.compile_generation",
     "keras_hub.src.models.text_to_image": "hub.compile_generation",
 }
+
+for _name in LAYOUT.unadjusted:
+    del ADJUSTED[_name]
 
 
 def adjustment(name: str) -> Callable[[ModuleType], AbstractContextManager[None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -16,12 +16,15 @@ from kerasflow.bridge.saving import backing_up_progress, opening_whole, saving_w
 
 
 @contextmanager
-def save_whole(module: ModuleType) -> Iterator[None]:
+def save_whole(module: ModuleType, names: Sequence[str]) -> Iterator[None]:
     """Keras empties a file and then fills it; a save that is interrupted would destroy the previous one."""
     yield
-    for name in ("save_model", "save_weights_only", "save_model_to_hdf5"):
-        if hasattr(module, name):
-            setattr(module, name, saving_whole(getattr(module, name)))
+    for name in names:
+        setattr(module, name, saving_whole(getattr(module, name)))
+
+
+save_archives_whole = functools.partial(save_whole, names=("save_model", "save_weights_only"))
+save_hdf5_whole = functools.partial(save_whole, names=("save_model_to_hdf5",))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from kerasflow.bridge.ops import numpy as overrides
 from kerasflow.bridge.ops.results import serve_operations
 from kerasflow.bridge.ops.tensors import as_tensors, tensor
 from kerasflow.bridge.signatures import drop_hints
+from kerasflow.bridge.versions import LAYOUT
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def override_numpy(module: ModuleType) -> Iterator[None]:
         setattr(module, name, function)
     drop_hints(overrides.OVERRIDES.values())
     for name, wrap in overrides.AROUND.items():
-        if hasattr(module, name):  # Not every version of Keras has all of them.
+        if name not in LAYOUT.absent:
             setattr(module, name, wrap(getattr(module, name)))
     serve_operations(module, module.__name__)
 

@@ -39,6 +39,16 @@ def compute_on_one_device(module: ModuleType) -> Iterator[None]:
 
 
 @contextmanager
+def say_what_is_supported(module: ModuleType) -> Iterator[None]:
+    """Keras asks its backend's package what that can do, and the NumPy backend's own can do less."""
+    yield
+    from kerasflow.bridge.ops import core  # It needs parts of Keras that the module loads itself.
+
+    for name in core.CAPABILITIES:
+        setattr(module, name, getattr(core, name))
+
+
+@contextmanager
 def choose_backend(module: ModuleType) -> Iterator[None]:
     """Keras would import itself anew, and this package with it; here a backend is chosen while the program runs.
 

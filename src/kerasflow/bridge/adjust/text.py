@@ -20,9 +20,7 @@ def standardize_in_graphs(module: ModuleType) -> Iterator[None]:
     the text of each batch when the graph runs; what goes in and what comes out have the same shape then.
     """
     yield
-    apply = getattr(module.TextVectorization, "_apply_standardize_with_np_arrays", None)
-    if apply is None:  # Before 3.15 Keras gave it the tensor.
-        return
+    apply = module.TextVectorization._apply_standardize_with_np_arrays
 
     @functools.wraps(apply)
     def standardize(self: Any, text: Any) -> Any:

@@ -19,7 +19,7 @@ from kerasflow.bridge.ops.control import (
     vectorized_map,
     while_loop,
 )
-from kerasflow.bridge.ops.gradients import custom_gradient, remat, stop_gradient
+from kerasflow.bridge.ops.gradients import custom_gradient, grad, remat, stop_gradient
 from kerasflow.bridge.ops.inference import compute_output_spec
 from kerasflow.bridge.ops.slices import scatter, scatter_update, slice, slice_update
 from kerasflow.bridge.ops.tensors import cast, convert_to_numpy, convert_to_tensor, is_tensor, shape
@@ -30,7 +30,17 @@ from kerasflow.tracing import trace as trace_module
 SUPPORTS_SPARSE_TENSORS = False
 SUPPORTS_RAGGED_TENSORS = False
 SUPPORTS_COMPLEX_DTYPES = True
+SUPPORTS_GRADIENT = True
 IS_THREAD_SAFE = False
+
+# What Keras asks a backend of itself.
+CAPABILITIES = (
+    "IS_THREAD_SAFE",
+    "SUPPORTS_COMPLEX_DTYPES",
+    "SUPPORTS_GRADIENT",
+    "SUPPORTS_RAGGED_TENSORS",
+    "SUPPORTS_SPARSE_TENSORS",
+)
 
 # Recorded nodes carry the path of the layer or optimizer that made them.
 trace_module.scope_provider = current_path
@@ -54,10 +64,7 @@ def device_scope(device_name: str) -> Iterator[None]:
 
 
 __all__ = [
-    "IS_THREAD_SAFE",
-    "SUPPORTS_COMPLEX_DTYPES",
-    "SUPPORTS_RAGGED_TENSORS",
-    "SUPPORTS_SPARSE_TENSORS",
+    *CAPABILITIES,
     "Variable",
     "associative_scan",
     "cast",
@@ -68,6 +75,7 @@ __all__ = [
     "custom_gradient",
     "device_scope",
     "fori_loop",
+    "grad",
     "is_tensor",
     "map",
     "random_seed_dtype",

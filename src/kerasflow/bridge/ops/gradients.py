@@ -10,6 +10,7 @@ import numpy as np
 from keras.src import tree
 from keras.src.backend.common import KerasVariable
 
+from kerasflow.autodiff import grad as autodiff_grad
 from kerasflow.autodiff.rules.complex import conj
 from kerasflow.bridge.ops.subgraphs import Shared, Subgraph
 from kerasflow.bridge.ops.tensors import as_tensors, tensor
@@ -19,6 +20,45 @@ from kerasflow.tracing import Tracer, apply, current_trace
 def stop_gradient(variable: Any) -> Any:
     """The value, through which no gradient flows."""
     return apply("stop_gradient", tensor(variable))
+
+
+def grad(f: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
+    """A function that gives the gradient of the sum of what f returns; variables among the arguments are values.
+
+    Args:
+        argnums: the places of the arguments, an integer or several.
+    """
+
+    def gradient(*args: Any, **kwargs: Any) -> Any:
+        places = _places(argnums, len(args))
+        values = [tree.map_structure(tensor, x) if i in places else x for i, x in enumerate(args)]
+        found = autodiff_grad(lambda *xs, **options: np.sum(tensor(f(*xs, **options))), places)(
+            *values, **kwargs
+        )
+        return found[0] if isinstance(argnums, int) else found
+
+    return gradient
+
+
+def _places(argnums: Any, count: int) -> tuple[int, ...]:
+    """The places that are meant, counted from the first.
+
+    Raises:
+        TypeError: they are no integers. ValueError: there is no such argument, or one is named twice.
+    """
+    given = (argnums,) if isinstance(argnums, int) else argnums
+    if not isinstance(given, (list, tuple)) or not all(isinstance(i, int) for i in given):
+        raise TypeError(f"`argnums` must be an int or a tuple of ints. Received: argnums={argnums}")
+    for i in given:
+        if not -count <= i < count:
+            raise ValueError(
+                f"`argnums` refers to positional argument {i}, but the function was called with {count} positional "
+                "arguments."
+            )
+    places = tuple(i % count for i in given)
+    if len(set(places)) < len(places):
+        raise ValueError(f"`argnums` must not repeat a position. Received: argnums={argnums}")
+    return places
 
 
 class custom_gradient:

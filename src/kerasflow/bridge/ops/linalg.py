@@ -97,6 +97,10 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
     return _equations(solver, a, b)
 
 
+def matrix_power(a: Any, n: int) -> Any:
+    return np.linalg.matrix_power(tensor(a), n)
+
+
 def matrix_rank(x: Any, tol: Any = None) -> Any:
     x = tensor(x)
     if x.ndim < 2:
@@ -118,6 +122,7 @@ __all__ = [
     "jvp",
     "lstsq",
     "lu_factor",
+    "matrix_power",
     "matrix_rank",
     "norm",
     "pinv",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from keras.src.backend.common.dtypes import result_type
 
-from kerasflow.bridge.ops.precision import computed_in_float32, floating
+from kerasflow.bridge.ops.precision import computed_in_float32
 from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.tracing import apply, at_user_line
 from kerasflow.tracing.trace import sizes_are_real
 
 
-def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
+def top_k(x: Any, k: int, sorted: bool = True, is_stable: bool = True) -> tuple[Any, Any]:
     """The k largest along the last axis, largest first, and their places; of equals the first comes first."""
     x = tensor(x)
     if not x.ndim:
@@ -54,7 +55,9 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def cdist(x: Any, y: Any) -> Any:
     """The Euclidean distances between the rows of x and those of y."""
-    x, y = floating(x), floating(y)
+    x, y = tensor(x), tensor(y)
+    dtype = result_type(x.dtype, y.dtype, float)
+    x, y = cast(x, dtype), cast(y, dtype)
     if x.ndim < 2 or y.ndim < 2:
         raise ValueError(f"`cdist` inputs must have rank >= 2. Received shapes {x.shape} and {y.shape}")
     if x.shape[-1] != y.shape[-1]:

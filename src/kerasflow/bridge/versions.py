@@ -1,0 +1,124 @@
+"""What differs between the versions of Keras that the bridge works with: the table `LAYOUTS`, and nothing elsewhere.
+
+Its columns are the attributes of `Layout`, its rows say what a version changed. Which one is installed is read in
+Keras's own text: the distribution may be `keras` or `keras-nightly`, and to import Keras would be too early.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from kerasflow.errors import ImportOrderError
+
+Version = tuple[int, int]
+
+
+class Place(NamedTuple):
+    """Where in Keras a class is."""
+
+    module: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a version of Keras has what the bridge serves and changes.
+
+    Attributes:
+        operations: the package with a module for each family of the NumPy backend's operations.
+        trainer: the class of the backend that is mixed into models. base_trainer: what it extends.
+        archive: the class of the backend that writes SavedModels.
+        absent: functions that the module of NumPy's functions does not have, of those that the bridge puts something
+            around.
+        unadjusted: modules that need no adjustment.
+    """
+
+    operations: str
+    trainer: Place
+    base_trainer: Place
+    archive: Place
+    absent: frozenset[str] = frozenset()
+    unadjusted: frozenset[str] = frozenset()
+
+
+_TEXT = "keras.src.layers.preprocessing.text_vectorization"
+_EQUALIZATION = "keras.src.layers.preprocessing.image_preprocessing.equalization"
+_NANS = (
+    "nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile "
+    "nanstd nansum nanvar"
+).split()
+
+_3_13 = Layout(
+    operations="keras.src.backend.numpy",
+    trainer=Place("keras.src.backend.numpy.trainer", "NumpyTrainer"),
+    base_trainer=Place("keras.src.trainers.trainer", "Trainer"),
+    archive=Place("keras.src.backend.numpy.export", "NumpyExportArchive"),
+    absent=frozenset({"i0", "unique", *_NANS}),
+    unadjusted=frozenset({_TEXT}),  # A user's `standardize` is given the tensor itself.
+)
+_3_14 = replace(_3_13, absent=frozenset({"nanpercentile", "unique"}))
+_3_15 = replace(_3_14, absent=frozenset(), unadjusted=frozenset())
+_3_16 = replace(
+    _3_15,
+    operations="keras.src.backend.numpy.ops",
+    trainer=Place("keras.src.backend.numpy.trainer", "Trainer"),
+    base_trainer=Place("keras.src.trainers.trainer", "BaseTrainer"),
+    archive=Place("keras.src.export.saved_model_export_archive", "BaseSavedModelExportArchive"),
+    absent=frozenset({"amax", "amin"}),
+    unadjusted=frozenset({_EQUALIZATION}),  # Its shapes do not depend on values any more.
+)
+
+LAYOUTS: dict[Version, Layout] = {(3, 13): _3_13, (3, 14): _3_14, (3, 15): _3_15, (3, 16): _3_16}
+
+
+def keras_folder() -> Path:
+    """Where the Keras is that `import keras` gives; it is not imported.
+
+    Raises:
+        ImportOrderError: if there is none.
+    """
+    specs = (finder.find_spec("keras", None) for finder in sys.meta_path)
+    spec = next(filter(None, specs), None)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        if Path(folder, "src", "version.py").is_file():
+            return Path(folder)
+    raise ImportOrderError('kerasflow needs Keras, which is not installed: pip install "keras>=3.13"')
+
+
+def keras_version() -> str:
+    """Its version.
+
+    Raises:
+        ImportOrderError: if there is none.
+    """
+    text = (keras_folder() / "src" / "version.py").read_text("utf-8")
+    found = re.search(r'^__version__ = "(.+)"', text, re.MULTILINE)
+    if found is None:
+        raise ImportOrderError(
+            "The installed Keras does not say its version. Install it anew: pip install -U keras"
+        )
+    return found[1]
+
+
+def layout_of(version: str) -> Layout:
+    """The layout of a version of Keras.
+
+    Raises:
+        ImportOrderError: this release does not know it; names the version found and the ones supported.
+    """
+    major, minor = map(int, version.split(".")[:2])
+    if (found := LAYOUTS.get((major, minor))) is not None:
+        return found
+    lowest, highest = min(LAYOUTS), max(LAYOUTS)
+    known = f"{'.'.join(map(str, lowest))} to {'.'.join(map(str, highest))}"
+    raise ImportOrderError(
+        f"kerasflow works with Keras {known}, but Keras {version} is installed. "
+        f'Install one that fits: pip install "keras>={lowest[0]}.{lowest[1]},<{highest[0]}.{highest[1] + 1}"'
+    )
+
+
+LAYOUT = layout_of(keras_version())

@@ -44,6 +44,7 @@ ADJUSTED = {
     "keras.src.saving.saving_lib": "files.save_whole",
     "keras.src.saving.serialization_lib": "frameworks.leave_tensorflow",
     "keras.src.trainers.data_adapters": "ranks.take_whole_data",
+    "keras.src.trainers.data_adapters.array_slicing": "frameworks.leave_pandas",
     "keras.src.utils.backend_utils": "selection.choose_backend",
     "keras.src.utils.io_utils": "ranks.print_once",
     "keras.src.utils.numerical_utils": "tensors.normalize_tensors",

@@ -2,37 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+from alone import run
 
 from kerasflow.bridge import deferred
 
 PACKAGES = ("IPython", "matplotlib", "pandas", "psutil", "requests", "scipy", "sklearn")
-
-
-def run(program: str, tmp_path: Path, *arguments: str) -> str:
-    """What a program prints in a process of its own, where the folder comes before the installed packages."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("KERAS")}
-    environment["PYTHONPATH"] = os.pathsep.join(
-        [str(tmp_path), *environment.get("PYTHONPATH", "").split(os.pathsep)]
-    )
-    environment["KERAS_HOME"] = str(tmp_path)
-    environment["MPLBACKEND"] = "agg"
-    finished = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), *arguments],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert finished.returncode == 0, finished.stderr
-    return finished.stdout.strip()
 
 
 def package(folder: Path, name: str, text: str) -> None:

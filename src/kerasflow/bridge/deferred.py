@@ -105,11 +105,12 @@ def put_off(module: ModuleType) -> Iterator[None]:
     name, package = PACKAGES[module.__name__]
     with hidden(package):
         yield
-    if getattr(module, name, None) is None and _is_installed(package):
+    if getattr(module, name, None) is None and is_installed(package):
         setattr(module, name, Later(package))
 
 
-def _is_installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Whether a package could be imported, as far as can be told without doing so."""
     try:
         return importlib.util.find_spec(package) is not None
     except ImportError:  # of a finder that keeps a package out

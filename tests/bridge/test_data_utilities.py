@@ -153,8 +153,8 @@ def test_sounds(files: Path) -> None:
     """
     *lines, ragged, width, text = without(files, program)
     assert lines == [
-        "['class0', 'class1'] [((4, 53, 1), [0, 0, 0, 1]), ((2, 53, 1), [1, 1])]",
-        "-1500 2 Tensor",
+        "['class0', 'class1'] [((4, 43, 1), [0, 0, 0, 1]), ((2, 53, 1), [1, 1])]",
+        "-1500 3 Tensor",
         "{(7, 1)}",
         "[(3, 2)]",
     ]

@@ -51,16 +51,16 @@ class Missing:
 def name_pillow(module: ModuleType) -> Iterator[None]:
     """The same, of the package that reads images."""
     yield
-    if module.pil_image is None:
-        module.pil_image = Missing("pillow", "data")
+    if vars(module)["pil_image"] is None:
+        module.pil_image = Missing("pillow", "data")  # type: ignore[attr-defined]
 
 
-def prefer_grain(function: Callable[..., Any]) -> None:
+def prefer_grain(function: Any) -> None:
     """Let a function's `format` be "grain" by default if TensorFlow is not installed."""
     if is_installed("tensorflow"):
         return
     defaults = [p for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
-    function.__defaults__ = tuple("grain" if p.name == "format" else p.default for p in defaults)  # type: ignore[attr-defined]
+    function.__defaults__ = tuple("grain" if p.name == "format" else p.default for p in defaults)
 
 
 def ahead(function: Callable[..., Any]) -> Callable[..., Any]:

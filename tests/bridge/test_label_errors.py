@@ -228,3 +228,37 @@ def test_other_errors_stay_what_they_are():
 
     with pytest.raises(ValueError, match=r"^my own$"):
         model(strict).fit(X, PLACES, verbose=0)
+
+
+RAGGED = {
+    "lists": [[1.0, 2.0], [3.0]],
+    "an array of arrays": np.array([np.ones(2), np.ones(1)], dtype=object),
+}
+
+
+@pytest.mark.parametrize("given", RAGGED.values(), ids=RAGGED)
+def test_sequences_of_different_lengths(given):
+    said = r"`x` is ragged: .* from 1 to 2\. Give all sequences one length, `keras\.utils\.pad_sequences"
+    for use in (lambda: model("mse").fit(given, np.ones(2)), lambda: model("mse").predict(given)):
+        with pytest.raises(ValueError, match=said):
+            use()
+    with pytest.raises(ValueError, match=said.replace("`x`", "`y`")):
+        model("mse").fit(np.ones((2, 3)), given)
+    with pytest.raises(ValueError, match=r"A tensor is not ragged.*pad_sequences"):
+        keras.ops.convert_to_tensor(given.tolist() if isinstance(given, np.ndarray) else given)
+    # What the remedy makes.
+    padded = keras.utils.pad_sequences(given, 3, padding="post", dtype="float32")
+    assert model("mse").predict(padded, verbose=0).shape == (2, 3)
+
+
+def test_ragged_tensors_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"`ragged=True` is not supported.*pad_sequences"):
+        keras.ops.convert_to_tensor([[1, 2], [3]], ragged=True)
+
+
+def test_inputs_in_lists_of_different_lengths_are_not_ragged():
+    """Lists of arrays are inputs, which may stand in lists of their own."""
+    a, b, c = (keras.Input((2,)) for _ in range(3))
+    nested = keras.Model([[a, b], [c]], keras.layers.Concatenate()([a, b, c]))
+    x = np.ones((4, 2), "float32")
+    assert nested.predict([[x, x], [x]], verbose=0).shape == (4, 6)

@@ -13,10 +13,12 @@ import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
 from kerasflow.bridge.adjust import ADJUSTED, adjustment
+from kerasflow.bridge.deferred import MODULES, PACKAGES, DeferringLoader, is_hidden, put_off
 from kerasflow.bridge.signatures import drop_hints
 from kerasflow.bridge.versions import LAYOUT
 from kerasflow.errors import ImportOrderError
@@ -72,7 +74,11 @@ class _AdjustingLoader(importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        with adjustment(module.__name__)(module):
+        with ExitStack() as around:
+            if module.__name__ in PACKAGES:
+                around.enter_context(put_off(module))
+            if module.__name__ in ADJUSTED:
+                around.enter_context(adjustment(module.__name__)(module))
             self.loader.exec_module(module)
 
     def __getattr__(self, name: str) -> Any:
@@ -80,18 +86,20 @@ class _AdjustingLoader(importlib.abc.Loader):
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules of `SERVED` and `ADJUSTED`; leaves all others to the finders behind it."""
+    """Finds the modules of `SERVED`, `ADJUSTED` and those that wait; leaves all others to the finders behind it."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if name in SERVED:
             return importlib.machinery.ModuleSpec(name, _ServingLoader(SERVED[name]))
-        if name in ADJUSTED:
+        if name in ADJUSTED or name in PACKAGES or name in MODULES:
             spec = importlib.machinery.PathFinder.find_spec(name, path, target)
             if spec is not None and spec.loader is not None:
-                spec.loader = _AdjustingLoader(spec.loader)
+                spec.loader = (DeferringLoader if name in MODULES else _AdjustingLoader)(spec.loader)
             return spec
+        if is_hidden(name):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return None
 
 

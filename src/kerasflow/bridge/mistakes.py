@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from keras.src import tree
 
+from kerasflow.bridge.ops.tensors import REMEDY
 from kerasflow.graph import is_text
 
 _SPARSE = "sparse_categorical_crossentropy"
@@ -91,7 +92,7 @@ def hint_for_categorical(target: tuple[int, ...], output: tuple[int, ...]) -> st
 
 
 def require_arrays(**data: Any) -> None:
-    """Refuse lists of numbers and strings, for which Keras has no adapter.
+    """Refuse lists of numbers and strings, for which Keras has no adapter, and sequences of different lengths.
 
     Args:
         data: arguments of `fit` and its kin, by name.
@@ -100,15 +101,27 @@ def require_arrays(**data: Any) -> None:
         ValueError: naming the argument.
     """
     for name, given in data.items():
-        if not isinstance(given, (list, tuple, Mapping)):
+        objects = isinstance(given, np.ndarray) and given.dtype == object
+        if not objects and not isinstance(given, (list, tuple, Mapping)):
             continue
         kind = next((type(x).__name__ for x in tree.flatten(given) if isinstance(x, (int, float, str))), None)
+        lengths = _lengths(given) if objects or kind is not None else set()
+        if len(lengths) > 1:
+            raise ValueError(
+                f"`{name}` is ragged: it has sequences of different lengths, from {min(lengths)} to {max(lengths)}. "
+                f"{REMEDY}"
+            )
         if kind is not None:
             raise ValueError(
                 f"Unrecognized data type: `{name}` is a {type(given).__name__} with numbers or strings of Python's "
                 f"({kind}) in it. To Keras a list or a dictionary is one of arrays, one for each input or output. Give "
                 f"an array: `np.array({name})`."
             )
+
+
+def _lengths(samples: Any) -> set[int]:
+    """How long the samples are that are sequences."""
+    return {len(x) for x in samples if isinstance(x, (list, tuple)) or (isinstance(x, np.ndarray) and x.ndim)}
 
 
 @contextmanager

@@ -1,12 +1,14 @@
-"""Frameworks that happen to be installed: Keras does not import them."""
+"""Frameworks and packages that happen to be installed: Keras does not import them."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
+
+from kerasflow.bridge.deferred import hidden
 
 
 class IfImported:
@@ -30,11 +32,25 @@ def leave_tensorflow(module: ModuleType) -> Iterator[None]:
 @contextmanager
 def leave_jax(module: ModuleType) -> Iterator[None]:
     """Keras would import JAX, where it is installed, to mend a function of old versions of it."""
-    missing = "jax" not in sys.modules
-    if missing:
-        sys.modules["jax"] = None  # type: ignore[assignment]
-    try:
+    with hidden("jax"):
         yield
-    finally:
-        if missing:
-            del sys.modules["jax"]
+
+
+class TypeOf(type):
+    """A type of a package that Keras asks for its objects: while nobody has imported the package there are none."""
+
+    package: str
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, getattr(sys.modules.get(cls.package), cls.__name__, ()))
+
+
+@contextmanager
+def leave_pandas(module: ModuleType) -> Iterator[None]:
+    """Keras would import pandas, where it is installed, to ask whether an object is one of its."""
+    with hidden("pandas"):
+        yield
+    if module.pandas is None:
+        frames = [TypeOf(name, (), {"package": "pandas"}) for name in ("Series", "DataFrame")]
+        module.pandas = SimpleNamespace(**{cls.__name__: cls for cls in frames})  # type: ignore[attr-defined]
+        module.ARRAY_TYPES += tuple(frames)  # type: ignore[attr-defined]

@@ -16,6 +16,12 @@ from kerasflow.tracing import TextTracer, Tracer, at_user_line
 from kerasflow.tracing.frameworks import require_no_foreign_tape
 from kerasflow.tracing.tensor import Tensor, tensors
 
+# What to do with sequences of different lengths.
+REMEDY = (
+    "Give all sequences one length, `keras.utils.pad_sequences(x, padding='post')` (with `dtype='float32'` if they are "
+    "no integers); `Embedding(mask_zero=True)` or `Masking` tells the layers which steps to leave out."
+)
+
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
     """A tensor from anything array-like: the gate between Python's world and NumPy's.
@@ -28,7 +34,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     if sparse:
         raise ValueError("`sparse=True` is not supported with the numpy backend")
     if ragged:
-        raise ValueError("`ragged=True` is not supported with the numpy backend")
+        raise ValueError(f"`ragged=True` is not supported with the numpy backend. {REMEDY}")
     result = tensor(x, dtype)
     return tensors(own(result, (x,))) if isinstance(result, np.ndarray) else result
 
@@ -105,6 +111,10 @@ def tensor(x: Any, dtype: Any = None) -> Any:
         if asked is not None or dtype != "int32":
             raise
         return np.array(x, dtype="int64")  # Python's integers that need it, as with TensorFlow.
+    except ValueError as error:
+        if "array element with a sequence" not in str(error):
+            raise
+        raise ValueError(at_user_line(f"A tensor is not ragged, as this would be. {REMEDY}")) from error
 
 
 def _holds_numbers(x: Any) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.strings.flat import WORD, Array, Strings
+from kerasflow.strings.flat import WORD, Array, Strings, new_buffer
 
 _U = np.uint64
+_DIGITS = 24  # the most that are written for 64 bits, as whole words
 _K0, _K1, _K2 = _U(0xC3A5C85C97CB3127), _U(0xB492B66FBE98F273), _U(0x9AE16A3B2F90404F)
 
 
@@ -217,3 +218,25 @@ def crossed(columns: Sequence[Array]) -> Array:
             result = (result ^ by) ^ (_mixed(column.view(np.uint64) * by) * by)
             result = _mixed(_mixed(result * by) * by)
     return result
+
+
+def decimals(values: Array) -> Strings:
+    """Integers, flat, as they are written."""
+    negative = values < 0
+    bits = values.astype(np.uint64) if values.dtype.kind == "u" else values.astype(np.int64).view(np.uint64)
+    with np.errstate(over="ignore"):
+        left = np.where(negative, -bits, bits)
+    written = new_buffer(len(values) * _DIGITS)
+    columns = written[: len(values) * _DIGITS].reshape(len(values), _DIGITS)
+    lengths = np.zeros(len(values), np.int64)
+    for column in range(_DIGITS - 1, 0, -1):
+        lengths += (left > 0) | (column == _DIGITS - 1)
+        tens = left // _U(10)
+        columns[:, column] = left - tens * _U(10) + _U(ord("0"))
+        left = tens
+        if not left.any():
+            break
+    lengths += negative
+    starts = np.arange(1, len(values) + 1) * _DIGITS - lengths
+    written[starts[negative]] = ord("-")
+    return Strings(written, starts, lengths)

@@ -107,32 +107,28 @@ def _weak(s: _Reader, place: Any, a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _longer(s: _Reader) -> Array:
-    n = len(s.size)
-    x = np.full(n, 81, np.uint64)
+    x = np.full(len(s), 81, np.uint64)
     y = x * _K1 + _U(113)
     z = _mixed(y * _K2 + _U(113)) * _K2
-    v, w = (np.zeros((2, n), np.uint64) for _ in range(2))
-    x = x * _K2 + s.word(0)
+    state = np.stack([x * _K2 + s.word(0), y, z, *np.zeros((4, len(s)), np.uint64)])
     blocks = (s.lengths - 1) // 64
-    state = np.stack([x, y, z, *v, *w])
     for i in range(int(blocks.max())):
         going = np.flatnonzero(blocks > i)
         state[:, going] = _block(s[going], i * 64, *state[:, going])
-    x, y, z, *rest = state
-    v, w = rest[:2], rest[2:]
+    x, y, z, v0, v1, w0, w1 = state
     by = _K1 + ((z & _U(0xFF)) << _U(1))
     last = s.lengths - 64
-    w0 = w[0] + ((s.size - _U(1)) & _U(63))
-    v0 = v[0] + w0
+    w0 = w0 + ((s.size - _U(1)) & _U(63))
+    v0 = v0 + w0
     w0 = w0 + v0
     x = _rotate(x + y + v0 + s.word(last + 8), 37) * by
-    y = _rotate(y + v[1] + s.word(last + 48), 42) * by
-    x = x ^ (w[1] * _U(9))
+    y = _rotate(y + v1 + s.word(last + 48), 42) * by
+    x = x ^ (w1 * _U(9))
     y = y + v0 * _U(9) + s.word(last + 40)
     z = _rotate(z + w0, 33) * by
-    va, vb = _weak(s, last, v[1] * by, x + w0)
-    wa, wb = _weak(s, last + 32, z + w[1], y + s.word(last + 16))
-    return _of_two(_of_two(va, wa, by) + _mixed(y) * _K0 + x, _of_two(vb, wb, by) + z, by)
+    v0, v1 = _weak(s, last, v1 * by, x + w0)
+    w0, w1 = _weak(s, last + 32, z + w1, y + s.word(last + 16))
+    return _of_two(_of_two(v0, w0, by) + _mixed(y) * _K0 + x, _of_two(v1, w1, by) + z, by)
 
 
 def _block(s: _Reader, at: int, x: Array, y: Array, z: Array, *vw: Array) -> Sequence[Array]:

@@ -1,6 +1,6 @@
 """Which of many keys is which, strings or integers, all at once: a hash table of NumPy's functions.
 
-A table has a place for each key, by its hash and, where that is taken, by the next one. Each pass looks at one place for
+A table has a place for each key, by its hash and, where that is taken, the next one. Each pass looks at one place for
 every key that is left; most are done after the first.
 """
 

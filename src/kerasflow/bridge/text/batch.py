@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from keras.src import backend
-from keras.src.backend.common.keras_tensor import KerasTensor
 
 from kerasflow.bridge.text.standin import imported, is_tensorflows
 from kerasflow.strings.flat import Array, Strings, strings

@@ -90,7 +90,9 @@ def cross_call(self: Any, inputs: Any) -> Any:
     numbers = bins(hashes, self.num_bins)
     if self.output_mode == "int":
         return tensor(numbers.reshape(shape).astype(self.compute_dtype), self.dtype)
-    result = encoded(Batch(numbers, shape or (math.prod(shape),)), "one_hot", self.num_bins, self.compute_dtype)
+    result = encoded(
+        Batch(numbers, shape or (math.prod(shape),)), "one_hot", self.num_bins, self.compute_dtype
+    )
     return tensor(result[0] if not shape else result, self.dtype)
 
 

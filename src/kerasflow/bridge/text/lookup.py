@@ -10,7 +10,7 @@ from keras.src import backend
 
 from kerasflow.bridge.text.batch import Batch, batch, tensor
 from kerasflow.bridge.text.encoded import encoded
-from kerasflow.bridge.text.standin import Variable, array, is_tensorflows
+from kerasflow.bridge.text.standin import Variable, is_tensorflows
 from kerasflow.bridge.text.table import Table, lines
 from kerasflow.strings.flat import Array
 from kerasflow.strings.hashing import bins, decimals, fingerprint64, siphash
@@ -42,11 +42,14 @@ def table_from_file(self: Any, filename: str) -> Table:
 
 
 def batches(data: Any, steps: int | None, dtype: str) -> Iterator[Any]:
-    """What `adapt` is given, batch by batch: an array's rows are one, and what else can be iterated gives them."""
-    if isinstance(data, (list, tuple, np.ndarray, str, bytes)) or backend.is_tensor(data) or is_tensorflows(data):
-        whole = batch(data, dtype)
-        single = whole.counts is None and len(whole.shape) == 1
-        yield Batch(whole.values, (*whole.shape, 1)) if single else whole
+    """What `adapt` is given, batch by batch: an array is one, each element a row; what else is iterated gives them."""
+    if (
+        isinstance(data, (list, tuple, np.ndarray, str, bytes))
+        or backend.is_tensor(data)
+        or is_tensorflows(data)
+    ):
+        whole = data if hasattr(data, "shape") else np.asarray(data, object if dtype == "string" else None)
+        yield whole[:, None] if len(whole.shape) == 1 else whole
         return
     for i, part in enumerate(_iterated(data)):
         if steps is not None and i >= steps:

@@ -64,31 +64,27 @@ def array(x: Any, dtype: Any = None) -> Array:
     return np.asarray(x, dtype).view(Array)
 
 
-class Variable:
-    """What Keras keeps in a `tf.Variable`, whose value is replaced as a whole."""
+class Variable(Array):
+    """What Keras keeps in a `tf.Variable`."""
 
-    def __init__(self, initial_value: Any, trainable: bool = False, dtype: Any = None) -> None:
-        self._value = array(initial_value, dtype)
+    def __new__(cls, initial_value: Any, trainable: bool = False, dtype: Any = None) -> Variable:
+        return np.array(initial_value, dtype).view(cls)
 
     def assign(self, value: Any) -> None:
-        self._value = array(value, self._value.dtype)
+        self[...] = value
 
     def value(self) -> Array:
-        return self._value
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        return self._value.numpy()
+        return array(self.copy())
 
 
 class Dtype:
     """A dtype, as far as Keras asks."""
 
     def __init__(self, dtype: Any) -> None:
-        if isinstance(dtype, Dtype):
-            dtype = dtype.name
-        text = dtype == "string" or is_text(np.dtype(dtype))
-        self.name = "string" if text else np.dtype(dtype).name
-        self.is_integer = not text and np.dtype(dtype).kind in "iu"
+        if str(dtype) == "string" or is_text(np.dtype(dtype)):
+            self.name, self.is_integer = "string", False
+        else:
+            self.name, self.is_integer = np.dtype(dtype).name, np.dtype(dtype).kind in "iu"
 
     @property
     def max(self) -> int:
@@ -127,7 +123,9 @@ class Standin:
             "Variable": Variable,
             "as_dtype": Dtype,
             "compat": SimpleNamespace(as_text=_as_text),
-            "convert_to_tensor": lambda value, dtype=None: value if dtype in ("string", None) else array(value, dtype),
+            "convert_to_tensor": lambda value, dtype=None: (
+                value if dtype in ("string", None) else array(value, dtype)
+            ),
             "executing_eagerly": lambda: not in_tf_graph(),
             "init_scope": _nothing,
             "io": SimpleNamespace(gfile=SimpleNamespace(exists=os.path.exists, join=os.path.join)),

@@ -37,7 +37,7 @@ def adapt(self: Any, data: Any, batch_size: int | None = None, steps: int | None
 
 def preprocess(self: Any, inputs: Any) -> Batch:
     """The tokens of texts: rows of different lengths where they are split, else as they are given."""
-    given = inputs if isinstance(inputs, Batch) else batch(inputs, "string")
+    given = batch(inputs, "string")
     texts, shape = given.values, given.shape
     if callable(self._standardize):
         texts, shape = strings(np.asarray(self._standardize(_text(texts, shape, self._encoding))))
@@ -79,7 +79,9 @@ def _ngrams(found: Batch, widths: tuple[int, ...]) -> Batch:
         made = tokens.ngrams(Tokens(found.values, found.counts), widths)
         return Batch(made.strings, found.shape, made.counts)
     if not found.shape:
-        raise ValueError("`ngrams` are made of several tokens, but a single string was received that is not split.")
+        raise ValueError(
+            "`ngrams` are made of several tokens, but a single string was received that is not split."
+        )
     rows = math.prod(found.shape[:-1])
     made = tokens.ngrams(Tokens(found.values, np.full(rows, found.shape[-1])), widths)
     width = sum(max(found.shape[-1] - (width - 1), 0) for width in widths)

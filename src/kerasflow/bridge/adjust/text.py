@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from kerasflow.bridge.adjust.seen import Seen
 from kerasflow.bridge.symbolic import is_symbolic
-from kerasflow.bridge.text import hashing, lookup, vectorization
-from kerasflow.bridge.text.standin import Standin, for_tensorflow, genuine, imported
+from kerasflow.bridge.text import features, hashing, lookup, vectorization
+from kerasflow.bridge.text.standin import Standin, for_tensorflow, genuine, graph_scope, imported
 
 
 def _with_numpy(
@@ -125,3 +126,28 @@ def cross_values(module: ModuleType) -> Iterator[None]:
     yield
     module.tf = Standin()  # type: ignore[attr-defined]
     module.HashedCrossing.call = _with_numpy(hashing.cross_call, module.HashedCrossing.call)
+
+
+@contextmanager
+def ask_a_standin(module: ModuleType) -> Iterator[None]:
+    """Layers that ask TensorFlow alone whether data are its datasets."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def prepare_features(module: ModuleType) -> Iterator[None]:
+    """`FeatureSpace`."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+    module.backend_utils = Seen(module.backend_utils, TFGraphScope=graph_scope)  # type: ignore[attr-defined]
+    cls = module.FeatureSpace
+    adapt, call = cls.adapt, cls.__call__
+
+    @functools.wraps(adapt)
+    def adapt_features(self: Any, dataset: Any) -> None:
+        # Keras's takes datasets of TensorFlow's, and refuses others.
+        (features.adapt if isinstance(dataset, dict) else genuinely(adapt))(self, dataset)
+
+    cls.adapt = adapt_features
+    cls.__call__ = _with_numpy(call, call)

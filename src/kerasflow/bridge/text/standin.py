@@ -9,15 +9,17 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from keras.src.utils.backend_utils import in_tf_graph
+from keras.src.utils.backend_utils import TFGraphScope, in_tf_graph
 
 from kerasflow.graph import is_text
+
+_SEVERAL = 100
 
 _genuine = ContextVar("genuine", default=False)
 
@@ -48,8 +50,16 @@ def for_tensorflow(inputs: Any) -> bool:
     """Whether what a layer is given is TensorFlow's, or is part of a graph that it records."""
     if imported() is None:
         return False
+    if isinstance(inputs, dict):
+        inputs = list(inputs.values())
     several = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-    return in_tf_graph() or any(map(is_tensorflows, several))
+    # Of a long list, of strings say, the first ones tell what it is.
+    return in_tf_graph() or any(map(is_tensorflows, several[:_SEVERAL]))
+
+
+def graph_scope() -> Any:
+    """Keras's `TFGraphScope`, in which its layers give tensors of TensorFlow's; nothing where they need not."""
+    return TFGraphScope() if _genuine.get() else nullcontext()
 
 
 class Array(np.ndarray[Any, Any]):
@@ -81,7 +91,11 @@ class Dtype:
     """A dtype, as far as Keras asks."""
 
     def __init__(self, dtype: Any) -> None:
-        if str(dtype) == "string" or is_text(np.dtype(dtype)):
+        if isinstance(dtype, Dtype):
+            dtype = dtype.name
+        self.name: str
+        self.is_integer: bool
+        if (isinstance(dtype, str) and dtype == "string") or is_text(np.dtype(dtype)):
             self.name, self.is_integer = "string", False
         else:
             self.name, self.is_integer = np.dtype(dtype).name, np.dtype(dtype).kind in "iu"
@@ -126,11 +140,14 @@ class Standin:
             "convert_to_tensor": lambda value, dtype=None: (
                 value if dtype in ("string", None) else array(value, dtype)
             ),
+            "expand_dims": np.expand_dims,
             "executing_eagerly": lambda: not in_tf_graph(),
             "init_scope": _nothing,
             "io": SimpleNamespace(gfile=SimpleNamespace(exists=os.path.exists, join=os.path.join)),
             "is_tensor": is_tensorflows,
             "lookup": SimpleNamespace(experimental=SimpleNamespace(MutableHashTable=Counts)),
+            "reshape": np.reshape,
+            "squeeze": np.squeeze,
         }
         # Types, which are TensorFlow's where it is.
         self._types = {

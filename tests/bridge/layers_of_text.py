@@ -82,16 +82,16 @@ def texts(n: int) -> list[str]:
     ]
 
 
-def model(texts: Any) -> Any:
-    """A model on texts, with the layers adapted to them."""
+def model() -> Any:
+    """A model of texts and numbers, with the layers adapted to texts."""
     import keras
     from keras import layers
 
     inputs = keras.Input((1,), dtype="string"), keras.Input((1,), dtype="int64")
     encode = layers.TextVectorization(50, output_mode="tf_idf", ngrams=2, name="encode")
-    encode.adapt(texts)
+    encode.adapt(lines())
     words = layers.StringLookup(num_oov_indices=3, output_mode="multi_hot", name="words")
-    words.adapt(texts[:100])
+    words.adapt(lines()[:100])
     parts = [
         encode(inputs[0]),
         words(inputs[0]),
@@ -102,10 +102,16 @@ def model(texts: Any) -> Any:
     return keras.Model(inputs, parts)
 
 
-def given(all_texts: Any) -> list[Any]:
+def lines() -> list[str]:
+    """Texts without what Python takes for the end of a line: Keras's files of vocabularies have one token in each."""
+    return [" ".join(text.split()) for text in texts(300)]
+
+
+def given() -> list[Any]:
+    """What the model takes."""
     import numpy as np
 
-    return [np.array(all_texts[:300])[:, None], np.arange(300)[:, None] % 17 - 8]
+    return [np.array(lines())[:, None], np.arange(300)[:, None] % 17 - 8]
 
 
 def results() -> dict[str, Any]:
@@ -232,8 +238,8 @@ def main(which: str, folder: Path) -> None:
 
     assert (which == "without") == (keras.backend.backend() == "numpy")
     found = results()
-    x = given(texts(300))
-    made = model(texts(300))
+    x = given()
+    made = model()
     made.save(folder / f"{which}.keras")
     found["model"] = list(map(np.asarray, made(x)))
     other = folder / ("stock.keras" if which == "without" else "without.keras")

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from layers_of_text import given, texts
+from layers_of_text import given
 
 PROGRAM = Path(__file__).with_name("layers_of_text.py")
 
@@ -54,7 +54,7 @@ def test_models_move_both_ways(both: Any) -> None:
     """What one has adapted and saved gives the same in the other."""
     folder, ours, theirs = both
     again = keras.models.load_model(folder / "stock.keras")
-    x = given(texts(300))
+    x = given()
     for results in (theirs["model"], theirs["loaded"], again(x), again.predict(x, verbose=0)):
         for found, expected in zip(results, ours["model"], strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -21,7 +21,9 @@ from kerasflow.strings.table import Index, Texts
 def _array(x: Any) -> Array:
     if backend.is_tensor(x) and not isinstance(x, np.ndarray):
         x = backend.convert_to_numpy(x)
-    return np.asarray(x)
+    array = np.asarray(x)
+    # NumPy's own strings lose the zeros at their ends.
+    return np.asarray(x, object) if is_text(array.dtype) else array
 
 
 def hash_call(self: Any, inputs: Any) -> Any:

@@ -16,7 +16,7 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 # Of a longer string only so many words at its begin and its end are hashed; compared are all.
 _HASHED = 8
 # So many keys at a time: what is computed of them stays in the processor's cache.
-_AT_ONCE = 1 << 15
+_AT_ONCE = 1 << 18
 
 
 class Integers:
@@ -48,16 +48,16 @@ class Integers:
 class Texts:
     """Strings as keys, likewise."""
 
-    def __init__(self, strings: Strings) -> None:
+    def __init__(self, strings: Strings, head: Array | None = None) -> None:
         self.strings = strings
         self.size = strings.lengths
-        self.head = strings.own_word(0)
+        self.head = strings.own_word(0) if head is None else head
 
     def __len__(self) -> int:
         return len(self.head)
 
     def __getitem__(self, key: Any) -> Texts:
-        return Texts(self.strings[key])
+        return Texts(self.strings[key], self.head[key])
 
     def hashes(self) -> Array:
         result = (self.head ^ self.size.view(np.uint64)) * _FACTOR
@@ -98,7 +98,7 @@ class Index:
     def __init__(self, keys: Any) -> None:
         n = len(keys)
         self._keys = keys
-        self._shift = np.uint64(64 - max(4, int(2 * n).bit_length()))
+        self._shift = np.uint64(64 - max(4, int(4 * n).bit_length()))
         self._table = np.full(1 << (64 - int(self._shift)), n)
         # Where the table has no key it has one that is equal to none.
         self._head, self._size = np.append(keys.head, np.uint64(0)), np.append(keys.size, -1)

@@ -35,6 +35,7 @@ class Layout:
         absent: functions that the module of NumPy's functions does not have, of those that the bridge puts something
             around.
         unadjusted: modules that need no adjustment.
+        standardizes_arrays: whether a user's `standardize` for text is given an array instead of the tensor.
     """
 
     operations: str
@@ -43,9 +44,9 @@ class Layout:
     archive: Place
     absent: frozenset[str] = frozenset()
     unadjusted: frozenset[str] = frozenset()
+    standardizes_arrays: bool = True
 
 
-_TEXT = "keras.src.layers.preprocessing.text_vectorization"
 _EQUALIZATION = "keras.src.layers.preprocessing.image_preprocessing.equalization"
 _NANS = (
     "nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile "
@@ -58,10 +59,10 @@ _3_13 = Layout(
     base_trainer=Place("keras.src.trainers.trainer", "Trainer"),
     archive=Place("keras.src.backend.numpy.export", "NumpyExportArchive"),
     absent=frozenset({"i0", "unique", *_NANS}),
-    unadjusted=frozenset({_TEXT}),  # A user's `standardize` is given the tensor itself.
+    standardizes_arrays=False,
 )
 _3_14 = replace(_3_13, absent=frozenset({"nanpercentile", "unique"}))
-_3_15 = replace(_3_14, absent=frozenset(), unadjusted=frozenset())
+_3_15 = replace(_3_14, absent=frozenset(), standardizes_arrays=True)
 _3_16 = replace(
     _3_15,
     operations="keras.src.backend.numpy.ops",

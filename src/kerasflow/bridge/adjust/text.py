@@ -1,26 +1,100 @@
-"""Text in a graph of TensorFlow's."""
+"""Keras's layers that look up and hash: with NumPy, and with TensorFlow what is TensorFlow's."""
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from kerasflow.bridge.adjust.seen import Seen
 from kerasflow.bridge.symbolic import is_symbolic
+from kerasflow.bridge.text import features, hashing, lookup, vectorization
+from kerasflow.bridge.text.standin import Standin, for_tensorflow, genuine, graph_scope, imported
+from kerasflow.bridge.versions import LAYOUT
+
+
+def _with_numpy(
+    ours: Callable[..., Any], theirs: Callable[..., Any], asks: Callable[[Any], bool] = lambda layer: False
+) -> Callable[..., Any]:
+    """A layer's method: ours, but Keras's own for what is TensorFlow's.
+
+    Args:
+        asks: whether a layer may call functions of TensorFlow's itself.
+    """
+
+    @functools.wraps(theirs)
+    def method(self: Any, inputs: Any) -> Any:
+        if for_tensorflow(inputs) or (asks(self) and imported() is not None):
+            return genuinely(theirs)(self, inputs)
+        return ours(self, inputs)
+
+    return method
+
+
+def genuinely(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Keras's own function, for which `tf` is TensorFlow."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with genuine():
+            return function(*args, **kwargs)
+
+    return run
 
 
 @contextmanager
-def standardize_in_graphs(module: ModuleType) -> Iterator[None]:
+def look_up(module: ModuleType) -> Iterator[None]:
+    """`IndexLookup`: its tables, its vocabulary and what it gives."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+    cls = module.IndexLookup
+    cls._lookup_table_from_tokens = lookup.table_from_tokens
+    cls._lookup_table_from_file = lookup.table_from_file
+    cls._uninitialized_lookup_table = lookup.uninitialized_table
+    for name in ("adapt", "reset_state", "finalize_state"):
+        setattr(cls, name, functools.wraps(getattr(cls, name))(getattr(lookup, name)))
+    update_state = cls.update_state
+
+    @functools.wraps(update_state)
+    def update(self: Any, data: Any) -> None:
+        # Keras's refuses, with its words.
+        (update_state if self._has_input_vocabulary else lookup.update_state)(self, data)
+
+    cls.update_state = update
+    cls.call = _with_numpy(lookup.call, cls.call)
+
+
+@contextmanager
+def look_up_strings(module: ModuleType) -> Iterator[None]:
+    """`StringLookup` and `IntegerLookup`, which take more than that one does."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+    cls = getattr(module, "StringLookup", None) or module.IntegerLookup
+    cls.call = _with_numpy(lookup.call, cls.call)
+
+
+@contextmanager
+def split_texts(module: ModuleType) -> Iterator[None]:
+    """`TextVectorization`."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+    cls = module.TextVectorization
+    cls.adapt = functools.wraps(cls.adapt)(vectorization.adapt)
+    cls.call = _with_numpy(vectorization.call, cls.call, vectorization.has_functions)
+    cls._preprocess = _with_numpy(vectorization.preprocess, cls._preprocess, vectorization.has_functions)
+    if LAYOUT.standardizes_arrays:
+        cls._apply_standardize_with_np_arrays = _in_graphs(genuinely(cls._apply_standardize_with_np_arrays))
+
+
+def _in_graphs(apply: Callable[..., Any]) -> Callable[..., Any]:
     """Keras gives a user's `standardize` an array of text, which a tensor of a graph has not while it is recorded.
 
     A function of TensorFlow's (`tf.strings`) takes the tensor itself. One that does not, NumPy's say, is called with
     the text of each batch when the graph runs; what goes in and what comes out have the same shape then.
     """
-    yield
-    apply = module.TextVectorization._apply_standardize_with_np_arrays
 
     @functools.wraps(apply)
     def standardize(self: Any, text: Any) -> Any:
@@ -35,4 +109,45 @@ def standardize_in_graphs(module: ModuleType) -> Iterator[None]:
             result.set_shape(text.shape)
             return result
 
-    module.TextVectorization._apply_standardize_with_np_arrays = standardize
+    return standardize
+
+
+@contextmanager
+def hash_values(module: ModuleType) -> Iterator[None]:
+    """`Hashing`."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+    module.Hashing.call = _with_numpy(hashing.hash_call, module.Hashing.call)
+
+
+@contextmanager
+def cross_values(module: ModuleType) -> Iterator[None]:
+    """`HashedCrossing`."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+    module.HashedCrossing.call = _with_numpy(hashing.cross_call, module.HashedCrossing.call)
+
+
+@contextmanager
+def ask_a_standin(module: ModuleType) -> Iterator[None]:
+    """Layers that ask TensorFlow alone whether data are its datasets."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def prepare_features(module: ModuleType) -> Iterator[None]:
+    """`FeatureSpace`."""
+    yield
+    module.tf = Standin()  # type: ignore[attr-defined]
+    module.backend_utils = Seen(module.backend_utils, TFGraphScope=graph_scope)  # type: ignore[attr-defined]
+    cls = module.FeatureSpace
+    adapt, call = cls.adapt, cls.__call__
+
+    @functools.wraps(adapt)
+    def adapt_features(self: Any, dataset: Any) -> None:
+        # Keras's takes datasets of TensorFlow's, and refuses others.
+        (features.adapt if isinstance(dataset, dict) else genuinely(adapt))(self, dataset)
+
+    cls.adapt = adapt_features
+    cls.__call__ = _with_numpy(call, call)

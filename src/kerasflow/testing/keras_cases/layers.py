@@ -19,7 +19,7 @@ FOREIGN = dict.fromkeys(
 )
 LOOKUPS = dict.fromkeys(
     ("IntegerLookup", "StringLookup", "TextVectorization", "HashedCrossing", "Hashing"),
-    "Keras has it for TensorFlow's tensors alone",
+    "gives integers, and has no gradient; it runs before a program",
 )
 # What has no case here, each with its reason.
 EXCLUDED = ABSTRACT | FOREIGN | LOOKUPS

@@ -1,0 +1,198 @@
+"""`IndexLookup`, from which `StringLookup` and `IntegerLookup` are made: what it has TensorFlow do, with NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from keras.src import backend
+
+from kerasflow.bridge.text.batch import Batch, batch, tensor
+from kerasflow.bridge.text.encoded import encoded
+from kerasflow.bridge.text.standin import Variable, is_tensorflows
+from kerasflow.bridge.text.table import Table, lines
+from kerasflow.strings.flat import Array
+from kerasflow.strings.hashing import bins, decimals, fingerprint64, siphash
+from kerasflow.strings.table import counted
+
+
+def table_from_tokens(self: Any, tokens: Any) -> Table:
+    """`_lookup_table_from_tokens`: each token with its number."""
+    numbers = np.arange(len(tokens)) + self._token_start_index()
+    pair = (numbers, tokens) if self.invert else (tokens, numbers)
+    return Table(*pair, (self._key_dtype, self._value_dtype), self._default_value)
+
+
+def uninitialized_table(self: Any) -> Table:
+    """`_uninitialized_lookup_table`: a layer that has not been adapted has no tokens."""
+    return table_from_tokens(self, [])
+
+
+def table_from_file(self: Any, filename: str) -> Table:
+    """`_lookup_table_from_file`: a token in each line.
+
+    Raises:
+        ValueError: a line is empty, or is there twice.
+    """
+    tokens = lines(filename)
+    if repeated := self._find_repeated_tokens(tokens):
+        raise ValueError(f"The vocabulary's file {filename!r} has these tokens more than once: {repeated}.")
+    return table_from_tokens(self, tokens if self.vocabulary_dtype == "string" else list(map(int, tokens)))
+
+
+def batches(data: Any, steps: int | None, dtype: str) -> Iterator[Any]:
+    """What `adapt` is given, batch by batch: an array is one, each element a row; what else is iterated gives them."""
+    if (
+        isinstance(data, (list, tuple, np.ndarray, str, bytes))
+        or backend.is_tensor(data)
+        or is_tensorflows(data)
+    ):
+        whole = data if hasattr(data, "shape") else np.asarray(data, object if dtype == "string" else None)
+        yield whole[:, None] if len(whole.shape) == 1 else whole
+        return
+    for i, part in enumerate(_iterated(data)):
+        if steps is not None and i >= steps:
+            return
+        yield part
+
+
+def _iterated(data: Any) -> Iterable[Any]:
+    if hasattr(data, "__iter__"):
+        return data
+    if hasattr(data, "__len__") and hasattr(data, "__getitem__"):  # Keras's `PyDataset`
+        return (data[i] for i in range(len(data)))
+    raise ValueError(
+        f"`adapt` takes an array, a list, a dataset or an iterable of batches; received {data!r} of type {type(data)}."
+    )
+
+
+def adapt(self: Any, data: Any, steps: int | None = None) -> None:
+    """Computes the vocabulary from the tokens of the data; see the layer."""
+    self.reset_state()
+    for part in batches(data, steps, self.vocabulary_dtype):
+        self.update_state(part)
+    self.finalize_state()
+
+
+def update_state(self: Any, data: Any) -> None:
+    """Count the tokens of a batch, and for tf-idf the rows that they are in."""
+    found = data if isinstance(data, Batch) else batch(data, self.vocabulary_dtype)
+    if found.counts is None and len(found.shape) < 2:
+        found = Batch(found.values, (1, *(found.shape or (1,))))  # one document
+    keys = found.keys
+    if not len(keys):
+        return
+    distinct, numbers, counts = counted(keys)
+    tokens = found.values[distinct].tolist()
+    _add(self.token_counts.of, tokens, counts)
+    if self.output_mode != "tf_idf":
+        return
+    pairs = found.rows * len(tokens) + numbers
+    _add(self.token_document_counts.of, tokens, np.bincount(np.unique(pairs) % len(tokens)))
+    documents = len(found.counts) if found.counts is not None else found.shape[0]
+    self.num_documents.assign(self.num_documents.value() + documents)
+
+
+def _add(to: dict[Any, int], tokens: list[Any], counts: Array) -> None:
+    if to:
+        counts = counts + np.fromiter((to.get(token, 0) for token in tokens), np.int64, len(tokens))
+    to.update(zip(tokens, counts.tolist(), strict=True))
+
+
+def reset_state(self: Any) -> None:
+    """Forget what has been counted."""
+    if self._has_input_vocabulary:
+        return
+    self.token_counts.of.clear()
+    if self.output_mode == "tf_idf":
+        self.token_document_counts.of.clear()
+        self.num_documents.assign(0)
+
+
+def finalize_state(self: Any) -> None:
+    """Make the vocabulary of what has been counted: the most frequent first, and of those the last in order."""
+    seen = self.token_counts.of
+    if self._has_input_vocabulary or not seen:
+        if self.output_mode == "tf_idf":
+            self.idf_weights_const = self.idf_weights.value()
+        self._record_vocabulary_size()
+        return
+    for special in (self.mask_token, self.oov_token):
+        if special is not None:
+            seen.pop(batch([special], self.vocabulary_dtype).values.tolist()[0], None)
+    tokens = sorted(seen, reverse=True)
+    counts = np.fromiter(map(seen.__getitem__, tokens), np.int64, len(tokens))
+    order = np.argsort(-counts, kind="stable")
+    if self.max_tokens:
+        order = order[: self.max_tokens - self._token_start_index()]
+    tokens = [tokens[i] for i in order]
+    self.lookup_table = table_from_tokens(self, tokens)
+    if self.output_mode == "tf_idf":
+        documents = np.array([self.token_document_counts.of.get(token, 0) for token in tokens], np.int64)
+        weights = np.log(1 + self.num_documents.numpy() / (1 + documents)).astype(backend.floatx())
+        front = np.full(self._token_start_index(), weights.mean())
+        weights = np.concatenate([front.astype(weights.dtype), weights])
+        if self.pad_to_max_tokens and self.max_tokens is not None:
+            weights = np.pad(weights, (0, self.max_tokens - len(weights)))
+        self.idf_weights = Variable(weights)
+        self.idf_weights_const = self.idf_weights.value()
+    self.reset_state()
+    self._record_vocabulary_size()
+
+
+def call(self: Any, inputs: Any) -> Any:
+    """What the layer gives."""
+    return tensor(looked_up(self, batch(inputs, self._key_dtype)))
+
+
+def looked_up(self: Any, given: Batch) -> Any:
+    """What the layer makes of strings or integers; in rows of different lengths their numbers, one behind the other."""
+    self._ensure_known_vocab_size()
+    values = _numbers(self, given)
+    if self.output_mode == "int":
+        return values if given.counts is not None else values.reshape(given.shape)
+    depth = self.max_tokens if self.pad_to_max_tokens else self._frozen_vocab_size
+    mode = "count" if self.output_mode == "tf_idf" else self.output_mode
+    result = encoded(Batch(values, given.shape or (1,), given.counts), mode, depth, self._value_dtype)
+    if self.output_mode != "tf_idf":
+        return result
+    if self.idf_weights_const is None:
+        raise ValueError("When `output_mode` is `'tf_idf'`, `idf_weights` must be provided.")
+    weights = self.idf_weights_const.numpy()
+    return result.astype(weights.dtype) * weights
+
+
+def _numbers(self: Any, given: Batch) -> Array:
+    """`_lookup_dense`: the table's values, those of the mask's token, and the bins of what is in no vocabulary."""
+    found = self.lookup_table.find(given)
+    if self.mask_token is not None:
+        mask_key = 0 if self.invert else self.mask_token
+        masked = _equal(given, mask_key, self._key_dtype)
+        found[masked] = batch([self._mask_value], self._value_dtype).values.tolist()[0]
+    if self.invert or self.num_oov_indices == 1:
+        return found
+    unknown = np.flatnonzero(found == -1)
+    if len(unknown) and self.num_oov_indices == 0:
+        raise ValueError(
+            "When `num_oov_indices=0` all inputs should be in vocabulary, found OOV values "
+            f"{given.values[unknown[:10]].tolist()}, consider setting `num_oov_indices=1`."
+        )
+    if len(unknown):
+        found[unknown] = _bins(self, given.values[unknown]) + self._oov_start_index()
+    return found
+
+
+def _equal(given: Batch, key: Any, dtype: str) -> Array:
+    """Where a key is."""
+    return Table([key], [1], (dtype, "int64"), 0).find(given) == 1
+
+
+def _bins(self: Any, values: Any) -> Array:
+    count = self.num_oov_indices
+    integers = isinstance(values, np.ndarray)
+    if integers and getattr(self, "oov_method", "floormod") != "farmhash":  # Keras 3.13 has no other.
+        return values % count
+    strings = decimals(values) if integers else values
+    salt = getattr(self, "salt", None)
+    return bins(fingerprint64(strings) if salt is None else siphash(strings, salt), count)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from control_flow import RNG, XS, H, W, X, cell, leaves, scalar
 from keras import ops
-from keras.src import backend
 
 import kerasflow
+from kerasflow.bridge import rnn
 from kerasflow.bridge.ops import gradients
 from kerasflow.graph import Graph, all_nodes
 from kerasflow.testing import check_grads
@@ -198,7 +198,7 @@ def test_a_program_is_as_large_for_many_steps_as_for_few(name: str) -> None:
             "fori": lambda: ops.fori_loop(0, n, lambda i, c: ops.tanh(c @ w), x[0]),
             "map": lambda: ops.map(lambda a: ops.sin(a @ w), x),
             "vectorized map": lambda: ops.vectorized_map(lambda a: ops.sin(a @ w), x),
-            "rnn": lambda: backend.rnn(
+            "rnn": lambda: rnn.rnn(
                 lambda y, s: (y @ w + s[0], [ops.tanh(y @ w + s[0])]), x, [x[0] * 0], time_major=True
             )[1],
         }[name]()

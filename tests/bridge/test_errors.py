@@ -199,7 +199,7 @@ MISTAKES = {
     "different lengths": (fit(X, Y[:3]), ValueError, "cardinality(.|\n)*4(.|\n)*3"),
     "shapes of labels": (fit(X, np.ones((4, 2)), loss="categorical_crossentropy"), ValueError, r"\(4, 2\)"),
     "strings": (fit(np.full((4, 3), "a"), Y), ValueError, "Invalid dtype: str"),
-    "string labels": (fit(X, np.array(list("abcd"))), ValueError, "Invalid dtype: str"),
+    "string labels": (fit(X, np.array(list("abcd"))), ValueError, "labels `y` are strings"),
     "objects": (fit(np.full((4, 3), None), Y), ValueError, "Invalid dtype: object"),
     "strings for a layer": (lambda: compiled()(np.full((2, 3), "a")), ValueError, "Invalid dtype: str"),
     "lists": (fit(X.tolist(), Y), ValueError, "Unrecognized data type"),

@@ -133,7 +133,7 @@ def explained(y: Any, y_pred: Any, names: Sequence[str] | None) -> Iterator[None
     """
     try:
         yield
-    except (KeyError, ValueError) as error:
+    except (AttributeError, KeyError, ValueError) as error:  # The first where None is asked for its shape.
         reason = _reason(y, y_pred, names)
         if reason is None:
             raise

@@ -473,10 +473,6 @@ def _astype(x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     return x != tf.zeros_like(x) if to_bool else tf.cast(x, dtype)
 
 
-def _polygamma(x: Tensor, n: int) -> Tensor:
-    return tf.math.polygamma(tf.constant(n, x.dtype), x)
-
-
 LOWERINGS: dict[str, Lowering] = {
     **{name: ufunc(name, function) for name, function in UFUNCS.items()},
     "erf": via(_erf, HALF),
@@ -487,7 +483,7 @@ LOWERINGS: dict[str, Lowering] = {
     "i0": via(tf.math.bessel_i0, HALF),
     "i1": via(tf.math.bessel_i1, HALF),
     "ndtri": via(tf.math.ndtri, HALF),
-    "polygamma": via(_polygamma, HALF),
+    "polygamma": via(lambda x, n: tf.math.polygamma(tf.constant(n, x.dtype), x), HALF),
     "gammainc": via(_gammainc, HALF),
     "where": lambda condition, x, y: tf.where(condition, x, y),
     "clip": _clip,

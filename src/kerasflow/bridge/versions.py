@@ -36,6 +36,7 @@ class Layout:
             around.
         unadjusted: modules that need no adjustment.
         standardizes_arrays: whether a user's `standardize` for text is given an array instead of the tensor.
+        without_grain: utilities that make datasets of TensorFlow's alone, of those that make grain's in the newest.
     """
 
     operations: str
@@ -45,9 +46,13 @@ class Layout:
     absent: frozenset[str] = frozenset()
     unadjusted: frozenset[str] = frozenset()
     standardizes_arrays: bool = True
+    without_grain: frozenset[str] = frozenset()
 
 
 _EQUALIZATION = "keras.src.layers.preprocessing.image_preprocessing.equalization"
+_SLICING = "keras.src.trainers.data_adapters.array_slicing"
+_SERIES = "timeseries_dataset_from_array"
+_SOUNDS = "audio_dataset_from_directory"
 _NANS = (
     "nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile "
     "nanstd nansum nanvar"
@@ -60,8 +65,9 @@ _3_13 = Layout(
     archive=Place("keras.src.backend.numpy.export", "NumpyExportArchive"),
     absent=frozenset({"i0", "unique", *_NANS}),
     standardizes_arrays=False,
+    without_grain=frozenset({_SERIES, _SOUNDS}),
 )
-_3_14 = replace(_3_13, absent=frozenset({"nanpercentile", "unique"}))
+_3_14 = replace(_3_13, absent=frozenset({"nanpercentile", "unique"}), without_grain=frozenset({_SOUNDS}))
 _3_15 = replace(_3_14, absent=frozenset(), standardizes_arrays=True)
 _3_16 = replace(
     _3_15,
@@ -70,7 +76,9 @@ _3_16 = replace(
     base_trainer=Place("keras.src.trainers.trainer", "BaseTrainer"),
     archive=Place("keras.src.export.saved_model_export_archive", "BaseSavedModelExportArchive"),
     absent=frozenset({"amax", "amin"}),
-    unadjusted=frozenset({_EQUALIZATION}),  # Its shapes do not depend on values any more.
+    # Shapes do not depend on values any more; pandas is not imported to ask for its arrays.
+    unadjusted=frozenset({_EQUALIZATION, _SLICING}),
+    without_grain=frozenset(),
 )
 
 LAYOUTS: dict[Version, Layout] = {(3, 13): _3_13, (3, 14): _3_14, (3, 15): _3_15, (3, 16): _3_16}

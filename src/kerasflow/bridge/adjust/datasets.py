@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.bridge.deferred import is_installed
+from kerasflow.bridge.versions import LAYOUT
 
 # Keras's lazy modules, with the package that each of them is, and the extra that brings it.
 EXTRAS = {
@@ -100,7 +101,12 @@ read_texts = functools.partial(read_files, name="text_dataset_from_directory")
 
 @contextmanager
 def read_sounds(module: ModuleType) -> Iterator[None]:
-    """Keras reads sounds with TensorFlow alone; where that is not installed they are read without."""
+    """The same, of sounds; a Keras that reads them with TensorFlow alone reads them without, too."""
+    name = "audio_dataset_from_directory"
+    if name not in LAYOUT.without_grain:
+        with read_files(module, name):
+            yield
+        return
     yield
     if is_installed("tensorflow"):
         return
@@ -125,7 +131,7 @@ def cut_series(module: ModuleType) -> Iterator[None]:
     """Windows of a series; before 3.14 Keras had nothing but TensorFlow for them."""
     yield
     function = module.timeseries_dataset_from_array
-    if "format" in inspect.signature(function).parameters:
+    if function.__name__ not in LAYOUT.without_grain:
         prefer_grain(function)
         return
 

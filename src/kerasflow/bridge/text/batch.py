@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from keras.src import backend
 
+from kerasflow.bridge.ops.tensors import convert_to_numpy, convert_to_tensor, is_tensor
 from kerasflow.bridge.text.standin import imported, is_tensorflows
 from kerasflow.strings.flat import Array, Strings, strings
 from kerasflow.strings.table import Integers, Texts
@@ -60,7 +60,7 @@ def batch(x: Any, dtype: str) -> Batch:
             return Batch(batch(x.values, dtype).values, counts.shape, counts)
         x = x.numpy()
     elif not isinstance(x, (np.ndarray, np.generic, list, tuple, str, bytes)):
-        x = backend.convert_to_numpy(x) if backend.is_tensor(x) else np.asarray(x)
+        x = convert_to_numpy(x) if is_tensor(x) else np.asarray(x)
     if dtype == "string":
         return Batch(*strings(x))
     values = np.asarray(x)
@@ -71,4 +71,4 @@ def batch(x: Any, dtype: str) -> Batch:
 
 def tensor(x: Any, dtype: Any = None) -> Any:
     """The array as the backend's tensor."""
-    return backend.convert_to_tensor(x, dtype=dtype)
+    return convert_to_tensor(x, dtype=dtype)

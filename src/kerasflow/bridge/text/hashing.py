@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from keras.src import backend
 
+from kerasflow.bridge.ops.tensors import convert_to_numpy, is_tensor
 from kerasflow.bridge.text.batch import Batch, tensor
 from kerasflow.bridge.text.encoded import encoded
 from kerasflow.bridge.text.standin import Dtype
@@ -19,8 +19,8 @@ from kerasflow.strings.table import Index, Texts
 
 
 def _array(x: Any) -> Array:
-    if backend.is_tensor(x) and not isinstance(x, np.ndarray):
-        x = backend.convert_to_numpy(x)
+    if is_tensor(x) and not isinstance(x, np.ndarray):
+        x = convert_to_numpy(x)
     array = np.asarray(x)
     # NumPy's own strings lose the zeros at their ends.
     return np.asarray(x, object) if is_text(array.dtype) else array

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from keras.src import backend
 
+from kerasflow.bridge.ops.tensors import is_tensor
 from kerasflow.bridge.text.batch import Batch, batch, tensor
 from kerasflow.bridge.text.encoded import encoded
 from kerasflow.bridge.text.standin import Variable, is_tensorflows
@@ -43,11 +44,7 @@ def table_from_file(self: Any, filename: str) -> Table:
 
 def batches(data: Any, steps: int | None, dtype: str) -> Iterator[Any]:
     """What `adapt` is given, batch by batch: an array is one, each element a row; what else is iterated gives them."""
-    if (
-        isinstance(data, (list, tuple, np.ndarray, str, bytes))
-        or backend.is_tensor(data)
-        or is_tensorflows(data)
-    ):
+    if isinstance(data, (list, tuple, np.ndarray, str, bytes)) or is_tensor(data) or is_tensorflows(data):
         whole = data if hasattr(data, "shape") else np.asarray(data, object if dtype == "string" else None)
         yield whole[:, None] if len(whole.shape) == 1 else whole
         return

@@ -59,7 +59,7 @@ class Environment:
             **({"PYTHONPATH": os.pathsep.join(filter(None, path))} if path else {}),
         }
 
-    def run(self, *arguments: str | Path, seconds: int = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, seconds: int = 900) -> subprocess.CompletedProcess[str]:
         """Python with these arguments; what it says comes back in one text."""
         return subprocess.run(
             [sys.executable, *map(str, arguments)],

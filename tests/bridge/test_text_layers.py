@@ -186,7 +186,7 @@ def test_features_without_a_dataset() -> None:
         found, expected = here(data), there(tensors)
         for name in found if mode == "dict" else [slice(None)]:
             np.testing.assert_allclose(found[name], expected[name], rtol=1e-5)
-    row = {name: x[1] for name, x in data.items()}
-    np.testing.assert_array_equal(here(row)["n"], found["n"][1])
+    np.testing.assert_array_equal(here({name: x.tolist() for name, x in data.items()})["c"], found["c"])
+    np.testing.assert_array_equal(here({name: x.tolist()[1] for name, x in data.items()})["n"], found["n"][1])
     with pytest.raises(ValueError, match="can only be called on"):
         here.adapt([1, 2])

@@ -14,28 +14,33 @@ import numpy as np
 
 from kerasflow.strings.flat import Array, Strings, from_bytes
 
-_CODES = np.arange(256, dtype=np.uint8)
-_LOWER = np.frombuffer(bytes(_CODES).lower(), np.uint8)
-_PUNCTUATION = np.isin(_CODES, np.frombuffer(string.punctuation.encode(), np.uint8))
-_WHITE = np.isin(_CODES, np.frombuffer(b" \t\n\r\v\f", np.uint8))
+_CODES = bytes(range(256))
+_LOWER = _CODES.lower()
+_PUNCTUATION = bytes(chr(code) in string.punctuation for code in _CODES)
+_WHITE = bytes(code in b" \t\n\r\v\f" for code in _CODES)
+
+
+def _mapped(buffer: Array, table: bytes) -> Array:
+    """What a table has for each byte, as Python looks it up: NumPy would make indices of eight bytes first."""
+    return np.frombuffer(buffer.tobytes().translate(table), np.uint8)
 
 
 def lower(texts: Strings) -> Strings:
     """The texts in lower case."""
-    return Strings(_LOWER[texts.buffer], texts.starts, texts.lengths)
+    return Strings(_mapped(texts.buffer, _LOWER), texts.starts, texts.lengths)
 
 
 def without_punctuation(texts: Strings) -> Strings:
     """The texts without ASCII's punctuation."""
-    kept = ~_PUNCTUATION[texts.buffer]
-    gone = np.flatnonzero(~kept)
+    punctuation = _mapped(texts.buffer, _PUNCTUATION).view(bool)
+    gone = np.flatnonzero(punctuation)
     if not len(gone):
         return texts
     buffer = np.zeros_like(texts.buffer)
-    left = texts.buffer[kept]
+    left = texts.buffer[~punctuation]
     buffer[: len(left)] = left
-    starts = texts.starts - np.searchsorted(gone, texts.starts)
     ends = texts.starts + texts.lengths
+    starts = texts.starts - np.searchsorted(gone, texts.starts)
     return Strings(buffer, starts, ends - np.searchsorted(gone, ends) - starts)
 
 
@@ -58,8 +63,14 @@ class Tokens:
 
 def words(texts: Strings) -> Tokens:
     """What is between white space."""
-    texts = texts.packed(ord(" "))
-    white = _WHITE[texts.buffer[: int((texts.lengths + 1).sum())]]
+    ends = texts.starts + texts.lengths
+    if (texts.starts[1:] <= ends[:-1]).any():  # Nothing is between them.
+        texts = texts.packed(ord(" "))
+        ends = texts.starts + texts.lengths
+    begun = np.zeros(len(texts.buffer), np.int8)
+    begun[texts.starts] += 1
+    begun[ends] -= 1
+    white = _mapped(texts.buffer, _WHITE).view(bool) | (np.cumsum(begun, dtype=np.int8) == 0)
     changes = np.flatnonzero(np.diff(white, prepend=True))
     starts = changes[::2]
     return _within(Strings(texts.buffer, starts, changes[1::2] - starts), texts)

@@ -138,7 +138,7 @@ class Standin:
             "as_dtype": Dtype,
             "compat": SimpleNamespace(as_text=_as_text),
             "convert_to_tensor": lambda value, dtype=None: (
-                value if dtype in ("string", None) else array(value, dtype)
+                value if dtype == "string" else array(value, dtype)
             ),
             "expand_dims": np.expand_dims,
             "executing_eagerly": lambda: not in_tf_graph(),

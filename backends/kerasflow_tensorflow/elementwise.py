@@ -203,10 +203,9 @@ def _digamma(x: Tensor) -> Tensor:
 def _gammainc(a: Tensor, x: Tensor) -> Tensor:
     # TensorFlow's is NaN where either is zero or infinite: then all of the distribution is below x, or nothing.
     usual = (a > 0) & (x > 0) & tf.math.is_finite(a) & tf.math.is_finite(x)
-    one = tf.constant(1, x.dtype)
+    one, known = tf.ones((), x.dtype), (a >= 0) & (x >= 0) & (a != x)
     found = tf.math.igamma(tf.where(usual, a, one), tf.where(usual, x, one))
-    nan = tf.constant(np.nan, x.dtype)
-    return tf.where(usual, found, tf.where((a >= 0) & (x >= 0) & (a != x), tf.cast(x > a, x.dtype), nan))
+    return tf.where(usual, found, tf.where(known, tf.cast(x > a, x.dtype), one * np.nan))
 
 
 def _nextafter(x: Tensor, y: Tensor) -> Tensor:

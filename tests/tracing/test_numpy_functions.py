@@ -12,7 +12,7 @@ from kerasflow.errors import TracingError
 from kerasflow.graph import evaluate, shaped, verify
 from kerasflow.testing import assert_close
 from kerasflow.tracing import Trace, Tracer, recording
-from kerasflow.tracing.functions.missing import newer
+from kerasflow.tracing.functions.missing import present
 from kerasflow.tracing.tracer import METHODS
 
 # One of the calls is the cross product of vectors in the plane.
@@ -93,4 +93,4 @@ def test_every_method(method: str) -> None:
 
 
 def test_functions_that_numpy_gained_later_are_known_by_name() -> None:
-    assert newer(cumsum=abs, no_such_function=abs) == {np.cumsum: abs}
+    assert present(cumsum=abs, no_such_function=abs) == {np.cumsum: abs}

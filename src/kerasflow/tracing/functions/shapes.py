@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.functions.missing import present, unknown_function
 from kerasflow.tracing.normalize import as_operand, canonical_axes, canonical_axis, cast, promote
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
@@ -338,5 +338,5 @@ FUNCTIONS = {
     np.diff: diff,
     np.meshgrid: meshgrid,
     np.linalg.matrix_transpose: lambda x, /: swapaxes(x, -1, -2),
-    **newer(unstack=lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0))),
+    **present(unstack=lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0))),
 }

@@ -73,6 +73,12 @@ def matmul(x1: Any, x2: Any) -> Any:
     return tensors(tensor(x1, dtype)) @ tensor(x2, dtype)
 
 
+def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
+    """`np.repeat`, which takes no counts that are wider than NumPy's own integers; those may have 32 bits."""
+    counts = repeats.astype(np.intp) if isinstance(repeats, np.ndarray) else repeats
+    return np.repeat(x, counts, axis=axis)
+
+
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """Of the choices whose condition holds the first; in Keras's common dtype, which NumPy's is not for bfloat16."""
     options = [x if isinstance(x, (int, float)) else tensor(x) for x in (*choicelist, default)]
@@ -158,6 +164,7 @@ OVERRIDES: dict[str, Callable[..., Any]] = {
     "full": full,
     "geomspace": geomspace,
     "matmul": matmul,
+    "repeat": repeat,
     "select": select,
     "take": take,
     "take_along_axis": take_along_axis,

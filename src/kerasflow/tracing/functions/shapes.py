@@ -200,7 +200,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     axis = canonical_axis(axis, a.ndim)
     if isinstance(repeats, Tracer):
         raise unknown_function("np.repeat with traced repeats")
-    counts = np.broadcast_to(repeats, (a.shape[axis],))
+    counts = np.broadcast_to(repeats, (a.shape[axis],)).astype(np.intp)  # NumPy takes no wider ones.
     if counts.size and (counts == counts[0]).all():
         spread = np.expand_dims(a, axis + 1)
         shape = (*a.shape[: axis + 1], int(counts[0]), *a.shape[axis + 1 :])

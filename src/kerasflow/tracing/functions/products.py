@@ -163,7 +163,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if axis is not None:
         axisa = axisb = axisc = axis
     # Vectors in the plane NumPy takes, warns of or refuses, by its version: it is asked, with no vectors at all.
-    np.cross(*(np.empty((0, as_operand(x).shape[end])) for x, end in ((a, axisa), (b, axisb))))
+    np.cross(np.empty((0, as_operand(a).shape[axisa])), np.empty((0, as_operand(b).shape[axisb])))
     return cross_product(a, b, axisa, axisb, axisc)
 
 

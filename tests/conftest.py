@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import measured
 import parts
 import pytest
 
@@ -58,6 +59,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = set(slow).difference(parts.part(slow, parts.turn()))
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]
+
+
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    option = config.option
+    tests = measured.selected(config.args, option.markexpr, option.ignore or (), option.keyword)
+    whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not option.maxfail
+    if tests is None or not whole:
+        return
+    counts = {name: len(reports) for name, reports in terminalreporter.stats.items()}
+    counts["failed"] = counts.get("failed", 0) + counts.get("error", 0)
+    terminalreporter.write_line(measured.line(tests, counts))
 
 
 def pytest_collection_finish() -> None:

@@ -170,7 +170,7 @@ def test_custom_vjp_of_several_results() -> None:
 
 def test_integers_have_no_gradient() -> None:
     with pytest.raises(GradientError, match="int64"):
-        grad(lambda x: np.sum(x))(np.arange(3))
+        grad(lambda x: np.sum(x))(np.arange(3, dtype=np.int64))
     with pytest.raises(GradientError, match="scalar"):
         grad(lambda x: x * 2)(np.ones(3))
 

@@ -288,6 +288,8 @@ _PRODUCTS = """
 ops.cdist(x, y)
 ops.correlate(v, x[0], mode="full")
 ops.cross(q, q[::-1])
+ops.cross(x[:, :2], y[:, :2])
+ops.cross(x[:, :2], q, axisb=0, axisc=0)
 ops.dot(x, w)
 ops.einsum("ij,jk->ik", x, w)
 ops.inner(x, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -52,7 +53,17 @@ def test_every_operation_is_called(name: str) -> None:
     assert called or name in NOT_CALLED, f"keras.ops.{name}: a call, or a reason for none"
 
 
-@pytest.mark.parametrize("expression", CALLS)
+def is_there(expression: str) -> bool:
+    """Whether the installed Keras has the operations of a call: older ones have not all."""
+    missing = object()
+    names = [name.split(".") for name in re.findall(r"\bops\.([a-z][\w.]*)\(", expression)]
+    return all(
+        functools.reduce(lambda x, part: getattr(x, part, missing), name, keras.ops) is not missing
+        for name in names
+    )
+
+
+@pytest.mark.parametrize("expression", list(filter(is_there, CALLS)))
 def test_every_mode_gives_the_same(expression: str) -> None:
     arrays = {name: in_float32(x) for name, x in used(expression).items()}
     function = call(expression.lstrip("~"), list(arrays))
@@ -77,7 +88,7 @@ def test_every_mode_gives_the_same(expression: str) -> None:
             assert_close(ours, theirs, 64, f"{mode}: {expression}")
 
 
-@pytest.mark.parametrize("expression", [e for e in CALLS if not e.startswith("~")])
+@pytest.mark.parametrize("expression", [e for e in CALLS if not e.startswith("~") and is_there(e)])
 def test_gradients_are_differences(expression: str) -> None:
     arrays = used(expression)
     floats = [i for i, x in enumerate(arrays.values()) if x.dtype == np.float64]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from typing import Any
 from unittest import mock
 
@@ -15,6 +16,8 @@ import kerasflow
 from kerasflow.bridge.ops import math
 from kerasflow.errors import TracingError
 from kerasflow.primitives import PRIMITIVES
+
+import keras  # isort: skip
 
 RNG = np.random.default_rng(0)
 DATA = RNG.normal(size=(5, 3))
@@ -173,3 +176,15 @@ def test_scipy_is_imported_only_where_it_is_needed() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "needed\n"
+
+
+def test_cross_products_of_vectors_in_the_plane() -> None:
+    """Keras promises them; NumPy took them up to 2.4, with a warning."""
+    x, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[5.0, 6.0], [7.0, 8.0]])
+    in_space = np.pad(y, ((0, 0), (0, 1)), constant_values=9.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(keras.ops.cross(x, y), [-4, -4])
+        np.testing.assert_array_equal(keras.ops.cross(x, in_space), [[18, -9, -4], [36, -27, -4]])
+    with pytest.raises(ValueError, match="must be 2 or 3"):
+        keras.ops.cross(np.ones(4), np.ones(4))

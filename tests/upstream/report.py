@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +17,8 @@ from skips import KEPT, LIFTED
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 STOCK = HERE / "stock.json"
+# What `tests/systems` writes into the page.
+SYSTEMS = re.compile("<!-- systems -->.*<!-- end of systems -->\n", re.DOTALL)
 OUTCOMES = ("passed", "skipped", "xfailed", "failed")
 MARKED = "behind the training marker"
 PACKAGES = "numpy scipy tensorflow tensorflow-cpu jax torch grain scikit-learn pandas pillow".split()
@@ -135,6 +138,8 @@ def skipped(results: list[dict[str, Any]]) -> str:
 
 def write_page(results: list[dict[str, Any]], libraries: str) -> None:
     """Write the page, with the part on libraries at its end."""
+    systems = SYSTEMS.search(PAGE.read_text("utf-8"))
+    assert systems is not None, f"{PAGE.name} has lost its part on systems"
     parts = [
         PREFACE,
         f"Keras {version('keras')}, kerasflow {version('kerasflow')}; {', '.join(installed(PACKAGES))}.\n",
@@ -147,6 +152,7 @@ def write_page(results: list[dict[str, Any]], libraries: str) -> None:
         "## Skips that are lifted\n",
         table(["Keras's reason begins with", "here"], [[f"`` {p} ``", why] for p, why in LIFTED.items()])
         + "\n",
+        systems[0],
         libraries,
     ]
     PAGE.write_text("\n".join(parts))

@@ -100,11 +100,11 @@ def _falling(x: Any) -> Any:
 
 
 def _top_k_rule(x: ShapedArray, k: int) -> ShapedArray:
-    return ShapedArray((*x.shape[:-1], min(k, x.shape[-1])), np.dtype(np.int64))
+    return ShapedArray((*x.shape[:-1], min(k, x.shape[-1])), np.dtype(np.intp))
 
 
-def _int64(x: ShapedArray, **_: Any) -> ShapedArray:
-    return ShapedArray(x.shape, np.dtype(np.int64))
+def _places(x: ShapedArray, **_: Any) -> ShapedArray:
+    return ShapedArray(x.shape, np.dtype(np.intp))  # NumPy's own integers: of 32 bits on some machines
 
 
 # x[i0, i1, ...]: integer arrays for the first axes, broadcast together; out of bounds is an IndexError.
@@ -122,13 +122,13 @@ scatter = Primitive(
     failure=lambda node, arrays: _places_outside(node, arrays[0], arrays[2:]),
 )
 sort = Primitive("sort", lambda x, axis: np.sort(x, axis=axis), lambda x, axis: x)
-argsort = Primitive("argsort", lambda x, axis: np.argsort(x, axis=axis, kind="stable"), _int64)
+argsort = Primitive("argsort", lambda x, axis: np.argsort(x, axis=axis, kind="stable"), _places)
 # All places if there are fewer than k.
 top_k = Primitive("top_k", top_k_places, _top_k_rule)
 searchsorted = Primitive(
     "searchsorted",
     lambda a, v, side: np.searchsorted(a, v, side=side),
-    lambda a, v, side: ShapedArray(v.shape, np.dtype(np.int64)),
+    lambda a, v, side: ShapedArray(v.shape, np.dtype(np.intp)),
 )
 
 PRIMITIVES: tuple[Primitive, ...] = (gather, scatter, sort, argsort, top_k, searchsorted)

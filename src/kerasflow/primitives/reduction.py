@@ -35,7 +35,7 @@ def _reduction(name: str, dtype: Any = None) -> Primitive:
 
 
 def _arg_reduction(name: str) -> Primitive:
-    """argmax/argmin along one axis; the result is int64, as NumPy's."""
+    """argmax/argmin along one axis; the result are places, which NumPy tells in its own integers."""
     function: Callable[..., Any] = getattr(np, name)
 
     def evaluate(x: Any, axis: int) -> Any:
@@ -44,7 +44,7 @@ def _arg_reduction(name: str) -> Primitive:
     def rule(x: ShapedArray, axis: int) -> ShapedArray:
         if x.shape[axis] == 0:
             raise ValueError(f"attempt to get {name} of an empty sequence of shape {x.shape}")
-        return ShapedArray(reduced_shape(x.shape, (axis,), False), np.dtype(np.int64))
+        return ShapedArray(reduced_shape(x.shape, (axis,), False), np.dtype(np.intp))
 
     return Primitive(name, evaluate, rule)
 

@@ -20,12 +20,20 @@ from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing
+from kerasflow.tracing.functions.products import cross_product
 from kerasflow.tracing.indexing import require_inside
 from kerasflow.tracing.tensor import plain, tensors
 
 
 def array(x: Any, dtype: Any = None) -> Any:
     return convert_to_tensor(x, dtype=dtype)
+
+
+def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
+    """The cross product, of vectors in the plane too, which NumPy takes before 2.5 only."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    return cross_product(*_common(x1, x2), axisa, axisb, axisc)
 
 
 def divide_no_nan(x1: Any, x2: Any) -> Any:
@@ -63,6 +71,12 @@ def matmul(x1: Any, x2: Any) -> Any:
     narrow = x1.dtype == x2.dtype == np.int8
     dtype = "int32" if narrow else dtypes.result_type(x1.dtype, x2.dtype)
     return tensors(tensor(x1, dtype)) @ tensor(x2, dtype)
+
+
+def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
+    """`np.repeat`, which takes no counts that are wider than NumPy's own integers; those may have 32 bits."""
+    counts = repeats.astype(np.intp) if isinstance(repeats, np.ndarray) else repeats
+    return np.repeat(x, counts, axis=axis)
 
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
@@ -145,10 +159,12 @@ _AXES = re.compile(r"\(([\w, ]*)\)")
 OVERRIDES: dict[str, Callable[..., Any]] = {
     "array": array,
     "convert_to_tensor": tensor,  # Nothing here changes its operands in place.
+    "cross": cross,
     "divide_no_nan": divide_no_nan,
     "full": full,
     "geomspace": geomspace,
     "matmul": matmul,
+    "repeat": repeat,
     "select": select,
     "take": take,
     "take_along_axis": take_along_axis,

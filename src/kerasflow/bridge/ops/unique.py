@@ -72,11 +72,11 @@ def _unique(
     if return_index:
         results.append(placed(order, 1))
     if return_inverse:
-        inverse = apply("scatter", np.zeros(n, np.int64), number, order, mode="set")
+        inverse = apply("scatter", np.zeros(n, np.intp), number, order, mode="set")
         results.append(np.reshape(inverse, x.shape if axis is None else (n,)))
     if return_counts:
-        ones = cast(np.ones(n), np.int64)
-        counts = apply("scatter", np.zeros(size + 1, np.int64), ones, np.minimum(number, size), mode="add")
+        ones = cast(np.ones(n), np.intp)
+        counts = apply("scatter", np.zeros(size + 1, np.intp), ones, np.minimum(number, size), mode="add")
         results.append(counts[:size])
     return results[0] if len(results) == 1 else tuple(results)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.tracing.functions.complex import each_part
-from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.functions.missing import present, unknown_function
 from kerasflow.tracing.normalize import as_operand, canonical_axes, cast, common_dtype, is_weak, promote
 from kerasflow.tracing.trace import apply, record
 from kerasflow.tracing.tracer import Tracer
@@ -247,12 +247,14 @@ FUNCTIONS = {
     np.isposinf: lambda x, out=None: np.logical_and(np.isinf(x), x > 0),
     np.isneginf: lambda x, out=None: np.logical_and(np.isinf(x), x < 0),
     np.sinc: sinc,
-    np.fix: lambda x, out=None: np.trunc(x),
     np.shape: lambda a: as_operand(a).shape,
     np.ndim: lambda a: as_operand(a).ndim,
     np.size: size,
     np.result_type: result_type,
     np.can_cast: can_cast,
     np.array_equal: array_equal,
-    **newer(astype=lambda x, dtype, /, *, copy=True, device=None: cast(x, dtype)),
+    **present(
+        astype=lambda x, dtype, /, *, copy=True, device=None: cast(x, dtype),
+        fix=lambda x, out=None: np.trunc(x),  # deprecated in NumPy 2.5
+    ),
 }

@@ -53,7 +53,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
 def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     a = as_operand(a)
     if not a.ndim:
-        return np.zeros_like(a, np.int64)
+        return np.zeros_like(a, np.intp)
     if axis is None:
         a, axis = np.ravel(a), 0
     return apply("argsort", a, axis=canonical_axis(axis, a.ndim))
@@ -112,7 +112,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     x = as_operand(x)
     if not minlength:
         raise unknown_function("np.bincount without minlength (the length would depend on values)")
-    updates = np.ones(x.shape, np.int64) if weights is None else cast(as_operand(weights), np.float64)
+    updates = np.ones(x.shape, np.intp) if weights is None else cast(as_operand(weights), np.float64)
     # Like NumPy's result cut to `minlength`: what falls outside counts into one place more, which is dropped.
     counts = apply(
         "scatter", np.zeros(minlength + 1, updates.dtype), updates, np.minimum(x, minlength), mode="add"
@@ -121,7 +121,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 
 
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> tuple[Any, ...]:
-    rest = cast(as_operand(indices), np.int64)
+    rest = cast(as_operand(indices), np.intp)
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     places: list[Any] = []
     for n in sizes[1:][::-1] if order == "C" else sizes[:-1]:

@@ -11,8 +11,8 @@ from kerasflow.errors import TracingError
 from kerasflow.tracing.source import at_user_line
 
 
-def newer(_module: Any = np, /, **handlers: Callable[..., Any]) -> dict[Any, Callable[..., Any]]:
-    """Handlers of functions that older NumPy versions lack, by name: the ones that the installed NumPy has."""
+def present(_module: Any = np, /, **handlers: Callable[..., Any]) -> dict[Any, Callable[..., Any]]:
+    """Handlers of functions that not every NumPy has, by name: the ones that the installed NumPy has."""
     return {getattr(_module, name): handler for name, handler in handlers.items() if hasattr(_module, name)}
 
 

@@ -87,7 +87,7 @@ def cond(x: Any, p: Any = None) -> Any:
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     a = as_operand(A)
     if a.ndim < 2:
-        return cast(np.any(a != 0), np.int64)
+        return cast(np.any(a != 0), np.intp)
     s = svdvals(a)
     if tol is None:
         relative = max(a.shape[-2:]) * np.finfo(real_dtype(s.dtype)).eps if rtol is None else rtol

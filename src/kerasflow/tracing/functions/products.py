@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.errors import TracingError
-from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.functions.missing import present, unknown_function
 from kerasflow.tracing.normalize import as_operand, canonical_axis, cast, promote
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import apply
@@ -162,6 +162,13 @@ def kron(a: Any, b: Any) -> Any:
 def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None) -> Any:
     if axis is not None:
         axisa = axisb = axisc = axis
+    # Vectors in the plane NumPy takes, warns of or refuses, by its version: it is asked, with no vectors at all.
+    np.cross(np.empty((0, as_operand(a).shape[axisa])), np.empty((0, as_operand(b).shape[axisb])))
+    return cross_product(a, b, axisa, axisb, axisc)
+
+
+def cross_product(a: Any, b: Any, axisa: int, axisb: int, axisc: int) -> Any:
+    """Of vectors in space, and of vectors in the plane: of two of these the one component that is not zero."""
     a, b = np.moveaxis(as_operand(a), axisa, -1), np.moveaxis(as_operand(b), axisb, -1)
     if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
         raise ValueError("incompatible dimensions for cross product\n(dimension must be 2 or 3)")
@@ -186,7 +193,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1, **_: Any) -> Any:
 
 UFUNCS: dict[Any, Callable[..., Any]] = {
     np.matmul: matmul,
-    **newer(
+    **present(
         vecdot=vecdot,
         matvec=lambda x1, x2, /: np.squeeze(matmul(x1, np.expand_dims(x2, -1)), -1),
         vecmat=lambda x1, x2, /: np.squeeze(matmul(np.expand_dims(np.conjugate(x1), -2), x2), -2),

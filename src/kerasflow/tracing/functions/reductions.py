@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasflow.primitives.complex import real_dtype
 from kerasflow.tracing.functions.complex import absolute_square
-from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.functions.missing import present, unknown_function
 from kerasflow.tracing.normalize import as_operand, canonical_axes, canonical_axis, cast
 from kerasflow.tracing.trace import apply
 
@@ -285,7 +285,7 @@ FUNCTIONS = {
     np.nanmean: _where_number(mean),
     np.nanvar: _where_number(var),
     np.nanstd: _where_number(std),
-    **newer(
+    **present(
         cumulative_sum=_cumulative_array_api("cumsum", 0),
         cumulative_prod=_cumulative_array_api("cumprod", 1),
     ),

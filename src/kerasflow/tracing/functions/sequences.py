@@ -61,7 +61,7 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     places = np.where(x == sorted_edges[-1], count - 1, places)
     # What falls outside, or is no number, counts into one place more, which is dropped.
     inside = np.logical_and(x >= sorted_edges[0], x <= sorted_edges[-1])
-    weights = np.ones(x.shape, np.int64) if weights is None else np.ravel(as_operand(weights))
+    weights = np.ones(x.shape, np.intp) if weights is None else np.ravel(as_operand(weights))
     counts = apply(
         "scatter", np.zeros(count + 1, weights.dtype), weights, np.where(inside, places, count), mode="add"
     )[:count]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.tracing.functions.missing import newer, unknown_function
+from kerasflow.tracing.functions.missing import present, unknown_function
 from kerasflow.tracing.normalize import as_operand, canonical_axes, canonical_axis, cast, promote
 from kerasflow.tracing.trace import apply
 from kerasflow.tracing.tracer import Tracer
@@ -200,7 +200,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     axis = canonical_axis(axis, a.ndim)
     if isinstance(repeats, Tracer):
         raise unknown_function("np.repeat with traced repeats")
-    counts = np.broadcast_to(repeats, (a.shape[axis],))
+    counts = np.broadcast_to(repeats, (a.shape[axis],)).astype(np.intp)  # NumPy takes no wider ones.
     if counts.size and (counts == counts[0]).all():
         spread = np.expand_dims(a, axis + 1)
         shape = (*a.shape[: axis + 1], int(counts[0]), *a.shape[axis + 1 :])
@@ -338,5 +338,5 @@ FUNCTIONS = {
     np.diff: diff,
     np.meshgrid: meshgrid,
     np.linalg.matrix_transpose: lambda x, /: swapaxes(x, -1, -2),
-    **newer(unstack=lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0))),
+    **present(unstack=lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0))),
 }

@@ -168,7 +168,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
     x = as_operand(x)
     count = x.shape[0] if N is None else int(N)
-    x = cast(x, np.result_type(x.dtype, np.int64))
+    x = cast(x, np.result_type(x.dtype, np.intp))
     factors = np.concatenate(
         [
             np.ones((x.shape[0], 1), x.dtype),

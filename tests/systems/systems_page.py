@@ -1,0 +1,66 @@
+"""The part of docs/compatibility.md on Pythons, NumPy versions and systems: what ran where, and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+STORED = HERE / "measured.json"
+PAGE = HERE.parents[1] / "docs" / "compatibility.md"
+BEGIN, END = "<!-- systems -->", "<!-- end of systems -->"
+_COLUMNS = ("keras", "python", "numpy", "system", "tests", "passed", "failed", "skipped", "date")
+_HEADS = ("Keras", "Python", "NumPy", "system", "tests", "passed", "failed", "skipped", "on")
+
+PREFACE = """## Pythons, NumPy versions and systems
+
+Each row is a run of this project's tests, in an environment of its own, and says what the run said itself.
+`python tests/systems/on_systems.py FOLDER` makes them, where another Python or system is needed in a Debian in that
+folder, and writes this table. *all* is the README's test command, as in CI; *fast* is without Keras's suite, which the
+first part of this page is about, and without slow tests; *core* is a part of these: graphs, tracing, derivatives,
+compilation, every operation of `keras.ops`, training, saving, export; *short* is a part of that. What needs a package
+that the environment lacks is skipped. *t* is a Python without the global lock."""
+
+
+def stored() -> list[dict[str, Any]]:
+    """What is kept."""
+    return json.loads(STORED.read_text("utf-8")) if STORED.exists() else []
+
+
+def _key(run: Mapping[str, Any]) -> tuple[Any, ...]:
+    numbers = [
+        tuple(int(part) for part in run[name].rstrip("t").split(".") if part.isdigit())
+        for name in ("python", "numpy")
+    ]
+    return (*numbers, *(run[name] for name in ("python", "system", "keras", "tests")))
+
+
+def keep(runs: Iterable[dict[str, Any]]) -> None:
+    """Keep runs, each in the place of an older one of the same kind, and write the page."""
+    kept = {_key(run): run for run in (*stored(), *runs)}
+    lines = ",\n".join(json.dumps(kept[key]) for key in sorted(kept))
+    STORED.write_text(f"[\n{lines}\n]\n", "utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
+
+
+def section() -> str:
+    """The part of the page, with the marks around it."""
+    rule = [":--" if name not in ("passed", "failed", "skipped") else "--:" for name in _COLUMNS]
+    rows = [_HEADS, rule, *([str(run[name]) for name in _COLUMNS] for run in stored())]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"{BEGIN}\n{PREFACE}\n\n{table}\n{END}"
+
+
+def filled(page: str) -> str:
+    """The page with its part made anew.
+
+    Raises:
+        ValueError: if the page has no place for it.
+    """
+    before, _, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{PAGE.name} has no {BEGIN} with an {END} behind it")
+    return before + section() + after

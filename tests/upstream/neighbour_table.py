@@ -1,0 +1,91 @@
+"""The libraries around Keras that `neighbours.py` tries: what each needs, its example, and why it may fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A library around Keras.
+
+    Args:
+        name: on the page. kind: of library. needs: what is installed, the library first.
+        function: its example in `neighbour_examples.py`, or in the file `module`.
+        note: what users should know where it works.
+        because: why it does not work. error: what its error then contains.
+        settings: variables of the environment. python: the version that it needs, by default the one that runs.
+    """
+
+    name: str
+    kind: str
+    needs: tuple[str, ...]
+    function: str
+    note: str = ""
+    because: str = ""
+    error: str = ""
+    module: str = "neighbour_examples"
+    settings: dict[str, str] = field(default_factory=dict)
+    python: str = ""
+
+    @property
+    def package(self) -> str:
+        """The name of its distribution."""
+        return self.needs[0].partition("[")[0].partition("<")[0].partition("=")[0]
+
+
+def model(name: str, kind: str, needs: tuple[str, ...], function: str, **more: str) -> Neighbour:
+    """A row whose example is in `neighbour_models.py`."""
+    return Neighbour(name, kind, needs, function, module="neighbour_models", **more)
+
+
+NEIGHBOURS = (
+    Neighbour("KerasTuner", "tuner", ("keras-tuner", "six"), "keras_tuner"),
+    Neighbour("Optuna", "tuner", ("optuna", "optuna-integration[keras]"), "optuna"),
+    Neighbour("Ray Tune", "tuner", ("ray[tune]",), "ray_tune"),
+    Neighbour("AutoKeras", "tuner", ("autokeras", "tensorflow-cpu"), "autokeras"),
+    Neighbour("scikit-learn", "estimators", ("scikit-learn",), "scikit_learn"),
+    Neighbour("SciKeras", "estimators", ("scikeras",), "scikeras"),
+    Neighbour("imbalanced-learn", "tabular", ("imbalanced-learn",), "imbalanced_learn"),
+    Neighbour("skrub", "tabular", ("skrub",), "skrub"),
+    Neighbour("MAPIE", "intervals", ("mapie",), "mapie"),
+    Neighbour("crepes", "intervals", ("crepes", "scikit-learn"), "crepes"),
+    Neighbour("PyOD", "outliers", ("pyod",), "pyod"),
+    Neighbour("SHAP", "explainer", ("shap",), "shap"),
+    Neighbour("SHAP gradients", "explainer", ("shap",), "shap_gradients"),
+    Neighbour("LIME", "explainer", ("lime",), "lime"),
+    Neighbour("tf-explain", "explainer", ("tf-explain", "tensorflow-cpu", "opencv-python-headless"), "tf_explain"),
+    Neighbour("DALEX", "explainer", ("dalex",), "dalex"),
+    Neighbour("alibi", "explainer", ("alibi",), "alibi"),
+    Neighbour("TensorBoard", "tracker", ("tensorboard", "tensorflow-cpu"), "tensorboard"),
+    Neighbour("MLflow", "tracker", ("mlflow",), "mlflow"),
+    Neighbour("Weights & Biases", "tracker", ("wandb",), "wandb"),
+    Neighbour("Comet", "tracker", ("comet-ml",), "comet"),
+    Neighbour("Neptune", "tracker", ("neptune", "neptune-tensorflow-keras"), "neptune"),
+    Neighbour("DVCLive", "tracker", ("dvclive",), "dvclive"),
+    Neighbour("Aim", "tracker", ("aim",), "aim"),
+    Neighbour("tqdm", "progress", ("tqdm", "pandas"), "tqdm"),
+    Neighbour("livelossplot", "progress", ("livelossplot",), "livelossplot"),
+    Neighbour("visualkeras", "pictures", ("visualkeras",), "visualkeras"),
+    model("KerasHub", "models", ("keras-hub",), "keras_hub"),
+    model("KerasRS", "recommenders", ("keras-rs",), "keras_rs"),
+    model("keras-tcn", "layers", ("keras-tcn",), "keras_tcn"),
+    model("ncps", "layers", ("ncps",), "ncps"),
+    model("deel-lip", "layers", ("deel-lip",), "deel_lip"),
+    model("einops", "layers", ("einops",), "einops"),
+    model("kimm", "models", ("kimm",), "kimm"),
+    model("keras-cv-attention-models", "models", ("keras-cv-attention-models", "tensorflow-cpu"), "kecam"),
+    model("Segmentation Models", "models", ("segmentation-models", "tensorflow-cpu"), "segmentation_models"),
+    model("BayesFlow", "Bayesian", ("bayesflow", "jax"), "bayesflow"),
+    model("TensorFlow Probability", "Bayesian", ("tensorflow-probability", "tensorflow-cpu"), "tensorflow_probability"),
+    model("Spektral", "graph networks", ("spektral", "tensorflow-cpu"), "spektral"),
+    model("kgcnn", "graph networks", ("kgcnn",), "kgcnn"),
+    model("HGQ2", "quantiser", ("HGQ2",), "hgq"),
+    model("QKeras", "quantiser", ("qkeras", "tensorflow-cpu"), "qkeras"),
+    model("ONNX Runtime", "converter", ("onnxruntime", "onnx"), "onnxruntime"),
+    model("hls4ml", "converter", ("hls4ml",), "hls4ml"),
+    model("keras2c", "converter", ("keras2c",), "keras2c"),
+    model("TensorFlow.js", "converter", ("tensorflowjs",), "tensorflowjs"),
+    model("Netron", "pictures", ("netron",), "netron"),
+    model("Adversarial Robustness Toolbox", "attacks", ("adversarial-robustness-toolbox",), "art"),
+)

@@ -98,7 +98,7 @@ def ray_tune(folder: Path) -> None:
 
 
 def autokeras(folder: Path) -> None:
-    """`StructuredDataClassifier`, or else `ImageClassifier`, one trial"""
+    """`ImageClassifier`, one trial"""
     import autokeras
 
     search = autokeras.ImageClassifier(max_trials=1, directory=folder, overwrite=True)
@@ -123,9 +123,9 @@ def scikit_learn(folder: Path) -> None:
     assert grid.fit(X, Y).best_score_ > 0.5
 
 
-def model_from_labels(x: Any, y: Any, units: int = 8) -> keras.Model:
+def model_from_labels(X: Any, y: Any, units: int = 8) -> keras.Model:  # noqa: N803  (the wrapper's names)
     """The classifier with the loss for labels of one bit each, which Keras's wrapper gives it."""
-    model = network(x, units=units)
+    model = network(X, units=units)
     model.compile("adam", "categorical_crossentropy" if y.ndim > 1 else "sparse_categorical_crossentropy")
     return model
 
@@ -175,14 +175,15 @@ def mapie(folder: Path) -> None:
     from keras.wrappers import SKLearnRegressor
     from mapie.regression import SplitConformalRegressor
 
-    def regression(x: Any, y: Any) -> keras.Model:
-        model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
+    def regression(X: Any, y: Any) -> keras.Model:  # noqa: N803  (the wrapper's names)
+        model = keras.Sequential([keras.Input(X.shape[1:]), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
         model.compile("adam", "mse")
         return model
 
     estimator = SKLearnRegressor(regression, fit_kwargs={"epochs": 5, "verbose": 0})
     conformal = SplitConformalRegressor(estimator, confidence_level=0.9, prefit=False)
-    conformal.fit(X[:48], X[:48].sum(1)).conformalize(X[48:], X[48:].sum(1))
+    y = X.sum(1).astype("float64")  # MAPIE checks its differences to 1e-8.
+    conformal.fit(X[:48], y[:48]).conformalize(X[48:], y[48:])
     assert conformal.predict_interval(X)[1].shape == (96, 2, 1)
 
 

@@ -61,16 +61,6 @@ def ncps(folder: Path) -> None:
     model.fit(x, x[:, :, :1], epochs=1, verbose=0)
 
 
-def deel_lip(folder: Path) -> None:
-    """`SpectralDense` and `GroupSort2`, trained"""
-    from deel.lip.activations import GroupSort2
-    from deel.lip.layers import SpectralDense
-
-    model = keras.Sequential([keras.Input((4,)), SpectralDense(8), GroupSort2(), SpectralDense(2)])
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(X, Y, epochs=2, verbose=0)
-
-
 def einops(folder: Path) -> None:
     """`rearrange` and `reduce` in a layer's `call`, trained"""
     from einops import rearrange, reduce
@@ -85,10 +75,10 @@ def einops(folder: Path) -> None:
 
 
 def kimm(folder: Path) -> None:
-    """`MobileNetV3WSmall050` without weights: `predict`, features"""
+    """`MobileNetV2W050` without weights: `predict`, features"""
     import kimm
 
-    model = kimm.models.MobileNetV3WSmall050(input_shape=(32, 32, 3), weights=None, classes=2)
+    model = kimm.models.MobileNetV2W050(input_shape=(32, 32, 3), weights=None, classes=2)
     assert model.predict(IMAGES, verbose=0).shape == (16, 2)
 
 
@@ -137,11 +127,31 @@ def spektral(folder: Path) -> None:
 
 
 def kgcnn(folder: Path) -> None:
-    """`GCN` (`kgcnn.literature.GCN`) on graphs of one batch, trained"""
+    """`make_model` of `kgcnn.literature.GCN`"""
     from kgcnn.literature.GCN import make_model
 
     model = make_model(name="GCN")
     assert model.count_params() > 0
+
+
+def keras_geometric(folder: Path) -> None:
+    """two `GCNConv` layers in a model of one graph, trained"""
+    from keras_geometric.layers import GCNConv
+
+    class Network(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = GCNConv(8), GCNConv(2)
+
+        def call(self, graph: Any) -> Any:
+            nodes, edges = graph
+            return keras.ops.softmax(self.second([keras.ops.relu(self.first([nodes, edges])), edges]))
+
+    edges = np.array([[0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 0]])
+    model = Network()
+    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
+    losses = [float(model.train_on_batch([X[:6], edges], Y[:6])) for _ in range(5)]
+    assert losses[-1] < losses[0]
 
 
 # Quantisers

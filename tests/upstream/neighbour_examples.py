@@ -176,7 +176,9 @@ def mapie(folder: Path) -> None:
     from mapie.regression import SplitConformalRegressor
 
     def regression(X: Any, y: Any) -> keras.Model:  # noqa: N803  (the wrapper's names)
-        model = keras.Sequential([keras.Input(X.shape[1:]), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
+        model = keras.Sequential(
+            [keras.Input(X.shape[1:]), keras.layers.Dense(8, "relu"), keras.layers.Dense(1)]
+        )
         model.compile("adam", "mse")
         return model
 

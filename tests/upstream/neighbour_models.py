@@ -17,7 +17,12 @@ def keras_hub(folder: Path) -> None:
     import keras_hub
 
     backbone = keras_hub.models.BertBackbone(
-        vocabulary_size=50, num_layers=1, num_heads=2, hidden_dim=8, intermediate_dim=16, max_sequence_length=8
+        vocabulary_size=50,
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=16,
+        max_sequence_length=8,
     )
     model = keras_hub.models.BertTextClassifier(backbone, num_classes=2)
     tokens = RNG.integers(0, 50, (32, 8))
@@ -44,7 +49,9 @@ def keras_tcn(folder: Path) -> None:
     """a `TCN` layer, trained"""
     from tcn import TCN
 
-    model = keras.Sequential([keras.Input((12, 1)), TCN(4, kernel_size=2, dilations=(1, 2)), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((12, 1)), TCN(4, kernel_size=2, dilations=(1, 2)), keras.layers.Dense(1)]
+    )
     model.compile("adam", "mse")
     x = RNG.normal(size=(32, 12, 1)).astype("float32")
     model.fit(x, x.sum(axis=1), epochs=2, verbose=0)
@@ -67,7 +74,9 @@ def einops(folder: Path) -> None:
 
     class Patches(keras.layers.Layer):
         def call(self, x: Any) -> Any:
-            return reduce(rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=8, q=8), "b n d -> b d", "mean")
+            return reduce(
+                rearrange(x, "b (h p) (w q) c -> b (h w) (p q c)", p=8, q=8), "b n d -> b d", "mean"
+            )
 
     model = keras.Sequential([keras.Input((32, 32, 3)), Patches(), keras.layers.Dense(2, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -86,7 +95,7 @@ def kecam(folder: Path) -> None:
     """`GhostNetV2` without weights: `predict`"""
     from keras_cv_attention_models import ghostnet
 
-    model = ghostnet.GhostNetV2_1X(input_shape=(32, 32, 3), pretrained=None, num_classes=2)
+    model = ghostnet.GhostNetV2_100(input_shape=(32, 32, 3), pretrained=None, num_classes=2)
     assert model.predict(IMAGES, verbose=0).shape == (16, 2)
 
 

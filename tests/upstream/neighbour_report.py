@@ -62,7 +62,9 @@ def section(results: dict[str, Any]) -> str:
                     outcome(neighbour, found),
                 ]
             )
-            versions.add(" ".join(f"{name} {found['versions'][name]}" for name in OURS if name in found["versions"]))
+            versions.add(
+                " ".join(f"{name} {found['versions'][name]}" for name in OURS if name in found["versions"])
+            )
     days = sorted(found["on"] for found in results.values())
     working = sum(not found["error"] for found in results.values())
     return "\n".join(

@@ -67,7 +67,9 @@ NEIGHBOURS = (
     Neighbour("SHAP", "explainer", ("shap",), "shap"),
     Neighbour("SHAP: gradients", "explainer", ("shap", "tensorflow-cpu"), "shap_gradients"),
     Neighbour("LIME", "explainer", ("lime",), "lime"),
-    Neighbour("tf-explain", "explainer", ("tf-explain", "tensorflow-cpu", "opencv-python-headless"), "tf_explain"),
+    Neighbour(
+        "tf-explain", "explainer", ("tf-explain", "tensorflow-cpu", "opencv-python-headless"), "tf_explain"
+    ),
     Neighbour("DALEX", "explainer", ("dalex",), "dalex"),
     Neighbour("alibi", "explainer", ("alibi",), "alibi"),
     Neighbour("TensorBoard", "tracker", ("tensorboard", "tensorflow-cpu"), "tensorboard"),
@@ -75,7 +77,7 @@ NEIGHBOURS = (
     Neighbour("Weights & Biases", "tracker", ("wandb", "tensorflow-cpu"), "wandb"),
     Neighbour("Comet", "tracker", ("comet-ml",), "comet"),
     Neighbour("Neptune", "tracker", ("neptune", "neptune-tensorflow-keras"), "neptune"),
-    Neighbour("DVCLive", "tracker", ("dvclive",), "dvclive"),
+    Neighbour("DVCLive", "tracker", ("dvclive", "tensorflow-cpu"), "dvclive"),
     Neighbour("Aim", "tracker", ("aim",), "aim"),
     Neighbour("tqdm", "progress", ("tqdm", "pandas"), "tqdm"),
     Neighbour("livelossplot", "progress", ("livelossplot",), "livelossplot"),
@@ -124,7 +126,8 @@ NEIGHBOURS = (
         "graph networks",
         ("kgcnn", "dm-tree"),
         "kgcnn",
-        because="its ready models name the backends that they take, and NumPy is none of them; its layers import",
+        because="its ready models and `kgcnn.models.force` name the backends that they take, and NumPy is none of them;"
+        " its layers import, and forces are `kerasflow.grad` of a model of the energy",
         error="Backend 'numpy' for model 'GCN' is not supported",
     ),
     model(

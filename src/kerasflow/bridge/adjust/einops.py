@@ -15,7 +15,7 @@ def compute_on_tracers(module: ModuleType) -> Iterator[None]:
     """einops asks each subclass of its `AbstractBackend` for whose tensors it is; arrays are its NumPy backend's."""
     yield
 
-    class TracerBackend(module.NumpyBackend):  # type: ignore[misc, name-defined]
+    class TracerBackend(module.NumpyBackend):  # type: ignore[name-defined]
         """NumPy's functions, which tracers record."""
 
         framework_name = "kerasflow"
@@ -23,4 +23,4 @@ def compute_on_tracers(module: ModuleType) -> Iterator[None]:
         def is_appropriate_type(self, tensor: Any) -> bool:
             return isinstance(tensor, Tracer)
 
-    module.TracerBackend = TracerBackend  # type: ignore[attr-defined]  (a class is forgotten that nothing holds)
+    vars(module)["TracerBackend"] = TracerBackend  # A class that nothing holds is no subclass for long.

@@ -131,8 +131,8 @@ def section(figures: dict[str, Any]) -> str:
             + "\n",
             "### Libraries that ask for the backend's name\n",
             "kerasflow is `numpy` to code that asks `keras.backend.backend()`. Most libraries ask in order to do"
-            " something that one framework needs. Whole libraries that refuse the name are in the table below; besides, there"
-            " are these:\n",
+            " something that one framework needs. Whole libraries that refuse the name are in the table below;"
+            " besides, there are these:\n",
             table(["library", "what it does", "what to do"], [list(row) for row in REFUSALS]) + "\n",
             f"No such check was met in {ACCEPTING}.\n",
             neighbour_report.section(neighbour_report.stored()),

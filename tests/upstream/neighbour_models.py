@@ -179,10 +179,20 @@ def hgq(folder: Path) -> None:
 
 
 def qkeras(folder: Path) -> None:
-    """`QDense` in a model"""
-    from qkeras import QDense, quantized_bits
+    """`QDense` and `QActivation`, trained"""
+    from qkeras import QActivation, QDense, quantized_bits
 
-    keras.Sequential([keras.Input((4,)), QDense(2, kernel_quantizer=quantized_bits(4))])
+    bits = quantized_bits(4, 0, 1)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            QDense(8, kernel_quantizer=bits, bias_quantizer=bits),
+            QActivation("quantized_relu(4)"),
+            QDense(2, kernel_quantizer=bits, bias_quantizer=bits),
+        ]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(X, Y, epochs=2, verbose=0)
 
 
 # Converters

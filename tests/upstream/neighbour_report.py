@@ -50,27 +50,27 @@ def outcome(neighbour: Neighbour, found: dict[str, Any]) -> str:
 
 def section(results: dict[str, Any]) -> str:
     """The part of the page."""
-    rows, versions = [], set()
-    for neighbour in NEIGHBOURS:
-        if found := results.get(neighbour.name):
-            version = found["versions"].get(neighbour.package, "")
-            rows.append(
-                [
-                    neighbour.kind,
-                    f"{neighbour.name} {version}".strip(),
-                    tried(neighbour),
-                    outcome(neighbour, found),
-                ]
-            )
-            versions.add(
-                " ".join(f"{name} {found['versions'][name]}" for name in OURS if name in found["versions"])
-            )
+    rows = [
+        [
+            neighbour.kind,
+            f"{neighbour.name} {found['versions'].get(neighbour.package, '')}".strip(),
+            tried(neighbour),
+            outcome(neighbour, found),
+        ]
+        for neighbour in NEIGHBOURS
+        if (found := results.get(neighbour.name))
+    ]
+    versions = [
+        f"{name} {' or '.join(sorted({f['versions'][name] for f in results.values() if name in f['versions']}))}"
+        for name in OURS
+    ]
     days = sorted(found["on"] for found in results.values())
     working = sum(not found["error"] for found in results.values())
     return "\n".join(
         [
             PREFACE,
-            f"{working} of {len(rows)} work. Tried between {days[0]} and {days[-1]}, with {', '.join(sorted(versions))}\n",
+            f"{working} of {len(rows)} work. Tried {' to '.join(sorted({days[0], days[-1]}))}, with"
+            f" {', '.join(versions)}.\n",
             table(["kind", "library", "what was run", "here"], rows) + "\n",
         ]
     )

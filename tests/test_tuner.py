@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 import textwrap
+import tomllib
+from importlib import metadata
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-pytest.importorskip("keras_tuner")
+keras_tuner = pytest.importorskip("keras_tuner")
 
 PROGRAM = """
     import json, sys
@@ -106,3 +112,33 @@ def test_searches(tmp_path):
     assert found["resumed"][:2] == found["begun"]
     assert len(found["resumed"]) == 3
     assert found["epochs after it was taken up"] == 3
+
+
+def brought(requirements: list[str], extras: frozenset[str] = frozenset({""})) -> set[str]:
+    """The distributions that requirements bring, with all that these require."""
+    found = set()
+    for requirement in map(Requirement, requirements):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+            found.add(canonicalize_name(requirement.name))
+            found |= brought(metadata.requires(requirement.name) or [], frozenset({"", *requirement.extras}))
+    return found
+
+
+def test_the_extra_brings_what_kerastuner_imports() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    there = brought([*project["dependencies"], *project["optional-dependencies"]["tune"]])
+    imported = set()
+    for file in Path(keras_tuner.__file__).parent.rglob("*.py"):
+        for statement in ast.parse(file.read_text()).body:  # Not what stands within `try`.
+            if isinstance(statement, ast.Import):
+                imported |= {name.name.partition(".")[0] for name in statement.names}
+            elif isinstance(statement, ast.ImportFrom):
+                imported.add((statement.module or "").partition(".")[0])
+    distributions = metadata.packages_distributions()
+    missing = {
+        module
+        for module in imported - set(sys.stdlib_module_names) - {"google"}
+        if not there & {canonicalize_name(name) for name in distributions.get(module, [])}
+    }
+    assert not missing

@@ -31,20 +31,9 @@ SKIPPED = {
     r"`\w+` testing requires the Jax backend": "the subject is another backend",
 }
 
-# Libraries that refuse a backend of the name "numpy": which (with the version that was tried), where, and what can be
-# done.
+# What refuses a backend of the name "numpy" in libraries that otherwise work: which (with the version that was tried),
+# where, and what can be done. Whole libraries are in neighbour_table.py.
 REFUSALS: list[tuple[str, str, str]] = [
-    (
-        "BayesFlow 2.0.12",
-        "`import bayesflow` raises `ValueError: Backend 'numpy' is not supported`: its approximators are written"
-        " once for each framework, and its Jacobians call theirs",
-        "a process with stock Keras (`KERAS_BACKEND=jax`, and no `import kerasflow`)",
-    ),
-    (
-        "kgcnn 4.0.2",
-        "`import kgcnn.models.force` raises `NotImplementedError`; its layers import",
-        "the model of the energy runs here; forces are its `kerasflow.grad`",
-    ),
     (
         "KerasHub 0.32.0: Depth Anything",
         "the model raises `NotImplementedError: Unsupported backend: numpy`; the backbones of all others run",

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import neighbour_report
 from differences import ACCEPTING, DIFFERENCES, REFUSALS, SKIPPED
 from libraries import STOCK
 from lifting import matching
@@ -130,9 +131,11 @@ def section(figures: dict[str, Any]) -> str:
             + "\n",
             "### Libraries that ask for the backend's name\n",
             "kerasflow is `numpy` to code that asks `keras.backend.backend()`. Most libraries ask in order to do"
-            " something that one framework needs. These refuse the name:\n",
+            " something that one framework needs. Whole libraries that refuse the name are in the table below;"
+            " besides, there are these:\n",
             table(["library", "what it does", "what to do"], [list(row) for row in REFUSALS]) + "\n",
             f"No such check was met in {ACCEPTING}.\n",
+            neighbour_report.section(neighbour_report.stored()),
         ]
     )
 
@@ -159,7 +162,11 @@ def write(library: str, found: dict[str, Any]) -> int:
             "docs/compatibility.md is not written: there are differences that differences.py has no cause for"
         )
         return 1
-    figures = stored() | {library: found}
-    STORED.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
-    PAGE.write_text(PAGE.read_text().partition(HEADING)[0].rstrip() + "\n\n" + section(figures))
+    STORED.write_text(json.dumps(stored() | {library: found}, indent=1, sort_keys=True) + "\n")
+    rewrite()
     return 0
+
+
+def rewrite() -> None:
+    """Write the part of the page anew, from what is kept."""
+    PAGE.write_text(PAGE.read_text().partition(HEADING)[0].rstrip() + "\n\n" + section(stored()))

@@ -1,8 +1,8 @@
-"""What is changed in Keras's and KerasHub's modules while they load: one table, `ADJUSTED`, of all of it.
+"""What is changed in modules of Keras, KerasHub and einops while they load: one table, `ADJUSTED`, of all of it.
 
 An adjustment is a context manager around a module's execution. Before its `yield` it sets what the module reads, behind
 it the module is there to be changed. Each of the files here holds those of one kind, and is imported when the first of
-its modules of Keras is: what it imports may need what Keras has loaded until then, and no more. Open `selection` first.
+its modules is: what it imports may need what Keras has loaded until then, and no more. Open `selection` first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kerasflow.bridge.versions import LAYOUT
 
 # Modules that are loaded as installed, and what is done around their execution: a file here, and its function.
 ADJUSTED = {
+    "einops._backends": "einops.compute_on_tracers",
     "keras.src.backend": "selection.compute_on_one_device",
     "keras.src.backend.common.dtypes": "dtypes.keep_64_bits",
     "keras.src.backend.common.name_scope": "errors.name_the_layer",

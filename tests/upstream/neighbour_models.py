@@ -241,13 +241,6 @@ def netron(folder: Path) -> None:
     netron.stop((host, port))
 
 
-def tensorflowjs(folder: Path) -> None:
-    """`save_keras_model`"""
-    import tensorflowjs
-
-    tensorflowjs.converters.save_keras_model(network(), str(folder))
-
-
 def art(folder: Path) -> None:
     """`BlackBoxClassifierNeuralNetwork` and an attack that asks for no gradient (`SquareAttack`)"""
     from art.attacks.evasion import SquareAttack

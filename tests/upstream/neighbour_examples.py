@@ -84,7 +84,7 @@ def optuna(folder: Path) -> None:
 
 
 def ray_tune(folder: Path) -> None:
-    """`Tuner` with four trials in its workers, which report by `tune.report`"""
+    """`Tuner` with two trials in its workers, which report by `tune.report`"""
     from ray import tune
 
     def train(config: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from neighbour_examples import IMAGES, RNG, X, Y, convolutional, network, trained
+from neighbour_examples import IMAGES, RNG, X, Y, convolutional, trained
 
 # Models and layers
 
@@ -120,7 +120,7 @@ def bayesflow(folder: Path) -> None:
 
 
 def tensorflow_probability(folder: Path) -> None:
-    """`DenseVariational` in a model"""
+    """`DenseFlipout` in a model"""
     import tensorflow_probability as tfp
 
     layer = tfp.layers.DenseFlipout(2)

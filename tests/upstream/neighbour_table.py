@@ -81,7 +81,9 @@ NEIGHBOURS = (
         error="GradientError",
     ),
     Neighbour("DALEX", "explainer", ("dalex",), "dalex"),
-    Neighbour("alibi", "explainer", ("alibi",), "alibi"),
+    Neighbour(
+        "alibi", "explainer", ("alibi",), "alibi", note="the newest whose requirements go with NumPy 2"
+    ),
     Neighbour("TensorBoard", "tracker", ("tensorboard", "tensorflow-cpu"), "tensorboard"),
     Neighbour("MLflow", "tracker", ("mlflow",), "mlflow"),
     Neighbour("Weights & Biases", "tracker", ("wandb", "tensorflow-cpu"), "wandb"),

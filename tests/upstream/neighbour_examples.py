@@ -250,16 +250,6 @@ def lime(folder: Path) -> None:
     assert picture.top_labels
 
 
-def tf_explain(folder: Path) -> None:
-    """`GradCAM` on a functional model"""
-    from tf_explain.core.grad_cam import GradCAM
-
-    model = convolutional()
-    functional = keras.Model(model.inputs, model.outputs)
-    picture = GradCAM().explain((IMAGES, None), functional, class_index=1, layer_name="convolution")
-    assert picture.max() > 0
-
-
 def dalex(folder: Path) -> None:
     """`Explainer` on a model: `model_parts`, `predict_parts`"""
     import dalex

@@ -71,15 +71,6 @@ NEIGHBOURS = (
     Neighbour("SHAP", "explainer", ("shap",), "shap"),
     Neighbour("SHAP: gradients", "explainer", ("shap", "tensorflow-cpu"), "shap_gradients"),
     Neighbour("LIME", "explainer", ("lime",), "lime"),
-    Neighbour(
-        "tf-explain",
-        "explainer",
-        ("tf-explain", "tensorflow-cpu", "opencv-python-headless"),
-        "tf_explain",
-        because="it takes gradients by an eager `tf.GradientTape`, which does not see what kerasflow computes"
-        " (`kerasflow.GradientTape` does); on stock Keras 3 with TensorFlow it ends too",
-        error="GradientError",
-    ),
     Neighbour("DALEX", "explainer", ("dalex",), "dalex"),
     Neighbour(
         "alibi", "explainer", ("alibi",), "alibi", note="the newest whose requirements go with NumPy 2"

@@ -84,7 +84,7 @@ def optuna(folder: Path) -> None:
 
 
 def ray_tune(folder: Path) -> None:
-    """`Tuner` with four trials in its workers, which report by `tune.report`"""
+    """`Tuner` with two trials in its workers, which report by `tune.report`"""
     from ray import tune
 
     def train(config: dict[str, Any]) -> None:
@@ -250,13 +250,6 @@ def lime(folder: Path) -> None:
     assert picture.top_labels
 
 
-def tf_explain(folder: Path) -> None:
-    """`GradCAM`"""
-    from tf_explain.core.grad_cam import GradCAM
-
-    GradCAM().explain((IMAGES, None), convolutional(), class_index=1, layer_name="convolution")
-
-
 def dalex(folder: Path) -> None:
     """`Explainer` on a model: `model_parts`, `predict_parts`"""
     import dalex
@@ -344,13 +337,6 @@ def dvclive(folder: Path) -> None:
 
     trained(DVCLiveCallback(dir=str(folder / "live")))
     assert "loss" in (folder / "live" / "metrics.json").read_text()
-
-
-def aim(folder: Path) -> None:
-    """`AimCallback`"""
-    from aim.keras import AimCallback
-
-    trained(AimCallback(repo=str(folder), experiment="kerasflow"))
 
 
 # What is seen while it trains, and pictures

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from neighbour_examples import IMAGES, RNG, X, Y, convolutional, network, trained
+from neighbour_examples import IMAGES, RNG, X, Y, convolutional, trained
 
 # Models and layers
 
@@ -120,7 +120,7 @@ def bayesflow(folder: Path) -> None:
 
 
 def tensorflow_probability(folder: Path) -> None:
-    """`DenseVariational` in a model"""
+    """`DenseFlipout` in a model"""
     import tensorflow_probability as tfp
 
     layer = tfp.layers.DenseFlipout(2)
@@ -239,13 +239,6 @@ def netron(folder: Path) -> None:
     host, port = netron.start(str(folder / "model.keras"), browse=False)
     assert b"netron" in urlopen(f"http://{host}:{port}").read().lower()
     netron.stop((host, port))
-
-
-def tensorflowjs(folder: Path) -> None:
-    """`save_keras_model`"""
-    import tensorflowjs
-
-    tensorflowjs.converters.save_keras_model(network(), str(folder))
 
 
 def art(folder: Path) -> None:

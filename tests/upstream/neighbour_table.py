@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,6 @@ class Neighbour:
         function: its example in `neighbour_examples.py`, or in the file `module`.
         note: what users should know where it works.
         because: why it does not work. error: what its error then contains.
-        settings: variables of the environment. python: the version that it needs, by default the one that runs.
     """
 
     name: str
@@ -25,13 +25,11 @@ class Neighbour:
     because: str = ""
     error: str = ""
     module: str = "neighbour_examples"
-    settings: dict[str, str] = field(default_factory=dict)
-    python: str = ""
 
     @property
     def package(self) -> str:
         """The name of its distribution."""
-        return self.needs[0].partition("[")[0].partition("<")[0].partition("=")[0]
+        return re.split(r"[^\w.-]", self.needs[0])[0]
 
 
 def model(name: str, kind: str, needs: tuple[str, ...], function: str, **more: str) -> Neighbour:
@@ -40,7 +38,13 @@ def model(name: str, kind: str, needs: tuple[str, ...], function: str, **more: s
 
 
 NEIGHBOURS = (
-    Neighbour("KerasTuner", "tuner", ("keras-tuner", "six"), "keras_tuner"),
+    Neighbour(
+        "KerasTuner",
+        "tuner",
+        ("keras-tuner", "six"),
+        "keras_tuner",
+        note="with six, which `kerasflow[tune]` brings",
+    ),
     Neighbour("Optuna", "tuner", ("optuna", "optuna-integration[keras]"), "optuna"),
     Neighbour("Ray Tune", "tuner", ("ray[tune]",), "ray_tune"),
     Neighbour(
@@ -67,18 +71,16 @@ NEIGHBOURS = (
     Neighbour("SHAP", "explainer", ("shap",), "shap"),
     Neighbour("SHAP: gradients", "explainer", ("shap", "tensorflow-cpu"), "shap_gradients"),
     Neighbour("LIME", "explainer", ("lime",), "lime"),
-    Neighbour(
-        "tf-explain", "explainer", ("tf-explain", "tensorflow-cpu", "opencv-python-headless"), "tf_explain"
-    ),
     Neighbour("DALEX", "explainer", ("dalex",), "dalex"),
-    Neighbour("alibi", "explainer", ("alibi",), "alibi"),
+    Neighbour(
+        "alibi", "explainer", ("alibi",), "alibi", note="the newest whose requirements go with NumPy 2"
+    ),
     Neighbour("TensorBoard", "tracker", ("tensorboard", "tensorflow-cpu"), "tensorboard"),
     Neighbour("MLflow", "tracker", ("mlflow",), "mlflow"),
     Neighbour("Weights & Biases", "tracker", ("wandb", "tensorflow-cpu"), "wandb"),
     Neighbour("Comet", "tracker", ("comet-ml",), "comet"),
     Neighbour("Neptune", "tracker", ("neptune", "neptune-tensorflow-keras"), "neptune"),
     Neighbour("DVCLive", "tracker", ("dvclive", "tensorflow-cpu"), "dvclive"),
-    Neighbour("Aim", "tracker", ("aim",), "aim"),
     Neighbour("tqdm", "progress", ("tqdm", "pandas"), "tqdm"),
     Neighbour("livelossplot", "progress", ("livelossplot",), "livelossplot"),
     Neighbour(
@@ -166,7 +168,6 @@ NEIGHBOURS = (
     model("ONNX Runtime", "converter", ("onnxruntime", "onnx"), "onnxruntime"),
     model("hls4ml", "converter", ("hls4ml",), "hls4ml"),
     model("keras2c", "converter", ("keras2c", "pydantic<2"), "keras2c", note="with pydantic 1"),
-    model("TensorFlow.js", "converter", ("tensorflowjs",), "tensorflowjs"),
     model("Netron", "pictures", ("netron",), "netron"),
     model("Adversarial Robustness Toolbox", "attacks", ("adversarial-robustness-toolbox",), "art"),
 )

@@ -53,7 +53,7 @@ def environment(neighbour: Neighbour, folder: Path) -> Path:
     complete = place / "complete"
     if not complete.exists() or complete.read_text().split() != list(neighbour.needs):
         commands = (
-            ["venv", "--clear", f"--python={neighbour.python or sys.executable}", str(place)],
+            ["venv", "--clear", f"--python={sys.executable}", str(place)],
             ["pip", "install", f"--python={python}", "--editable", str(ROOT), *neighbour.needs],
         )
         for command in commands:
@@ -89,7 +89,7 @@ def attempt(neighbour: Neighbour, folder: Path, seconds: int) -> dict[str, Any]:
             run = subprocess.run(
                 [python, "-c", PROGRAM, *arguments],
                 cwd=scratch,
-                env=settings | neighbour.settings,
+                env=settings,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from typing import Any
 
@@ -56,6 +57,11 @@ def test_every_operation_is_called(name: str) -> None:
 def is_there(expression: str) -> bool:
     """Whether the installed Keras has the operations of a call: older ones have not all."""
     missing = object()
+    if (
+        "reduction=" in expression
+        and "reduction" not in inspect.signature(keras.ops.scatter_update).parameters
+    ):
+        return False
     names = [name.split(".") for name in re.findall(r"\bops\.([a-z][\w.]*)\(", expression)]
     return all(
         functools.reduce(lambda x, part: getattr(x, part, missing), name, keras.ops) is not missing
@@ -105,7 +111,10 @@ def test_gradients_are_differences(expression: str) -> None:
         check_grads(real, list(arrays.values()), 1, argnums=floats, tolerance=1e-5)
 
 
-@pytest.mark.parametrize("expression", ["nonzero(x)", "where(x > 0)", "unique(x)", "bincount(j)"])
+@pytest.mark.parametrize(
+    "expression",
+    [e for e in ("nonzero(x)", "where(x > 0)", "unique(x)", "bincount(j)") if is_there(f"ops.{e}")],
+)
 def test_shapes_that_depend_on_values(expression: str) -> None:
     arrays = used(expression)
     function = call(f"ops.{expression}", list(arrays))

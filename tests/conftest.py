@@ -19,7 +19,7 @@ import pytest
 # the second of pytest's, and those that tests start. Read when NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from kerasflow.compiler import registry
+from kerasflow.compiler import current_backend, registry
 
 # Files whose tests share what takes minutes to make: they run in the same process.
 TOGETHER = (
@@ -77,21 +77,24 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(autouse=True, scope="session")
-def one_process() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def one_process() -> None:
     """The two processes of pytest share the cores already: what tests train is shared out where that is the matter."""
-    set_threads = registry.set_threads
+    backend: Any = current_backend("numpy")
+    backend.processes = 1  # for each test, since whatever loads another backend sets it anew
 
-    def set_alone() -> None:  # Whenever a backend is loaded, too.
-        set_threads()
-        for backend in registry._loaded:
-            if hasattr(backend, "processes"):
-                backend.processes = 1
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "set_threads", set_alone)
-        set_alone()
-        yield
+@pytest.fixture
+def double() -> Iterator[None]:
+    """Numbers are float64 unless a test says otherwise."""
+    import keras
+
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture

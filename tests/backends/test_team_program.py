@@ -47,16 +47,6 @@ def processes(count: int) -> Iterator[list[TeamProgram]]:
         yield ran
 
 
-@pytest.fixture
-def double() -> Iterator[None]:
-    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy("float64")
-    yield
-    keras.config.set_floatx(floatx)
-    keras.config.set_dtype_policy(policy)
-
-
 class Few(keras.callbacks.Callback):
     """Ends the training after a few steps, and keeps their losses."""
 

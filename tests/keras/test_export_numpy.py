@@ -141,9 +141,17 @@ np.savez(found, **{name: [log[name] for log in logs] for name in logs[0]}, **sta
 )
 
 
+# With normalized batches rounding decides, in single precision, whether an activation beside 0 passes a gradient on.
+NORMALIZED = ("resnet", "mobilenet_block")
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda f: f.__name__)
-def test_zoo_trains(architecture: Callable[..., Task], tmp_path: Path) -> None:
+def test_zoo_trains(
+    architecture: Callable[..., Task], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """Each architecture trains in the file as in Keras, dropout and all, with a last batch that is smaller."""
+    if architecture.__name__ in NORMALIZED:
+        request.getfixturevalue("double")
     keras.utils.set_random_seed(1)
     task = architecture()
     size = task.batch_size

@@ -34,6 +34,7 @@ class Layout:
         archive: the class of the backend that writes SavedModels.
         absent: functions that the module of NumPy's functions does not have, of those that the bridge puts something
             around.
+        arguments: of our operations that older versions do not have; there they are no part of signatures.
         unadjusted: modules that need no adjustment.
         standardizes_arrays: whether a user's `standardize` for text is given an array instead of the tensor.
         without_grain: utilities that make datasets of TensorFlow's alone, of those that make grain's in the newest.
@@ -44,6 +45,7 @@ class Layout:
     base_trainer: Place
     archive: Place
     absent: frozenset[str] = frozenset()
+    arguments: frozenset[str] = frozenset()
     unadjusted: frozenset[str] = frozenset()
     standardizes_arrays: bool = True
     without_grain: frozenset[str] = frozenset()
@@ -76,6 +78,7 @@ _3_16 = replace(
     base_trainer=Place("keras.src.trainers.trainer", "BaseTrainer"),
     archive=Place("keras.src.export.saved_model_export_archive", "BaseSavedModelExportArchive"),
     absent=frozenset({"amax", "amin"}),
+    arguments=frozenset({"is_stable"}),
     # Shapes do not depend on values any more; pandas is not imported to ask for its arrays.
     unadjusted=frozenset({_EQUALIZATION, _SLICING}),
     without_grain=frozenset(),

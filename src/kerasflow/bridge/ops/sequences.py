@@ -9,10 +9,12 @@ from keras.src.backend.common.dtypes import result_type
 
 from kerasflow.bridge.ops.precision import computed_in_float32
 from kerasflow.bridge.ops.tensors import cast, tensor
+from kerasflow.bridge.signatures import with_newer
 from kerasflow.tracing import apply, at_user_line
 from kerasflow.tracing.trace import sizes_are_real
 
 
+@with_newer("is_stable")
 def top_k(x: Any, k: int, sorted: bool = True, is_stable: bool = True) -> tuple[Any, Any]:
     """The k largest along the last axis, largest first, and their places; of equals the first comes first."""
     x = tensor(x)

@@ -40,10 +40,12 @@ def run_traced(expression: str, arrays: dict[str, Any]) -> list[Any]:
 
 # What older NumPys refuse, or round otherwise, and the version since which it is as here.
 SINCE = {
-    "p ** 0.5": "2.2.0",
-    "p ** -1": "2.2.0",
-    "np.pad(v, {0: (1, 2)})": "2.3.0",
-    "np.linalg.cond(o, 1)": "2.3.0",
+    "np.clip(u, -2, 300)": "2.1.0",
+    "np.fft.rfftn(c)": "2.2.0",
+    "p ** 0.5": "2.3.0",
+    "p ** -1": "2.3.0",
+    "np.pad(v, {0: (1, 2)})": "2.4.0",
+    "np.linalg.cond(o, 1)": "2.4.0",
 }
 
 

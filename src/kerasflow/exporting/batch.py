@@ -219,7 +219,7 @@ class _Alignment:
             text = repr(made.size)
         elif share is not None:
             made = Counted(Size(self.sizes[0], 1, 0), share)
-            text = f"{share:.9g} / n"
+            text = f"{share!r} / n".replace(".0 ", " ")
         else:
             raise self._refused(numbers)
         text = f"np.full({first.shape}, {text}, {dtype})" if first.ndim else f"{dtype}({text})"
@@ -229,7 +229,7 @@ class _Alignment:
         """The number of which they are an n-th, to rounding; None for others."""
         close = 4 * float(np.finfo(dtype).eps)
         whole = [x * n for x, n in zip(found, self.sizes, strict=True)]
-        for digits in range(1, 8):
+        for digits in range(1, np.finfo(dtype).precision + 3):
             share = float(f"{whole[0]:.{digits}g}")
             if all(abs(x - share) <= close * abs(share) for x in whole):
                 return share

@@ -9,6 +9,7 @@ import pickle
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import numpy as np
@@ -145,5 +146,6 @@ def main(
     except EOFError:
         os._exit(0)
     except BaseException as error:
-        sockets.send_message(channel, Kind.ERROR, rank, packed_error(error, rank))
+        with suppress(OSError):  # Nobody is there any more to be told.
+            sockets.send_message(channel, Kind.ERROR, rank, packed_error(error, rank))
     os._exit(1)

@@ -21,6 +21,8 @@ from kerasflow.groups.mpi import MPI
 
 # What all ranks raise is shown once: the others leave rank 0 so many seconds to show it and to end them.
 _AFTER_YOU = 0.5
+# Seconds for the launcher to pass on what has been printed, before it ends all.
+_PASSED_ON = 0.2
 
 
 @cache
@@ -55,6 +57,7 @@ def _end_all(group: MPI, error: BaseException, show: Callable[[], Any]) -> None:
             show()
         sys.stdout.flush()
         sys.stderr.flush()
+        time.sleep(_PASSED_ON)
     finally:
         group.abort(130 if interrupted else 1)
 

@@ -327,8 +327,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def transpose(self, *axes: Any) -> Any:
         return np.transpose(self, axes[0] if len(axes) == 1 else (axes or None))
 
-    def clip(self, min: Any = None, max: Any = None, **kwargs: Any) -> Any:
-        return np.clip(self, min, max, **kwargs)  # Before 2.1 NumPy's function has other names for them.
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+        return np.clip(self, min, max, out, **kwargs)  # Before 2.1 NumPy's function has other names for them.
 
     def flatten(self) -> Any:
         return np.ravel(self)

@@ -151,8 +151,12 @@ class Children:
                 sockets.ready(self._commands)
                 self.check()
             everybodys.append(mail.popleft())
-        for end in self._commands:
-            sockets.send_message(end, Kind.MAIL, 0, pickle.dumps(everybodys))
+        try:
+            for end in self._commands:
+                sockets.send_message(end, Kind.MAIL, 0, pickle.dumps(everybodys))
+        except OSError:  # One has died since.
+            self.check()
+            raise
         return everybodys
 
     def disown(self) -> None:

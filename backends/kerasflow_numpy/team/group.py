@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import socket
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -117,8 +118,9 @@ class LocalGroup:
         Raises:
             RankError: on rank 0: one of the others has died. Or what another has raised.
         """
-        for tell in self._tell:
-            tell(self._name)
+        with suppress(OSError):  # One has died: its word, which is waited for, will not come.
+            for tell in self._tell:
+                tell(self._name)
         self.inbox.wait()
 
     def all_reduce(self, arrays: Sequence[Array], outs: Sequence[Array]) -> None:

@@ -36,11 +36,11 @@ PACKAGES = {
 }
 
 
-class DeferringLoader(importlib.abc.Loader):
-    """Executes a module when it is first asked for what it does not have yet.
+class WrappingLoader(importlib.abc.Loader):
+    """A module's own loader, but for how the module is executed.
 
     Args:
-        loader: the module's own loader.
+        loader: the module's own.
     """
 
     def __init__(self, loader: importlib.abc.Loader) -> None:
@@ -49,12 +49,16 @@ class DeferringLoader(importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         return self.loader.create_module(spec)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.loader, name)
+
+
+class DeferringLoader(WrappingLoader):
+    """Executes a module when it is first asked for what it does not have yet."""
+
     def exec_module(self, module: ModuleType) -> None:
         contents = _Contents(module, self.loader)
         vars(module).update(__getattr__=contents.get, __dir__=contents.names)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.loader, name)
 
 
 class _Contents:

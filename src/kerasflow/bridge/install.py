@@ -15,10 +15,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import ModuleType
-from typing import Any
 
 from kerasflow.bridge.adjust import ADJUSTED, adjustment
-from kerasflow.bridge.deferred import MODULES, PACKAGES, DeferringLoader, is_hidden, put_off
+from kerasflow.bridge.deferred import (
+    MODULES,
+    PACKAGES,
+    DeferringLoader,
+    WrappingLoader,
+    is_hidden,
+    put_off,
+)
 from kerasflow.bridge.signatures import drop_hints
 from kerasflow.bridge.versions import LAYOUT
 from kerasflow.errors import ImportOrderError
@@ -64,14 +70,8 @@ class _ServingLoader(_AliasLoader):
         serve_operations(module, self.alias)
 
 
-class _AdjustingLoader(importlib.abc.Loader):
+class _AdjustingLoader(WrappingLoader):
     """Loads the installed module, with an adjustment around its execution."""
-
-    def __init__(self, loader: importlib.abc.Loader) -> None:
-        self.loader = loader
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         with ExitStack() as around:
@@ -80,9 +80,6 @@ class _AdjustingLoader(importlib.abc.Loader):
             if module.__name__ in ADJUSTED:
                 around.enter_context(adjustment(module.__name__)(module))
             self.loader.exec_module(module)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.loader, name)
 
 
 class Finder(importlib.abc.MetaPathFinder):

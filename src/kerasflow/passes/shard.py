@@ -324,8 +324,8 @@ class _Cut:
 
     def _made_of(self, wanted: Sequence[Value]) -> list[Node]:
         """The linear nodes whose operands are whole when what is wanted is; the others still have to wait."""
-        linear = {v for node in self.linear for v in node.outputs}
-        known = set(wanted) - linear
+        asked = set(wanted)
+        known = asked.difference(v for node in self.linear for v in node.outputs)
         again, left = [], []
         for node in self.linear:
             if all(v in known or self._state(v) is None for v in node.inputs):
@@ -333,7 +333,7 @@ class _Cut:
                 known.update(node.outputs)
             else:
                 left.append(node)
-                known.update(v for v in node.outputs if v in wanted)
+                known.update(asked.intersection(node.outputs))
         self.linear = left
         return again
 

@@ -74,12 +74,15 @@ class Strings:
         buffer = new_buffer(int(steps.sum()))
         if gap is not None:
             buffer[starts + self.lengths] = gap
-        inside = np.arange(int(self.lengths.sum())) - np.repeat(
-            np.cumsum(self.lengths) - self.lengths, self.lengths
-        )
+        inside = places(self.lengths)
         of, to = np.repeat(self.starts, self.lengths), np.repeat(starts, self.lengths)
         buffer[to + inside] = self.buffer[of + inside]
         return type(self)(buffer, starts, self.lengths)
+
+
+def places(counts: Array) -> Array:
+    """Of runs one behind the other, so long: of each element the place in its own."""
+    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def new_buffer(size: int) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasflow.strings.flat import Array, Strings, from_bytes
+from kerasflow.strings.flat import Array, Strings, from_bytes, places
 
 _CODES = bytes(range(256))
 _LOWER = _CODES.lower()
@@ -126,7 +126,7 @@ def padded(values: Array, counts: Array, width: int | None = None) -> Array:
     if width is None:
         width = int(counts.max(initial=0))
     result = np.zeros((len(counts), width), values.dtype)
-    place = np.arange(len(values)) - np.repeat(np.cumsum(counts) - counts, counts)
+    place = places(counts)
     row = np.repeat(np.arange(len(counts)), counts)
     fits = place < width
     if not fits.all():

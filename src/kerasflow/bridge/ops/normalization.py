@@ -23,13 +23,12 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
     dtype = x.dtype
     x = cast(x, compute_dtype(dtype))
     centre = mean(x, axes, keepdims=True)
-    if isinstance(centre, Tracer):
-        # A variance is E[(x - c)²] - (E[x] - c)² for any number c. With the mean itself for c, held fixed, the second
-        # term is 0, and so is its gradient: none goes through all of x once more, to add up to nothing.
-        fixed = apply("stop_gradient", centre)
-        variance = mean(np.square(x - fixed), axes, keepdims=True) - np.square(centre - fixed)
-    else:
-        variance = mean(np.square(x - centre), axes, keepdims=True)
+    # A variance is E[(x - c)²] - (E[x] - c)² for any number c. With the mean itself for c, held fixed, the second term
+    # is 0, and so is its gradient: none goes through all of x once more, to add up to nothing.
+    fixed = apply("stop_gradient", centre) if isinstance(centre, Tracer) else centre
+    variance = mean(np.square(x - fixed), axes, keepdims=True)
+    if fixed is not centre:
+        variance = variance - np.square(centre - fixed)
     if not keepdims:
         centre, variance = np.squeeze(centre, axes), np.squeeze(variance, axes)
     if standardize_dtype(dtype) in HALVES:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.tensors import convert_to_numpy, convert_to_tensor, is_tensor
+from kerasflow.bridge.ops.tensors import convert_to_numpy, is_tensor
 from kerasflow.bridge.text.standin import imported, is_tensorflows
 from kerasflow.strings.flat import Array, Strings, strings
 from kerasflow.strings.table import Integers, Texts
@@ -67,8 +67,3 @@ def batch(x: Any, dtype: str) -> Batch:
     if not isinstance(x, (np.ndarray, np.generic)) and values.dtype.kind not in "biu" and values.size:
         raise TypeError(f"Expected integers, but received {x!r}.")
     return Batch(values.astype(np.int64).ravel(), values.shape)
-
-
-def tensor(x: Any, dtype: Any = None) -> Any:
-    """The array as the backend's tensor."""
-    return convert_to_tensor(x, dtype=dtype)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.ops.tensors import convert_to_numpy, is_tensor
-from kerasflow.bridge.text.batch import Batch, tensor
+from kerasflow.bridge.ops.tensors import convert_to_numpy, convert_to_tensor, is_tensor
+from kerasflow.bridge.text.batch import Batch
 from kerasflow.bridge.text.encoded import encoded
 from kerasflow.bridge.text.standin import Dtype
 from kerasflow.graph import is_text
@@ -35,9 +35,11 @@ def hash_call(self: Any, inputs: Any) -> Any:
         raise ValueError("`sparse=True` can only be used with the TensorFlow backend.")
     numbers = _hash_bins(self, x).reshape(x.shape)
     if self.output_mode == "int":
-        return tensor(numbers.astype(self.dtype))
+        return convert_to_tensor(numbers.astype(self.dtype))
     shape = x.shape or (1,)
-    return tensor(encoded(Batch(numbers.ravel(), shape), self.output_mode, self.num_bins, self.dtype))
+    return convert_to_tensor(
+        encoded(Batch(numbers.ravel(), shape), self.output_mode, self.num_bins, self.dtype)
+    )
 
 
 def _hash_bins(self: Any, x: Array) -> Array:
@@ -91,11 +93,11 @@ def cross_call(self: Any, inputs: Any) -> Any:
     hashes = crossed([_as_integers(column.array) for column in columns])
     numbers = bins(hashes, self.num_bins)
     if self.output_mode == "int":
-        return tensor(numbers.reshape(shape).astype(self.compute_dtype), self.dtype)
+        return convert_to_tensor(numbers.reshape(shape).astype(self.compute_dtype), self.dtype)
     result = encoded(
         Batch(numbers, shape or (math.prod(shape),)), "one_hot", self.num_bins, self.compute_dtype
     )
-    return tensor(result[0] if not shape else result, self.dtype)
+    return convert_to_tensor(result[0] if not shape else result, self.dtype)
 
 
 def _as_integers(x: Array) -> Array:

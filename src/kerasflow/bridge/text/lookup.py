@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from keras.src import backend
 
-from kerasflow.bridge.ops.tensors import is_tensor
-from kerasflow.bridge.text.batch import Batch, batch, tensor
+from kerasflow.bridge.ops.tensors import convert_to_tensor, is_tensor
+from kerasflow.bridge.text.batch import Batch, batch
 from kerasflow.bridge.text.encoded import encoded
 from kerasflow.bridge.text.standin import Variable, is_tensorflows
 from kerasflow.bridge.text.table import Table, lines
@@ -66,10 +66,15 @@ def _iterated(data: Any) -> Iterable[Any]:
 
 def adapt(self: Any, data: Any, steps: int | None = None) -> None:
     """Computes the vocabulary from the tokens of the data; see the layer."""
-    self.reset_state()
-    for part in batches(data, steps, self.vocabulary_dtype):
-        self.update_state(part)
-    self.finalize_state()
+    learn(self, data, steps, self.vocabulary_dtype)
+
+
+def learn(layer: Any, data: Any, steps: int | None, dtype: str) -> None:
+    """Have a layer make its vocabulary of what `adapt` is given."""
+    layer.reset_state()
+    for part in batches(data, steps, dtype):
+        layer.update_state(part)
+    layer.finalize_state()
 
 
 def update_state(self: Any, data: Any) -> None:
@@ -140,7 +145,7 @@ def finalize_state(self: Any) -> None:
 
 def call(self: Any, inputs: Any) -> Any:
     """What the layer gives."""
-    return tensor(looked_up(self, batch(inputs, self._key_dtype)))
+    return convert_to_tensor(looked_up(self, batch(inputs, self._key_dtype)))
 
 
 def looked_up(self: Any, given: Batch) -> Any:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.text.batch import Batch, batch, tensor
-from kerasflow.bridge.text.lookup import batches, looked_up
+from kerasflow.bridge.ops.tensors import convert_to_tensor
+from kerasflow.bridge.text.batch import Batch, batch
+from kerasflow.bridge.text.lookup import learn, looked_up
 from kerasflow.strings import tokens
 from kerasflow.strings.flat import Array, Strings, strings
 from kerasflow.strings.tokens import Tokens
@@ -29,10 +30,7 @@ def has_functions(self: Any) -> bool:
 
 def adapt(self: Any, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
     """Computes the vocabulary from the tokens of the texts; see the layer."""
-    self.reset_state()
-    for part in batches(data, steps, "string"):
-        self.update_state(part)
-    self.finalize_state()
+    learn(self, data, steps, "string")
 
 
 def preprocess(self: Any, inputs: Any) -> Batch:
@@ -93,13 +91,13 @@ def call(self: Any, inputs: Any) -> Any:
     found = preprocess(self, inputs)
     result = looked_up(self._lookup_layer, found)
     if self._output_mode != "int":
-        return tensor(result)
+        return convert_to_tensor(result)
     length = self._output_sequence_length
     if found.counts is not None:
         rows = tokens.padded(result, found.counts, length)
-        return tensor(rows.reshape(*found.shape, rows.shape[-1]))
+        return convert_to_tensor(rows.reshape(*found.shape, rows.shape[-1]))
     if length is not None:
         result = result[..., :length]
         behind = length - result.shape[-1]
         result = np.pad(result, [(0, 0)] * (result.ndim - 1) + [(0, behind)])
-    return tensor(result)
+    return convert_to_tensor(result)

@@ -219,10 +219,13 @@ def test_loading_waits_for_nobody(ranks: Team) -> None:
     large = Rank("report", expression="len(self.options)", ballast=np.ones(3_000_000))
     large.options.pop("ballast")
     payload = pickle.dumps((np.ones(3_000_000), large))
-    begin = time.perf_counter()
-    with ranks.lock:
-        ranks.load(1, payload)
-    assert time.perf_counter() - begin < 0.2
+    (child,) = processes(ranks)
+    os.kill(child, signal.SIGSTOP)
+    try:
+        with ranks.lock:
+            ranks.load(1, payload)
+    finally:
+        os.kill(child, signal.SIGCONT)
     assert works(ranks)
 
 
@@ -306,7 +309,7 @@ def test_a_rank_that_dies_is_an_error(ranks: Team, kind: str, message: str) -> N
         RankError, match=rf"Rank 2 of 3, .*number {pids[1]}.* has died: {message}.*KERASFLOW_THREADS=1"
     ):
         run(ranks, Rank("fail", kind=kind, rank=2))
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
     assert not ranks.alive and soon_ended(pids)
     with pytest.raises(RankError, match="has ended: begin again"):
         run(ranks, Rank())
@@ -365,7 +368,7 @@ def test_kills_at_random_moments() -> None:
             killer.start()
             while True:
                 ranks.run(1, rank)
-        assert time.perf_counter() - killed[0] < 1
+        assert time.perf_counter() - killed[0] < 10
         killer.join()
         assert soon_ended(pids)
 
@@ -414,7 +417,7 @@ def test_an_interrupt_ends_the_team(ranks: Team) -> None:
         ranks.load(1, pickle.dumps(Rank("sleep", seconds=20)))
         ranks.begin(1)
         ranks.finish()
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
     assert not ranks.alive and soon_ended(pids)
 
 

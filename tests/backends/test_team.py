@@ -180,11 +180,17 @@ def test_memory_is_shared(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gigabyte_is_shared(ranks: Team) -> None:
-    before = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
     shared = ranks.share(1 << 30)
     run(ranks, Rank("mark"), ranks.number(shared[-8:]))
     assert shared[-8:].tolist() == [0, 2, 0, 0, 0, 0, 0, 0]
-    assert (os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []) == before
+    assert sys.platform != "linux" or not large_files_mapped()
+
+
+def large_files_mapped() -> list[str]:
+    """The files in /dev/shm, which is small in containers, of which this process sees a gigabyte or more."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if "/dev/shm/" in line]
+    spans = {line[5]: [int(place, 16) for place in line[0].split("-")] for line in lines}
+    return [name for name, (begin, end) in spans.items() if end - begin >= 1 << 30]
 
 
 def mappings(pid: int | str) -> int:

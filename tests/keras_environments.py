@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from kerasflow.bridge.versions import keras_version
+
 NIGHTLY = "nightly"
 
 
@@ -58,6 +60,11 @@ class Environment:
             "KERAS_HOME": str(home / "keras_home"),
             **({"PYTHONPATH": os.pathsep.join(filter(None, path))} if path else {}),
         }
+
+    @property
+    def version(self) -> str:
+        """Its Keras's."""
+        return keras_version(self.packages and self.packages / "keras")
 
     def run(self, *arguments: str | Path, seconds: int = 900) -> subprocess.CompletedProcess[str]:
         """Python with these arguments; what it says comes back in one text."""

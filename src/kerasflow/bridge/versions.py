@@ -101,13 +101,13 @@ def keras_folder() -> Path:
     raise ImportOrderError('kerasflow needs Keras, which is not installed: pip install "keras>=3.13"')
 
 
-def keras_version() -> str:
-    """Its version.
+def keras_version(folder: Path | None = None) -> str:
+    """Its version, or that of the Keras in a folder.
 
     Raises:
         ImportOrderError: if there is none.
     """
-    text = (keras_folder() / "src" / "version.py").read_text("utf-8")
+    text = ((folder or keras_folder()) / "src" / "version.py").read_text("utf-8")
     found = re.search(r'^__version__ = "(.+)"', text, re.MULTILINE)
     if found is None:
         raise ImportOrderError(

@@ -66,7 +66,7 @@ class Environment:
         """Its Keras's."""
         return keras_version(self.packages and self.packages / "keras")
 
-    def run(self, *arguments: str | Path, seconds: int = 900) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, seconds: int = 1800) -> subprocess.CompletedProcess[str]:
         """Python with these arguments; what it says comes back in one text."""
         return subprocess.run(
             [sys.executable, *map(str, arguments)],

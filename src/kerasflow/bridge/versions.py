@@ -53,6 +53,7 @@ class Layout:
 
 _EQUALIZATION = "keras.src.layers.preprocessing.image_preprocessing.equalization"
 _SLICING = "keras.src.trainers.data_adapters.array_slicing"
+_GRAIN = "keras.src.trainers.data_adapters.grain_dataset_adapter"
 _SERIES = "timeseries_dataset_from_array"
 _SOUNDS = "audio_dataset_from_directory"
 _NANS = (
@@ -69,7 +70,12 @@ _3_13 = Layout(
     standardizes_arrays=False,
     without_grain=frozenset({_SERIES, _SOUNDS}),
 )
-_3_14 = replace(_3_13, absent=frozenset({"nanpercentile", "unique"}), without_grain=frozenset({_SOUNDS}))
+_3_14 = replace(
+    _3_13,
+    absent=frozenset({"nanpercentile", "unique"}),
+    unadjusted=frozenset({_GRAIN}),  # It looks in both places.
+    without_grain=frozenset({_SOUNDS}),
+)
 _3_15 = replace(_3_14, absent=frozenset(), standardizes_arrays=True)
 _3_16 = replace(
     _3_15,
@@ -80,7 +86,7 @@ _3_16 = replace(
     absent=frozenset({"amax", "amin"}),
     arguments=frozenset({"is_stable"}),
     # Shapes do not depend on values any more; pandas is not imported to ask for its arrays.
-    unadjusted=frozenset({_EQUALIZATION, _SLICING}),
+    unadjusted=frozenset({_EQUALIZATION, _GRAIN, _SLICING}),
     without_grain=frozenset(),
 )
 

@@ -71,15 +71,16 @@ def stored() -> list[dict[str, Any]]:
     return json.loads(STORED.read_text("utf-8")) if STORED.exists() else []
 
 
-def _key(run: Mapping[str, Any]) -> tuple[int, int, int]:
+def key(run: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The version, to its second number, and the place of the tests in `TESTS`."""
     major, minor = map(int, run["keras"].split(".")[:2])
     return major, minor, TESTS.index(run["tests"])
 
 
 def keep(runs: list[dict[str, Any]]) -> None:
     """Keep runs, each in the place of an older one on the same minor version, and write the page."""
-    kept = {_key(run): run for run in (*stored(), *runs)}
-    lines = ",\n".join(json.dumps(kept[key]) for key in sorted(kept))
+    kept = {key(run): run for run in (*stored(), *runs)}
+    lines = ",\n".join(json.dumps(kept[place]) for place in sorted(kept))
     STORED.write_text(f"[\n{lines}\n]\n", "utf-8")
     page = systems_page.PAGE
     page.write_text(systems_page.filled(page.read_text("utf-8"), section()), "utf-8")

@@ -9,9 +9,11 @@ import re
 import textwrap
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras_modules
 import keras_versions
+import measured
 import pytest
 import systems_page
 from keras_environments import NIGHTLY, Environment, install
@@ -242,9 +244,38 @@ def test_the_page_says_what_is_kept():
 
 def test_each_version_ran():
     """All that is run on one, and nothing failed that is ours."""
-    kept = {(run["keras"].rsplit(".", 1)[0], run["tests"]): run for run in keras_versions.stored()}
+    least = {"main job": 1, "interface": 500, "zoo": 10, "tenth": 1000}
     for run in keras_versions.stored():
-        assert run["failed"] == run["stock"] + run["moved"], run
-        assert run["passed"] > {"main job": 0, "interface": 500, "zoo": 10, "tenth": 1000}[run["tests"]], run
-    minors = {(run["keras"].split(".")[1], run["tests"]) for run in kept.values()}
-    assert minors == {(str(minor), tests) for _, minor in versions.LAYOUTS for tests in keras_versions.TESTS}
+        assert run["passed"] >= least[run["tests"]] and run["failed"] == run["stock"] + run["moved"], run
+    assert set(map(keras_versions.key, keras_versions.stored())) == {
+        (*version, i) for version in versions.LAYOUTS for i in range(len(keras_versions.TESTS))
+    }
+
+
+def test_what_tests_say_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras_versions, "STORED", tmp_path / "stored.json")
+    monkeypatch.setattr(systems_page, "PAGE", tmp_path / "page.md")
+    systems_page.PAGE.write_text(f"before\n{keras_versions.BEGIN}\n{keras_versions.END}\nafter\n")
+
+    def log(*runs):
+        said = [(keras_versions.PROPERTY, keras_versions.found(*run)) for run in runs]
+        report = SimpleNamespace(when="call", user_properties=[("seconds", 3), *said])
+        teardown = SimpleNamespace(when="teardown", user_properties=said)
+        return "\n".join(["...", *measured.said({"passed": [report], "": [teardown]}), "1 passed in 1.0s"])
+
+    first = ("3.16.0.dev1", "tenth", Counter(passed=8, failed=3, stock=2, moved=1))
+    second = ("3.16.0.dev2", "tenth", Counter(passed=9))
+    keras_versions.keep(keras_versions.read(log(first, ("3.9.1", "zoo", Counter(passed=1)))))
+    keras_versions.keep(keras_versions.read(log(second)))
+    assert [(run["keras"], run["passed"]) for run in keras_versions.stored()] == [
+        ("3.9.1", 1),
+        ("3.16.0.dev2", 9),  # in the place of the older one
+    ]
+    page = systems_page.PAGE.read_text()
+    assert "| 3.16.0.dev2 | tenth | 9 | 0 | 0 | 0 | 0 | 0 |" in page and page.endswith("\nafter\n")
+    assert len(keras_versions.read(log(first, second))) == 2
+
+
+def test_outcomes_are_counted():
+    log = "F...\n1 failed, 12 passed, 2 skipped, 3 xfailed, 2 errors in 1.00s"
+    assert counted(log) == Counter(failed=3, passed=12, skipped=2, xfailed=3, error=2)

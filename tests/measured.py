@@ -1,6 +1,7 @@
 """What a run of the tests was a run of, in a line of its output: docs/compatibility.md knows from it what ran where.
 
-Only runs of a whole selection have one, not those of single files.
+Only runs of a whole selection have one, not those of single files. A single test may have a line of its own: what it
+records under a name that begins with "measured" (pytest's `record_property`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _LINE = re.compile(r"^measured: (\{.*\})$", re.MULTILINE)
 
 def environment() -> dict[str, str]:
     """The versions that matter, and the system: its name and its kind of processor."""
+    from kerasflow.bridge.versions import keras_version  # NumPy, and conftest.py sets first what that reads.
+
     free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
     try:
         system = platform.freedesktop_os_release()["PRETTY_NAME"]
@@ -42,7 +45,7 @@ def environment() -> dict[str, str]:
     # Of a 32-bit Python on a 64-bit machine, `platform.machine` tells the machine.
     machine = str(sysconfig.get_config_var("MULTIARCH") or platform.machine()).partition("-")[0]
     return {
-        "keras": version("keras"),
+        "keras": keras_version(),
         "python": platform.python_version() + free,
         "numpy": version("numpy"),
         "system": f"{system}, {machine}",
@@ -75,6 +78,22 @@ def line(tests: str, counts: Mapping[str, int]) -> str:
         **{name: counts.get(name, 0) for name in OUTCOMES},
     }
     return f"measured: {json.dumps(found)}"
+
+
+def said(stats: Mapping[str, Sequence[Any]]) -> list[str]:
+    """The lines of single tests.
+
+    Args:
+        stats: pytest's reports, by the outcome.
+    """
+    reports = [report for reports in stats.values() for report in reports]
+    return [
+        f"{name}: {json.dumps(value)}"
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name.startswith("measured")
+    ]
 
 
 def read(log: str) -> list[dict[str, Any]]:

@@ -53,14 +53,19 @@ def section() -> str:
     return f"{BEGIN}\n{PREFACE}\n\n{table}\n{END}"
 
 
-def filled(page: str) -> str:
-    """The page with its part made anew.
+def filled(page: str, part: str | None = None) -> str:
+    """The page with a part made anew.
+
+    Args:
+        part: its first and last lines are the marks around it; this file's own by default.
 
     Raises:
         ValueError: if the page has no place for it.
     """
-    before, _, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    part = part or section()
+    begin, *_, last = part.splitlines()
+    before, _, rest = page.partition(begin)
+    _, end, after = rest.partition(last)
     if not end:
-        raise ValueError(f"{PAGE.name} has no {BEGIN} with an {END} behind it")
-    return before + section() + after
+        raise ValueError(f"{PAGE.name} has no {begin} with an {last} behind it")
+    return before + part + after

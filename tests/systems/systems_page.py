@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,18 @@ BEGIN, END = "<!-- systems -->", "<!-- end of systems -->"
 _COLUMNS = ("keras", "python", "numpy", "system", "tests", "passed", "failed", "skipped", "date")
 _HEADS = ("Keras", "Python", "NumPy", "system", "tests", "passed", "failed", "skipped", "on")
 
+# Why tests fail where they do and it is not ours to mend: what a row's system, and the test, begin with.
+EXPLAINED: tuple[tuple[str, str, str], ...] = ()
+
 PREFACE = """## Pythons, NumPy versions and systems
 
 Each row is a run of this project's tests, in an environment of its own, and says what the run said itself.
 `python tests/systems/on_systems.py FOLDER` makes them, where another Python or system is needed in a Debian in that
 folder, and writes this table. *all* is the README's test command, as in CI; *fast* is without Keras's suite, which the
 first part of this page is about, and without slow tests; *core* is a part of these: graphs, tracing, derivatives,
-compilation, every operation of `keras.ops`, training, saving, export; *short* is a part of that. What needs a package
-that the environment lacks is skipped. *t* is a Python without the global lock."""
+compilation, every operation of `keras.ops`, training, saving, export; *short* is a part of that, and *first* a program
+that trains a convolutional network, saves, loads and exports it. What needs a package that the environment lacks is
+skipped. *t* is a Python without the global lock; *aarch64* is emulated."""
 
 
 def stored() -> list[dict[str, Any]]:
@@ -50,7 +55,30 @@ def section() -> str:
     rule = [":--" if name not in ("passed", "failed", "skipped") else "--:" for name in _COLUMNS]
     rows = [_HEADS, rule, *([str(run[name]) for name in _COLUMNS] for run in stored())]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return f"{BEGIN}\n{PREFACE}\n\n{table}\n{END}"
+    return f"{BEGIN}\n{PREFACE}\n\n{table}\n{_failures()}{END}"
+
+
+def reason(run: Mapping[str, Any], test: str) -> str | None:
+    """Why a test fails in a run, if that is known."""
+    return next((why for where, which, why in EXPLAINED if _fits(where, which, run, test)), None)
+
+
+def _fits(where: str, which: str, run: Mapping[str, Any], test: str) -> bool:
+    return re.search(where, run["system"]) is not None and test.startswith(which)
+
+
+def _failures() -> str:
+    """What failed, and why."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in stored():
+        for test in run["failing"]:
+            why = reason(run, test) or "not known yet"
+            found.setdefault((run["system"], why), []).append(f"`{test.partition('::')[2]}`")
+    rows = [f"| {system} | {why} | {', '.join(tests)} |" for (system, why), tests in found.items()]
+    if not rows:
+        return ""
+    heads = ("What failed there:", "", "| system | because | which |", "| :-- | :-- | :-- |")
+    return "\n" + "".join(f"{line}\n" for line in (*heads, *rows))
 
 
 def filled(page: str) -> str:

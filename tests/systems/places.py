@@ -178,7 +178,13 @@ class Emulated:
     def python(self, command: str, name: str) -> list[str]:
         """How the environment's Python is called."""
         variables = [f"PYTHONPATH={self.folder / name}", "OPENBLAS_NUM_THREADS=1"]
-        return [self._qemu, "-L", str(self.folder), *(f"-E{variable}" for variable in variables), command]
+        return [
+            self._qemu,
+            "-L",
+            str(self.folder),
+            *(part for variable in variables for part in ("-E", variable)),
+            command,
+        ]
 
     def run(self, command: Sequence[str], log: Path) -> int:
         """Run a command in the copy of the project; what it says goes to the end of `log`.

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from places import ROOT, Debian, Emulated, Here, Place
+from places import FOR_FREE_THREADED, FREE_THREADED, ROOT, Debian, Emulated, Here, Place
 from systems_page import keep
 
 sys.path.insert(0, str(ROOT / "tests"))
@@ -64,12 +64,12 @@ CASES = (
 
 def places(folder: Path) -> dict[str, Place]:
     """The places of the cases."""
-    newest = ("python3.14-venv", "python3.15-venv", "python3.15-dev", "g++", "pkg-config", "libhdf5-dev")
+    newest = ("python3.14-venv", "python3.15-venv", "python3.15-dev", "pkg-config", "libhdf5-dev")
     without_wheels = ("python3-venv", "python3-dev", "python3-numpy", "python3-scipy", "python3-h5py", "g++")
     return {
         "here": Here(folder / "here"),
         "trixie": Debian(folder / "trixie", "trixie", "amd64", ("python3-venv",)),
-        "sid": Debian(folder / "sid", "sid", "amd64", newest),
+        "sid": Debian(folder / "sid", "sid", "amd64", (*newest, *FOR_FREE_THREADED), more=FREE_THREADED),
         "i386": Debian(folder / "i386", "trixie", "i386", without_wheels, shared=True),  # 32 bits
         "arm64": Emulated(folder / "arm64", "trixie", "arm64", "aarch64"),
     }

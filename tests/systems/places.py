@@ -23,6 +23,21 @@ mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t tmpfs n
 export HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 exec chroot "$0" env -C "$1" "${@:2}"
 """
+# Debian has no Python without the global lock: it is made of Debian's source.
+FREE_THREADED = f"""
+echo 'deb-src {MIRROR} trixie main' > /etc/apt/sources.list.d/source.list
+apt-get -qq update
+cd /root
+apt-get -qq source python3.13
+cd python3.13-*/
+./configure -q --disable-gil --prefix=/opt/3.13t
+make -s altinstall
+ln -sf /opt/3.13t/bin/python3.13t /usr/local/bin/
+"""
+FOR_FREE_THREADED = (
+    *("dpkg-dev", "make", "g++", "zlib1g-dev", "libssl-dev", "libffi-dev", "libbz2-dev", "liblzma-dev"),
+    "libsqlite3-dev",
+)
 # What packages without a wheel are built with: without isolation, so that the NumPy that is there serves.
 BUILDING = ("setuptools", "hatchling", "editables", "cython", "pkgconfig")
 _QUIETLY = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
@@ -91,6 +106,7 @@ class Debian:
     architecture: str
     packages: tuple[str, ...]
     shared: bool = False  # whether environments have the packages of the system too
+    more: str = ""  # a program of bash that is run in it once it is made
 
     def prepare(self) -> None:
         """Make it, if it is not there yet, and put a copy of this project into it.
@@ -99,12 +115,15 @@ class Debian:
             RuntimeError: if it could not be made; its log says why.
         """
         done, log = self.folder / ".made", self.folder.with_suffix(".log")
-        if not done.exists():
+        new = not done.exists()
+        if new:
             _bootstrap(self.folder, self.suite, self.architecture, ("ca-certificates", *self.packages), log)
-            done.touch()
         for path in filter(None, ("/etc/resolv.conf", ssl.get_default_verify_paths().cafile)):
             trusted = "etc/ssl/certs/ca-certificates.crt" if path.endswith((".crt", ".pem")) else path[1:]
             shutil.copyfile(path, self.folder / trusted)
+        if new and self.run(["bash", "-euc", self.more], log, "/"):
+            raise RuntimeError(f"what else {self.folder} needs could not be made: see {log}")
+        done.touch()
         copy_project(self.folder / "work")
 
     def find(self, python: str) -> str | None:
@@ -121,13 +140,13 @@ class Debian:
         """How the environment's Python is called."""
         return [f"/{name}/bin/python"]
 
-    def run(self, command: Sequence[str], log: Path) -> int:
-        """Run a command in the copy of the project; what it says goes to the end of `log`.
+    def run(self, command: Sequence[str], log: Path, folder: str = "/work") -> int:
+        """Run a command in the copy of the project, or in another folder; what it says goes to the end of `log`.
 
         Returns:
             Its exit code.
         """
-        return _logged(["unshare", "--mount", "bash", "-c", _ENTER, str(self.folder), "/work", *command], log)
+        return _logged(["unshare", "--mount", "bash", "-c", _ENTER, str(self.folder), folder, *command], log)
 
 
 @dataclass(frozen=True)

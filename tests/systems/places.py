@@ -20,13 +20,14 @@ MIRROR = "http://deb.debian.org/debian"
 # The Debian has this machine's devices and processes, in a namespace that ends with the command.
 _ENTER = """
 mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t tmpfs none "$0/dev/shm" || exit 1
+export HDF5_DIR=/$(cd "$0" && echo usr/lib/*/hdf5/serial)  # where h5py is built against
 export HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 exec chroot "$0" env -C "$1" "${@:2}"
 """
 # Debian has no Python without the global lock: it is made of Debian's source.
 FREE_THREADED = f"""
 echo 'deb-src {MIRROR} trixie main' > /etc/apt/sources.list.d/source.list
-apt-get -qq update
+apt-get -qq -o Acquire::Check-Valid-Until=false update
 cd /root
 apt-get -qq source python3.13
 cd python3.13-*/
@@ -40,7 +41,7 @@ FOR_FREE_THREADED = (
 )
 # What packages without a wheel are built with: without isolation, so that the NumPy that is there serves.
 BUILDING = ("setuptools", "hatchling", "editables", "cython", "pkgconfig")
-_QUIETLY = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+_QUIETLY = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--prefer-binary")
 # What could make another Keras, another kerasflow or other settings of what runs in the copy.
 _FOREIGN = ("PYTHON", "KERAS", "VIRTUAL_ENV", "PYTEST")
 

@@ -30,9 +30,9 @@ Each row is a run of this project's tests, in an environment of its own, and say
 `python tests/systems/on_systems.py FOLDER` makes them, where another Python or system is needed in a Debian in that
 folder, and writes this table. *all* is the README's test command, as in CI; *fast* is without Keras's suite, which the
 first part of this page is about, and without slow tests; *core* is a part of these: graphs, tracing, derivatives,
-compilation, every operation of `keras.ops`, training, saving, export; *short* is a part of that, and *first* a program
-that trains a convolutional network, saves, loads and exports it. What needs a package that the environment lacks is
-skipped. *t* is a Python without the global lock; *aarch64* is emulated."""
+compilation, every operation of `keras.ops`, training, saving, export; *short* is a part of that, and *first* four
+networks that are trained, saved, loaded and exported. What needs a package that the environment lacks is skipped. *t*
+is a Python without the global lock; *aarch64* is emulated."""
 
 
 def stored() -> list[dict[str, Any]]:

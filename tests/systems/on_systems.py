@@ -87,7 +87,8 @@ def measure(case: Case, place: Place, tests: str, log: Path) -> list[dict[str, A
         raise RuntimeError(f"{case.place} has no Python {case.python}")
     environment = f"env-{case.name()}"
     log.write_text("", "utf-8")
-    for step in place.steps(command, environment, (*case.requirements, *TESTING)):
+    project = ".[test]" if tests in ("fast", "all") else "."
+    for step in place.steps(command, environment, (project, *case.requirements, *TESTING)):
         if place.run(step, log):
             raise RuntimeError(f"{case.name()}: `{' '.join(step)}` failed: see {log}")
     python = place.python(command, environment)

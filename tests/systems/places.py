@@ -58,12 +58,12 @@ def interpreter(python: str) -> str | None:
 
 
 def _virtual(command: str, environment: str, requirements: Sequence[str], *options: str) -> list[list[str]]:
-    """The steps that make a virtual environment; NumPy is the first of the requirements."""
+    """The steps that make a virtual environment; the project and NumPy are the first two of the requirements."""
     install = [f"{environment}/bin/python", *_QUIETLY]
     return [
         [command, "-m", "venv", "--clear", *options, environment],
-        [*install, *BUILDING, requirements[0]],
-        [*install, "--no-build-isolation", "-e", ".", *requirements],
+        [*install, *BUILDING, requirements[1]],
+        [*install, "--no-build-isolation", "-e", *requirements],
     ]
 
 
@@ -193,7 +193,7 @@ class Emulated:
             version,
             "--only-binary=:all:",
         ]
-        return [[sys.executable, *_QUIETLY, *options, ".", *requirements]]
+        return [[sys.executable, *_QUIETLY, *options, *requirements]]
 
     def python(self, command: str, name: str) -> list[str]:
         """How the environment's Python is called."""

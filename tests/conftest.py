@@ -71,7 +71,10 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
         return
     counts = {name: len(reports) for name, reports in terminalreporter.stats.items()}
     counts["failed"] = counts.get("failed", 0) + counts.get("error", 0)
-    terminalreporter.write_line(measured.line(tests, counts))
+    failing = {
+        report.nodeid for name in ("failed", "error") for report in terminalreporter.stats.get(name, ())
+    }
+    terminalreporter.write_line(measured.line(tests, counts, failing))
 
 
 def pytest_collection_finish() -> None:

@@ -11,12 +11,13 @@ import json
 import platform
 import re
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 # By name what is given to pytest, beside options that choose nothing.
 SELECTIONS: dict[str, tuple[str, ...]] = {
+    "first": ("tests/bridge/test_first_steps.py",),
     "short": (
         *("tests/graph", "tests/compiler", "tests/tracing/test_numpy_functions.py"),
         *("tests/bridge/test_every_op.py", "tests/bridge/test_first_steps.py"),
@@ -68,14 +69,15 @@ def selected(arguments: Sequence[str], expression: str, ignored: Sequence[str], 
     return next((name for name, chosen in SELECTIONS.items() if found == list(chosen)), None)
 
 
-def line(tests: str, counts: Mapping[str, int]) -> str:
-    """The line of a run that has ended."""
+def line(tests: str, counts: Mapping[str, int], failing: Iterable[str] = ()) -> str:
+    """The line of a run that has ended; `failing` are the names of the tests that failed."""
     today = datetime.date.today().isoformat()
     found = {
         "date": today,
         "tests": tests,
         **environment(),
         **{name: counts.get(name, 0) for name in OUTCOMES},
+        "failing": sorted(failing),
     }
     return f"measured: {json.dumps(found)}"
 

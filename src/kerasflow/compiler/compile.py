@@ -8,10 +8,11 @@ from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.ranks import locally, shared
 from kerasflow.errors import UnsupportedPrimitiveError
-from kerasflow.graph import Graph, Node, all_nodes, format_origins
+from kerasflow.graph import Graph, Node, all_nodes, format_origins, verify
 from kerasflow.groups import Group
-from kerasflow.passes import optimize
+from kerasflow.passes import optimize, update_rows
 from kerasflow.primitives.foreign import foreign_function
+from kerasflow.primitives.indexing import collect_rows
 
 
 def check_supported(graph: Graph, backend: Backend) -> None:
@@ -46,13 +47,22 @@ def compile_graph(
 ) -> tuple[Graph, Program]:
     """Optimize and compile; the optimized graph, of the whole batch, and its program.
 
+    Processes that share a step out update their shares of whole tables; one that computes it alone, or a rank that has
+    state of its own, updates the rows that are looked up.
+
     Args:
         group: shares the batch out. given: for each of its ranks how many rows it is given; None for whole batches.
         options: keyword arguments that the backend's `compile` knows.
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
-    return graph, program_of(graph, backend, group, given, **options)
+    alone = update_rows(graph) if collect_rows.name in backend.primitives else graph
+    if alone is not graph and settings.verify:
+        verify(alone, update_rows.__name__)
+    program = locally(graph, backend, alone) if group is None else None
+    if program is not None:
+        return graph, program
+    return alone, program_of(alone, backend, group, given, **options)
 
 
 def program_of(

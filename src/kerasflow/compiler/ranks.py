@@ -102,9 +102,13 @@ class RankProgram:
         return lambda state, inputs: run(state, self.own(inputs))
 
 
-def locally(graph: Graph, backend: Backend) -> Program | None:
-    """The program of an optimized graph for several processes of the backend's own; None if it wants no others."""
-    wanted: int = backend.ranks(graph) if hasattr(backend, "ranks") else 1
+def locally(graph: Graph, backend: Backend, alone: Graph | None = None) -> Program | None:
+    """The program of an optimized graph for several processes of the backend's own; None if it wants no others.
+
+    Args:
+        alone: what one process would run.
+    """
+    wanted: int = backend.ranks(graph, alone) if hasattr(backend, "ranks") else 1
     samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
     if wanted == 1 or samples < wanted:
         return None

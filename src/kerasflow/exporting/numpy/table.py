@@ -263,6 +263,7 @@ INCLUDED: dict[str, Callable[..., Any]] = {
     "setitem": shape._setitem,
     "view": shape._view,
     "scatter": indexing._scatter,
+    "collect_rows": indexing._collect_rows,
     "top_k": indexing.top_k_places,
     "lstsq": decompositions.lstsq,
     "cofactors": decompositions.cofactors,

@@ -260,3 +260,68 @@ def test_fit_takes_them(tmp_path: Path) -> None:
         print("the same")
     """
     assert without(tmp_path, program) == ["the same"]
+
+
+def test_an_epoch_of_unknown_length_ends_with_its_data(tmp_path: Path) -> None:
+    """Without a warning, where the data begin again in the next one; a generator that is used up is told of."""
+    program = """
+        import grain
+
+        x, y = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
+        pairs = grain.MapDataset.source(list(zip(x, y)))
+
+        def told(batches, **arguments):
+            fitted = model()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                history = fitted.fit(batches, shuffle=False, verbose=0, **arguments).history
+            return len(history["loss"]), sorted({str(w.message).split(";")[0] for w in caught})
+
+        print(told(pairs.batch(4), epochs=3, validation_data=pairs.batch(6)))
+        print(told(pairs.to_iter_dataset().batch(4), epochs=3))
+        print(told(((x, y) for _ in range(3)), epochs=2, steps_per_epoch=2))
+    """
+    assert without(tmp_path, program) == [
+        "(3, [])",
+        "(3, [])",
+        "(2, ['Your input ran out of data'])",
+    ]
+
+
+def test_fit_takes_frames_of_polars(tmp_path: Path) -> None:
+    pytest.importorskip("polars")
+    program = """
+        import polars
+
+        x, y = np.random.default_rng(0).random((12, 3), "float32"), np.ones((12, 1), "float32")
+        found = []
+        for given in ((x, y), (polars.DataFrame(x), polars.DataFrame(y)), (polars.DataFrame(x), polars.Series(y[:, 0]))):
+            fitted = model()
+            fitted.build((None, 3))
+            fitted.layers[1].kernel.assign(np.ones((3, 1)))
+            fitted.fit(*given, batch_size=4, epochs=2, shuffle=False, verbose=0)
+            found.append(np.append(fitted.get_weights()[0], fitted.predict(given[0], verbose=0)))
+        for weights in found:
+            np.testing.assert_array_equal(weights, found[0])
+        columns = polars.DataFrame({"a": x[:, 0], "b": x[:, 1]})
+        inputs = {name: keras.Input((), name=name) for name in columns.columns}
+        total = keras.layers.Add()(list(inputs.values()))
+        added = keras.Model(inputs, total).predict({name: columns[name] for name in columns.columns}, verbose=0)
+        np.testing.assert_allclose(added, x[:, 0] + x[:, 1], rtol=1e-6)
+        print("the same")
+    """
+    assert without(tmp_path, program) == ["the same"]
+
+
+def test_fit_takes_loaders_of_torch(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    program = """
+        import torch.utils.data
+
+        x, y = np.random.default_rng(0).random((12, 3), "float32"), np.ones((12, 1), "float32")
+        pairs = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+        fitted = model()
+        fitted.fit(torch.utils.data.DataLoader(pairs, batch_size=4), epochs=2, shuffle=False, verbose=0)
+        print(fitted.predict(torch.utils.data.DataLoader(pairs, batch_size=5), verbose=0).shape)
+    """
+    assert without(tmp_path, program) == ["(12, 1)"]

@@ -64,7 +64,7 @@ model.fit(rows(0, 5000), rents[:5000], batch_size=64, epochs=10, verbose=2)
 error = model.evaluate(rows(5000, SIZE), rents[5000:], verbose=0)
 print(f"mean absolute error: {error:.0f}; of the rule: {np.abs(draw.normal(0, 50, 9999)).mean():.0f}")
 
-new = rows(5000, 5005)
+new = {name: column[:, None] for name, column in rows(5000, 5005).items()}  # each input is a column
 found = model.predict(new, verbose=0)
 with tempfile.TemporaryDirectory() as scratch:
     folder = Path(options.save or scratch)

@@ -62,10 +62,10 @@ model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="binary_crossentropy",
 model.fit(texts[:3000], labels[:3000], epochs=6, verbose=2)
 print(f"accuracy on new reviews: {model.evaluate(texts[3000:], labels[3000:], verbose=0)[1]:.3f}")
 
-new = np.array(["A WONDERFUL film!", "The music was good, the plot was not.", "never boring", "not good - dull", ""])
+new = np.array(["A WONDERFUL film!", "The music was good, the plot was not.", "never boring", "not good - dull", "???"])
 scores = model.predict(new, verbose=0)[:, 0]
 for text, score in zip(new, scores, strict=True):
-    print(f"{score:5.0%} good: {text!r}")
+    print(f"{score:5.0%} good: {text}")
 
 with tempfile.TemporaryDirectory() as scratch:
     folder = Path(options.save or scratch)

@@ -17,8 +17,8 @@ from skips import KEPT, LIFTED
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 STOCK = HERE / "stock.json"
-# What `tests/systems` writes into the page.
-SYSTEMS = re.compile("<!-- systems -->.*<!-- end of systems -->\n", re.DOTALL)
+# What `tests/systems` and `tests/bare` write into the page.
+OF_OTHERS = [re.compile(f"<!-- {part} -->.*<!-- end of {part} -->\n", re.DOTALL) for part in ("systems", "bare")]
 OUTCOMES = ("passed", "skipped", "xfailed", "failed")
 MARKED = "behind the training marker"
 PACKAGES = "numpy scipy tensorflow tensorflow-cpu jax torch grain scikit-learn pandas pillow".split()
@@ -138,8 +138,9 @@ def skipped(results: list[dict[str, Any]]) -> str:
 
 def write_page(results: list[dict[str, Any]], libraries: str) -> None:
     """Write the page, with the part on libraries at its end."""
-    systems = SYSTEMS.search(PAGE.read_text("utf-8"))
-    assert systems is not None, f"{PAGE.name} has lost its part on systems"
+    page = PAGE.read_text("utf-8")
+    others = [found[0] for part in OF_OTHERS if (found := part.search(page))]
+    assert len(others) == len(OF_OTHERS), f"{PAGE.name} has lost a part that is not of Keras's tests"
     parts = [
         PREFACE,
         f"Keras {version('keras')}, kerasflow {version('kerasflow')}; {', '.join(installed(PACKAGES))}.\n",
@@ -152,7 +153,7 @@ def write_page(results: list[dict[str, Any]], libraries: str) -> None:
         "## Skips that are lifted\n",
         table(["Keras's reason begins with", "here"], [[f"`` {p} ``", why] for p, why in LIFTED.items()])
         + "\n",
-        systems[0],
+        *others,
         libraries,
     ]
     PAGE.write_text("\n".join(parts))

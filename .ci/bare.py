@@ -32,7 +32,9 @@ def is_quick(name: str) -> bool:
 def main(what: str) -> int:
     assert not [name for name in FRAMEWORKS if importlib.util.find_spec(name)]
     said = {"bare": bare_page.BARE, "data": "`kerasflow[data]`"}[what]
-    names = [name for name, (_, with_) in bare_page.stored()["names"].items() if with_ == said and is_quick(name)]
+    names = [
+        name for name, (_, with_) in bare_page.stored()["names"].items() if with_ == said and is_quick(name)
+    ]
     errors = {name: error for name in names if (error := call_all.outcome(name))}
     for name, error in errors.items():
         print(f"{name}: {error}")

@@ -59,7 +59,9 @@ def run(folder: Path, *command: str, **variables: str) -> str:
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
-        env=kept | {"KERAS_HOME": str(folder), "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"} | variables,
+        env=kept
+        | {"KERAS_HOME": str(folder), "TF_CPP_MIN_LOG_LEVEL": "3", "OPENBLAS_NUM_THREADS": "1"}
+        | variables,
         capture_output=True,
         text=True,
     )

@@ -73,6 +73,8 @@ def test_what_ran_nowhere_has_a_reason_and_is_about_a_framework(page: ModuleType
 
 def test_an_error_is_told() -> None:
     """A name that works, and one that no environment of ours has what it asks for."""
-    found = calls("keras.layers.Dense", "keras.Model.export(format=\"openvino\")", "keras.utils.get_file")["found"]
+    found = calls("keras.layers.Dense", 'keras.Model.export(format="openvino")', "keras.utils.get_file")[
+        "found"
+    ]
     assert found.pop('keras.Model.export(format="openvino")').startswith("ExportError: ")
     assert found == {"keras.layers.Dense": None, "keras.utils.get_file": None}

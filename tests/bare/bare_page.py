@@ -35,7 +35,13 @@ SECTIONS = {
     "Utilities": (
         "utility",
         (
-            *("keras.utils", "keras.preprocessing", "keras.datasets", "keras.visualization", "keras.callbacks"),
+            *(
+                "keras.utils",
+                "keras.preprocessing",
+                "keras.datasets",
+                "keras.visualization",
+                "keras.callbacks",
+            ),
             *("keras.wrappers", "keras.export", "keras.Model", "kerasflow"),
         ),
     ),
@@ -44,12 +50,12 @@ SECTIONS = {
 PREFACE = """## Without any framework
 
 What of Keras runs where none of TensorFlow, JAX and PyTorch is installed. Every public name of Keras was called with a
-small example (`all_uses.py` in `tests/bare`): layers, losses, metrics and optimizers with each use that the tests compare
-with stock Keras's, operations with their calls in the tests, networks of `keras.applications` without weights (they are
-built, and predict), datasets with a small file in place of the download. *bare* is `pip install kerasflow` in an empty
-environment; what did not run there was tried with one extra or package more. `python tests/bare/bare_environments.py
-FOLDER` does that and writes this; CI calls all that is said to run bare, or with `kerasflow[data]`, in an environment that
-has nothing else."""
+small example (`all_uses.py` in `tests/bare`): layers, losses, metrics and optimizers with each use that the tests
+compare with stock Keras's, operations with their calls in the tests, networks of `keras.applications` without weights
+(they are built, and predict), datasets with a small file in place of the download. *bare* is `pip install kerasflow` in
+an empty environment; what did not run there was tried with one extra or package more.
+`python tests/bare/bare_environments.py FOLDER` does that and writes this part; CI calls all that is said to run bare, or
+with `kerasflow[data]`, in an environment that has nothing else."""
 
 
 def stored() -> dict[str, Any]:
@@ -78,7 +84,9 @@ def _module(name: str) -> str:
 
 
 def _table(head: str, rows: Iterable[tuple[str, str]]) -> str:
-    return "\n".join((f"| {head} | works |", "| :-- | :-- |", *(f"| {name} | {says} |" for name, says in rows)))
+    return "\n".join(
+        (f"| {head} | works |", "| :-- | :-- |", *(f"| {name} | {says} |" for name, says in rows))
+    )
 
 
 def _named(module: str, names: dict[str, Any]) -> list[tuple[str, str]]:

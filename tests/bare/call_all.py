@@ -1,6 +1,6 @@
 """Calls every public name of Keras in this environment, and prints as JSON what came of each: null, or an error.
 
-    python tests/bare/call_all.py [NAME …]
+python tests/bare/call_all.py [NAME …]
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def main(names: Iterable[str]) -> int:
     with open(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)  # what a use prints is no answer
         found = {path: outcome(path) for path in names}
-        versions = {name: metadata.version(name) for name in ("keras", "kerasflow")} | {"numpy": np.__version__}
+        versions = {name: metadata.version(name) for name in ("keras", "kerasflow")} | {
+            "numpy": np.__version__
+        }
         others = {path: NAMES.get(path, []) for path in found}
         json.dump({"versions": versions, "found": found, "others": others}, answers)
     return 0

@@ -9,7 +9,14 @@ import keras
 
 # Where a thing that has names in several modules is at home: the first of these that has it. The others come last.
 HOMES = (
-    *("keras.layers", "keras.utils", "keras.preprocessing", "keras.applications", "keras.models", "keras.callbacks"),
+    *(
+        "keras.layers",
+        "keras.utils",
+        "keras.preprocessing",
+        "keras.applications",
+        "keras.models",
+        "keras.callbacks",
+    ),
     *("keras.optimizers", "keras.losses", "keras.metrics", "keras.activations", "keras.initializers"),
     *("keras.regularizers", "keras.constraints", "keras.ops", "keras.dtype_policies", "keras.config"),
     *("keras.saving", "keras.random", "keras.quantizers", "keras.distribution"),

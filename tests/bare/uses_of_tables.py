@@ -38,7 +38,9 @@ MODULES = {
 def from_cases() -> dict[str, Use]:
     """Layers, losses, metrics and optimizers: every use that the tests compare with stock Keras's."""
     # A case names what a class calls itself.
-    paths = {(path.rpartition(".")[0], getattr(_thing(path), "__name__", "")): path for path in public_names()}
+    paths = {
+        (path.rpartition(".")[0], getattr(_thing(path), "__name__", "")): path for path in public_names()
+    }
     found: dict[str, list[Any]] = {}
     for case in all_cases().values():
         family, _, name = case.name.partition("/")
@@ -152,7 +154,7 @@ def from_networks() -> dict[str, Use]:
     """Networks without their weights, each of which is built and predicts; what goes in, and what comes out."""
     found = {path: functools.partial(_predicts, path) for path in _functions("keras.applications")}
     for path in public_names():
-        module, _, name = path.rpartition(".")
+        name = path.rpartition(".")[2]
         if name == "preprocess_input":
             found[path] = lambda path=path: _thing(path)(np.ones((1, 8, 8, 3), "float32"))
         elif name == "decode_predictions":

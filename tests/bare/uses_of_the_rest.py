@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -70,8 +69,12 @@ def torch_module_as_a_layer() -> None:
 
 LAYERS: dict[str, Use] = {
     "TextVectorization": trains_on_text,
-    "StringLookup": lambda: np.testing.assert_array_equal(L.StringLookup(vocabulary=["a", "b"])(WORDS), [1, 2, 0]),
-    "IntegerLookup": lambda: np.testing.assert_array_equal(L.IntegerLookup(vocabulary=[7, 9])([9, 1]), [2, 0]),
+    "StringLookup": lambda: np.testing.assert_array_equal(
+        L.StringLookup(vocabulary=["a", "b"])(WORDS), [1, 2, 0]
+    ),
+    "IntegerLookup": lambda: np.testing.assert_array_equal(
+        L.IntegerLookup(vocabulary=[7, 9])([9, 1]), [2, 0]
+    ),
     "Hashing": lambda: np.testing.assert_array_equal(
         L.Hashing(3)(np.array(["A", "B", "C", "D", "E"])), [1, 0, 1, 1, 2]
     ),
@@ -112,10 +115,9 @@ def edited() -> None:
     keras.saving.KerasFileEditor("m.weights.h5").summary()
 
 
-def registered() -> Any:
+def registered() -> None:
     cls = U.register_keras_serializable("here")(type("Registered", (Doubled,), {}))
-    assert U.get_registered_object(name := U.get_registered_name(cls)) is cls
-    return name
+    assert U.get_registered_object(U.get_registered_name(cls)) is cls
 
 
 def in_scope() -> None:
@@ -214,9 +216,17 @@ def on_and_off(off: Callable[[], Any], on: Callable[[], Any], other: Use = lambd
 
 CONFIG = keras.config
 SETTINGS: dict[str, Use] = {
-    **{f"config.{name}": keeps(getattr(CONFIG, name), getattr(CONFIG, f"set_{name}")) for name in (
-        "floatx", "epsilon", "image_data_format", "dtype_policy", "max_epochs", "max_steps_per_epoch"
-    )},
+    **{
+        f"config.{name}": keeps(getattr(CONFIG, name), getattr(CONFIG, f"set_{name}"))
+        for name in (
+            "floatx",
+            "epsilon",
+            "image_data_format",
+            "dtype_policy",
+            "max_epochs",
+            "max_steps_per_epoch",
+        )
+    },
     "config.backend": CONFIG.backend,
     "config.set_backend": lambda: CONFIG.set_backend("numpy"),
     "config.is_nnx_enabled": CONFIG.is_nnx_enabled,
@@ -225,7 +235,9 @@ SETTINGS: dict[str, Use] = {
     "config.is_interactive_logging_enabled": CONFIG.is_interactive_logging_enabled,
     "config.is_traceback_filtering_enabled": CONFIG.is_traceback_filtering_enabled,
     **{
-        f"config.{which}_{what}": on_and_off(getattr(CONFIG, f"disable_{what}"), getattr(CONFIG, f"enable_{what}"))
+        f"config.{which}_{what}": on_and_off(
+            getattr(CONFIG, f"disable_{what}"), getattr(CONFIG, f"enable_{what}")
+        )
         for what in ("flash_attention", "interactive_logging", "traceback_filtering")
         for which in ("disable", "enable")
     },
@@ -235,6 +247,7 @@ SETTINGS |= {
     for path, use in list(SETTINGS.items())
     if hasattr(CONFIG, f"set_{path.removeprefix('config.')}") and f"config.set_{path[7:]}" not in SETTINGS
 }
+
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
@@ -355,8 +368,12 @@ REST: dict[str, Use] = {
     "tree.map_structure_up_to": lambda: T.map_structure_up_to(TREE, lambda x: -x, TREE),
     "tree.pack_sequence_as": lambda: T.pack_sequence_as(TREE, [4, 5, 6]),
     "tree.traverse": lambda: T.traverse(lambda x: None, TREE),
-    "dtype_policies.DTypePolicyMap": lambda: D.DTypePolicyMap(policy_map={"dense": D.DTypePolicy("float16")})["dense"],
-    "dtype_policies.QuantizedDTypePolicy": lambda: L.Dense(2, dtype=D.QuantizedDTypePolicy("int8", "float32"))(X),
+    "dtype_policies.DTypePolicyMap": lambda: D.DTypePolicyMap(policy_map={"dense": D.DTypePolicy("float16")})[
+        "dense"
+    ],
+    "dtype_policies.QuantizedDTypePolicy": lambda: L.Dense(
+        2, dtype=D.QuantizedDTypePolicy("int8", "float32")
+    )(X),
     "dtype_policies.QuantizedFloat8DTypePolicy": lambda: L.Dense(
         2, dtype=D.QuantizedFloat8DTypePolicy("float8", "float32")
     )(X),
@@ -367,7 +384,9 @@ REST: dict[str, Use] = {
     "quantizers.Quantizer": BASES["Quantizer"],
     "quantizers.QuantizationConfig": quantized("int8"),
     "quantizers.Int8QuantizationConfig": lambda: network().quantize(config=Q.Int8QuantizationConfig()),
-    "quantizers.Int4QuantizationConfig": lambda: network().quantize(config=Q.Int4QuantizationConfig(block_size=2)),
+    "quantizers.Int4QuantizationConfig": lambda: network().quantize(
+        config=Q.Int4QuantizationConfig(block_size=2)
+    ),
     "quantizers.Float8QuantizationConfig": quantized("float8"),
     "quantizers.GPTQConfig": lambda: Q.GPTQConfig(dataset=["text"], tokenizer=len).get_config(),
     "quantizers.AWQConfig": lambda: Q.AWQConfig(dataset=["text"], tokenizer=len).get_config(),
@@ -382,7 +401,9 @@ REST: dict[str, Use] = {
     "quantizers.fake_quant_with_min_max_vars": lambda: Q.fake_quant_with_min_max_vars(X, -1.0, 1.0),
     "quantizers.pack_int4": lambda: Q.pack_int4(INT4),
     "quantizers.unpack_int4": lambda: Q.unpack_int4(Q.pack_int4(INT4)[0], 4),
-    "quantizers.quantize_and_dequantize": lambda: Q.quantize_and_dequantize(X, 0.5, "float8_e4m3fn", "float32"),
+    "quantizers.quantize_and_dequantize": lambda: Q.quantize_and_dequantize(
+        X, 0.5, "float8_e4m3fn", "float32"
+    ),
     "distillation.Distiller": distilled,
     "distillation.LogitsDistillation": distilled,
     "distillation.FeatureDistillation": distilled,
@@ -406,14 +427,16 @@ REST: dict[str, Use] = {
     "backend.is_int_dtype": lambda: keras.backend.is_int_dtype("int8"),
     "backend.result_type": lambda: keras.backend.result_type("int8", "float32"),
     "ops.associative_scan": lambda: ops.associative_scan(ops.add, X),
-    **{f"ops.{name}": lambda name=name: getattr(ops, name)(4) for name in (
-        "arange", "bartlett", "blackman", "eye", "hamming", "hanning", "identity", "tri"
-    )},
+    **{
+        f"ops.{name}": lambda name=name: getattr(ops, name)(4)
+        for name in ("arange", "bartlett", "blackman", "eye", "hamming", "hanning", "identity", "tri")
+    },
     **{f"ops.{name}": lambda name=name: getattr(ops, name)((2, 3)) for name in ("empty", "ones", "zeros")},
     "ops.kaiser": lambda: ops.kaiser(4, 2.0),
-    **{f"ops.{name}": lambda name=name: getattr(ops, name)(X) for name in (
-        "convert_to_numpy", "is_tensor", "ndim", "shape", "size", "nonzero"
-    )},
+    **{
+        f"ops.{name}": lambda name=name: getattr(ops, name)(X)
+        for name in ("convert_to_numpy", "is_tensor", "ndim", "shape", "size", "nonzero")
+    },
     "ops.dtype": lambda: ops.dtype(X),
     "ops.linalg.jvp": lambda: ops.linalg.jvp(ops.tanh, (X,), (X,)),
     "ops.jvp": lambda: ops.jvp(ops.tanh, (X,), (X,)),

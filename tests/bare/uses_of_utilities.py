@@ -28,7 +28,9 @@ def network() -> Any:
 
 def trained(*callbacks: Any) -> Any:
     model = network()
-    model.fit(X, np.zeros((3, 2)), epochs=2, verbose=0, validation_data=(X, np.ones((3, 2))), callbacks=callbacks)
+    model.fit(
+        X, np.zeros((3, 2)), epochs=2, verbose=0, validation_data=(X, np.ones((3, 2))), callbacks=callbacks
+    )
     return model
 
 
@@ -133,11 +135,17 @@ DATA: dict[str, Use] = {
 
 
 def pixels(data: int) -> dict[bytes, Any]:
-    return {b"data": np.zeros((data, 3072), "uint8"), **{name: [1] * data for name in (b"labels", b"fine_labels")}}
+    return {
+        b"data": np.zeros((data, 3072), "uint8"),
+        **{name: [1] * data for name in (b"labels", b"fine_labels")},
+    }
 
 
 def batches_of_cifar() -> None:
-    for name in (*(f"cifar-10-batches-py/data_batch_{i}" for i in range(1, 6)), "cifar-10-batches-py/test_batch"):
+    for name in (
+        *(f"cifar-10-batches-py/data_batch_{i}" for i in range(1, 6)),
+        "cifar-10-batches-py/test_batch",
+    ):
         _pickled(name, pixels(10_000))
     for name in ("train", "test"):
         _pickled(f"cifar-100-python/{name}", pixels(4))
@@ -171,7 +179,11 @@ def words(*_: Any, **__: Any) -> str:
 TABLE = {"x": np.ones((10, 8)), "y": np.ones(10)}
 IDS = np.array([[1, 2], [3, 4, 5]], dtype=object)
 TEXTS = {"x_train": IDS, "y_train": np.arange(2), "x_test": IDS, "y_test": np.arange(2)}
-DIGITS = {f"{name}_{part}": np.ones((3, 28, 28) if name == "x" else 3) for name in "xy" for part in ("train", "test")}
+DIGITS = {
+    f"{name}_{part}": np.ones((3, 28, 28) if name == "x" else 3)
+    for name in "xy"
+    for part in ("train", "test")
+}
 
 
 def cifar(*_: Any, **__: Any) -> str:
@@ -298,7 +310,10 @@ CALLBACKS: dict[str, Use] = {
     "ReduceLROnPlateau": lambda: trained(C.ReduceLROnPlateau(patience=1)),
     "RemoteMonitor": monitored,
     "SwapEMAWeights": averaged,
-    "TensorBoard": lambda: (trained(C.TensorBoard("logs", histogram_freq=1)), next(Path("logs").rglob("*.v2"))),
+    "TensorBoard": lambda: (
+        trained(C.TensorBoard("logs", histogram_freq=1)),
+        next(Path("logs").rglob("*.v2")),
+    ),
     "TerminateOnNaN": lambda: trained(C.TerminateOnNaN()),
 }
 
@@ -345,7 +360,8 @@ def utility_uses() -> dict[str, Use]:
     found |= {f"keras.datasets.{path}": lambda path=path: downloaded(path) for path in FILES}
     found |= {f"keras.{path}": use for path, use in PICTURES.items()}
     found |= {f"keras.callbacks.{name}": use for name, use in CALLBACKS.items()}
-    found |= {f"keras.wrappers.{name}": wrapped(name) for name in (
-        "SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"
-    )}
+    found |= {
+        f"keras.wrappers.{name}": wrapped(name)
+        for name in ("SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer")
+    }
     return found | EXPORTS

@@ -295,7 +295,8 @@ def test_fit_takes_frames_of_polars(tmp_path: Path) -> None:
 
         x, y = np.random.default_rng(0).random((12, 3), "float32"), np.ones((12, 1), "float32")
         found = []
-        for given in ((x, y), (polars.DataFrame(x), polars.DataFrame(y)), (polars.DataFrame(x), polars.Series(y[:, 0]))):
+        frame = polars.DataFrame(x)
+        for given in ((x, y), (frame, polars.DataFrame(y)), (frame, polars.Series(y[:, 0]))):
             fitted = model()
             fitted.build((None, 3))
             fitted.layers[1].kernel.assign(np.ones((3, 1)))

@@ -18,7 +18,9 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 STOCK = HERE / "stock.json"
 # What `tests/systems` and `tests/bare` write into the page.
-OF_OTHERS = [re.compile(f"<!-- {part} -->.*<!-- end of {part} -->\n", re.DOTALL) for part in ("systems", "bare")]
+OF_OTHERS = [
+    re.compile(f"<!-- {part} -->.*<!-- end of {part} -->\n", re.DOTALL) for part in ("systems", "bare")
+]
 OUTCOMES = ("passed", "skipped", "xfailed", "failed")
 MARKED = "behind the training marker"
 PACKAGES = "numpy scipy tensorflow tensorflow-cpu jax torch grain scikit-learn pandas pillow".split()

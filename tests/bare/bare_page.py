@@ -54,8 +54,8 @@ small example (`all_uses.py` in `tests/bare`): layers, losses, metrics and optim
 compare with stock Keras's, operations with their calls in the tests, networks of `keras.applications` without weights
 (they are built, and predict), datasets with a small file in place of the download. *bare* is `pip install kerasflow` in
 an empty environment; what did not run there was tried with one extra or package more.
-`python tests/bare/bare_environments.py FOLDER` does that and writes this part; CI calls all that is said to run bare, or
-with `kerasflow[data]`, in an environment that has nothing else."""
+`python tests/bare/bare_environments.py FOLDER` does that and writes this part; CI calls all that is said to run bare,
+or with `kerasflow[data]`, in an environment that has nothing else."""
 
 
 def stored() -> dict[str, Any]:

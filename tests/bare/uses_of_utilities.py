@@ -282,7 +282,7 @@ def averaged() -> None:
 
 def wrapped(name: str) -> Use:
     def fit() -> None:
-        def model(x: Any, y: Any) -> Any:
+        def model(X: Any, y: Any) -> Any:
             made = keras.Sequential([keras.Input((4,)), L.Dense(y.shape[1] if y.ndim > 1 else 1)])
             made.compile("sgd", "mse")
             return made

@@ -75,6 +75,8 @@ def test_datasets_of_files_are_grains_by_default(files: Path) -> None:
 
         images = utils.image_dataset_from_directory("images", image_size=(8, 8), batch_size=4, seed=1)
         assert isinstance(images, grain.experimental.ThreadPrefetchIterDataset)  # made while the model trains
+        threads = images._parent._parent._read_options.num_threads
+        assert threads == kerasflow.compiler.threads.threads() < 16  # grain's own number
         print(images.class_names, len(images.file_paths), [(x.shape, y.shape) for x, y in images])
         same = utils.image_dataset_from_directory("images", image_size=(8, 8), batch_size=4, seed=1, format="grain")
         assert all(np.array_equal(x, a) and np.array_equal(y, b) for (x, y), (a, b) in zip(images, same, strict=True))

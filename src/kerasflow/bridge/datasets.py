@@ -27,7 +27,7 @@ def made_ahead(dataset: Any) -> Any:
     Its samples are read by as many threads as programs have. Grain's own number, 16, is for storage that answers late:
     on few cores so many threads of Python wait for one another, and the training for them.
     """
-    reader = dataset if hasattr(dataset, "_read_options") else getattr(dataset, "_parent", None)
+    reader: Any = dataset if hasattr(dataset, "_read_options") else getattr(dataset, "_parent", None)
     if hasattr(reader, "_read_options"):
         number = threads()
         reader._read_options = grain.ReadOptions(

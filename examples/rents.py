@@ -16,9 +16,7 @@ from keras import layers
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument(
-    "--save", metavar="FOLDER", help="keep the model and the file of Python that it is exported to"
-)
+parser.add_argument("--save", metavar="FOLDER", help="keep the model here, as Keras's file and as Python")
 options = parser.parse_args()
 
 draw = np.random.default_rng(0)
@@ -70,9 +68,7 @@ new = {name: column[:, None] for name, column in rows(5000, 5005).items()}  # ea
 found = model.predict(new, verbose=0)
 with tempfile.TemporaryDirectory() as scratch:
     folder = Path(options.save or scratch)
-    model.save(
-        folder / "rents.keras"
-    )  # with its vocabularies and scales; stock Keras on TensorFlow reads it too
+    model.save(folder / "rents.keras")  # with its words and scales; stock Keras on TensorFlow reads it too
     again = keras.saving.load_model(folder / "rents.keras")
     assert np.array_equal(again.predict(new, verbose=0), found)
     kerasflow.export_numpy(model, folder / "rents.py", embed=True)  # needs NumPy alone

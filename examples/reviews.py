@@ -17,9 +17,7 @@ from keras import layers
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument(
-    "--save", metavar="FOLDER", help="keep the model and the file of Python that it is exported to"
-)
+parser.add_argument("--save", metavar="FOLDER", help="keep the model here, as Keras's file and as Python")
 options = parser.parse_args()
 
 NOUNS = "film plot cast music ending dialogue hero villain first half|last scene camera work".split()
@@ -64,9 +62,7 @@ model.compile(optimizer=keras.optimizers.Adam(3e-3), loss="binary_crossentropy",
 model.fit(texts[:3000], labels[:3000], epochs=6, verbose=2)
 print(f"accuracy on new reviews: {model.evaluate(texts[3000:], labels[3000:], verbose=0)[1]:.3f}")
 
-new = np.array(
-    ["A WONDERFUL film!", "The music was good, the plot was not.", "never boring", "not good - dull", "???"]
-)
+new = np.array(["A WONDERFUL film!", "The music was good, the plot was not.", "never boring", "dull", "???"])
 scores = model.predict(new, verbose=0)[:, 0]
 for text, score in zip(new, scores, strict=True):
     print(f"{score:5.0%} good: {text}")

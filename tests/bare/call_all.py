@@ -5,6 +5,8 @@ python tests/bare/call_all.py [NAME …]
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import sys
@@ -15,11 +17,11 @@ from importlib import metadata
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["MPLBACKEND"] = "agg"
-os.environ["KERAS_HOME"] = tempfile.mkdtemp()
+_home = tempfile.TemporaryDirectory()
+os.environ["KERAS_HOME"] = _home.name
 
 import kerasflow  # noqa: F401  # isort: skip  (before Keras)
 import keras
-import numpy as np
 from all_uses import NAMES, USES
 
 
@@ -28,7 +30,11 @@ def outcome(path: str) -> str | None:
     before, policy = os.getcwd(), keras.config.dtype_policy()
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),  # what a use prints is no answer
+    ):
         warnings.simplefilter("ignore")
         os.chdir(folder)
         try:
@@ -42,14 +48,15 @@ def outcome(path: str) -> str | None:
 
 
 def main(names: Iterable[str]) -> int:
-    with open(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(2, 1)  # what a use prints is no answer
-        found = {path: outcome(path) for path in names}
-        versions = {name: metadata.version(name) for name in ("keras", "kerasflow")} | {
-            "numpy": np.__version__
-        }
-        others = {path: NAMES.get(path, []) for path in found}
-        json.dump({"versions": versions, "found": found, "others": others}, answers)
+    found = {path: outcome(path) for path in names}
+    json.dump(
+        {
+            "versions": {name: metadata.version(name) for name in ("keras", "kerasflow", "numpy")},
+            "found": found,
+            "others": {path: NAMES.get(path, []) for path in found},
+        },
+        sys.stdout,
+    )
     return 0
 
 

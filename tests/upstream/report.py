@@ -19,8 +19,11 @@ from kerasflow.bridge.versions import keras_version
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 STOCK = HERE / "stock.json"
-# What `tests/keras_versions.py` and `tests/systems` write into the page.
-OTHERS = re.compile("<!-- (keras versions|systems) -->.*<!-- end of \\1 -->\n", re.DOTALL)
+# What `tests/keras_versions.py`, `tests/systems` and `tests/bare` write into the page.
+OTHERS = [
+    re.compile(f"<!-- {part} -->.*<!-- end of {part} -->\n", re.DOTALL)
+    for part in ("keras versions", "systems", "bare")
+]
 OUTCOMES = ("passed", "skipped", "xfailed", "failed")
 MARKED = "behind the training marker"
 PACKAGES = "numpy scipy tensorflow tensorflow-cpu jax torch grain scikit-learn pandas pillow".split()
@@ -131,8 +134,9 @@ def skipped(results: list[dict[str, Any]]) -> str:
 
 def write_page(results: list[dict[str, Any]], libraries: str) -> None:
     """Write the page, with the part on libraries at its end."""
-    others = [found[0] for found in OTHERS.finditer(PAGE.read_text("utf-8"))]
-    assert len(others) == 2, f"{PAGE.name} has lost its part on versions of Keras or on systems"
+    page = PAGE.read_text("utf-8")
+    others = [found[0] for part in OTHERS if (found := part.search(page))]
+    assert len(others) == len(OTHERS), f"{PAGE.name} has lost a part that is not of Keras's tests"
     parts = [
         PREFACE,
         f"Keras {keras_version()}, kerasflow {version('kerasflow')}; {', '.join(installed(PACKAGES))}.\n",

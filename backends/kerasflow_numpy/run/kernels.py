@@ -12,6 +12,7 @@ from kerasflow.primitives.collective import own_rank, part_of, random_bytes
 from kerasflow.primitives.decompositions import cofactors, eig, lstsq, lu, solve_triangular
 from kerasflow.primitives.indexing import SCATTER_UFUNCS, top_k_places
 from kerasflow.primitives.random import philox, random_gamma_grad
+from kerasflow_numpy.run.sparse import sparse_matmul
 
 Array = np.ndarray[Any, Any]
 
@@ -150,5 +151,6 @@ __all__ = [
     "random_part",
     "scatter",
     "solve_triangular",
+    "sparse_matmul",
     "top_k_places",
 ]

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import optree
 
 from kerasflow._settings import settings
 from kerasflow.compiler.alike import require_alike
@@ -39,6 +38,7 @@ from kerasflow.tracing import (
     acquire,
     adopted,
     current_trace,
+    nesting,
     recording,
     release,
 )
@@ -155,7 +155,7 @@ class Entry:
         finally:
             release(self.cells, before, now)
         leaves = [constant if i < 0 else outputs[i] for i, constant in self.outputs]
-        return optree.tree_unflatten(self.structure, leaves)
+        return nesting.unflatten(self.structure, leaves)
 
     def _located(self, error: Exception, state: Sequence[Any], inputs: Sequence[Any]) -> Exception:
         """What the graph's reference meaning raises where a program has failed: the same for every backend, and it
@@ -193,9 +193,9 @@ def trace(
             leaf if aval is None else recorder.add_input(aval, leaf)
             for leaf, aval in zip(leaves, avals, strict=True)
         ]
-        args, kwargs = optree.tree_unflatten(structure, traced)
+        args, kwargs = nesting.unflatten(structure, traced)
         result = function(*args, **kwargs)
-        flat, out_structure = optree.tree_flatten(result)
+        flat, out_structure = nesting.flatten(result)
         results: list[Any] = []
         outputs: list[tuple[int, Any]] = []
         for leaf in flat:
@@ -257,7 +257,7 @@ class CompiledFunction:
         What the entry has done on the host before its program is done here. What kind its results are of decides how
         it goes on: a program is found by the kinds of its arguments and, one after the other, of those results.
         """
-        leaves, structure = optree.tree_flatten((tuple(args), kwargs or {}))
+        leaves, structure = nesting.flatten((tuple(args), kwargs or {}))
         given: list[Any] = []
         key: list[Any] = []
         for leaf in leaves:

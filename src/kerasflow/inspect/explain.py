@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import optree
 
 from kerasflow.bridge.export_numpy import BATCH, Text, constant_text, structure_text
 from kerasflow.compiler import Entry, current_backend
@@ -21,6 +20,7 @@ from kerasflow.inspect.reading.explanation import Explanation
 from kerasflow.inspect.reading.naming import input_names
 from kerasflow.inspect.reading.writing import Listing, shown, written
 from kerasflow.inspect.traceable import entry_of
+from kerasflow.tracing import nesting
 
 _TITLES = {
     "train": "One training step of {} for {}",
@@ -134,7 +134,7 @@ def _returned(entry: Entry) -> Callable[[Sequence[str]], str]:
         leaves = [_constant(constant) if i < 0 else Text(texts[i]) for i, constant in entry.outputs]
         try:
             return structure_text(
-                optree.tree_unflatten(entry.structure, leaves), lambda name, text, imports: text
+                nesting.unflatten(entry.structure, leaves), lambda name, text, imports: text
             )
         except ExportError:  # It is nested in a way that has no literal.
             return f"[{', '.join(leaf.text for leaf in leaves)}]"

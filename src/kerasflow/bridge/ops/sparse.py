@@ -109,6 +109,12 @@ def _arranged(arrange: Operation) -> Operation:
     return lambda function, *args, **kwargs: arrange(*args, **kwargs)
 
 
+def tensor_of_dtype(x: SparseTensor, dtype: Any) -> SparseTensor:
+    """A sparse tensor with another dtype."""
+    dtype = np.dtype(standardize_dtype(dtype))
+    return x if x.dtype == dtype else elementwise.unary(lambda values: values.astype(dtype), x)
+
+
 def _reshape(function: Operation, x: SparseTensor, newshape: Any) -> Any:
     return arrays.reshape(x, newshape)
 
@@ -126,6 +132,7 @@ RULES: dict[str, Operation] = {
     **dict.fromkeys(("add", "subtract", "maximum", "minimum"), elementwise.union),
     "multiply": elementwise.product,
     **dict.fromkeys(("divide", "true_divide"), elementwise.division),
+    "cast": _arranged(tensor_of_dtype),
     "matmul": _matmul,
     "sum": _reduced(arrays.total),
     "mean": _reduced(arrays.mean),
@@ -137,12 +144,6 @@ RULES: dict[str, Operation] = {
     "digitize": _digitize,
     "bincount": _bincount,
 }
-
-
-def tensor_of_dtype(x: SparseTensor, dtype: Any) -> SparseTensor:
-    """A sparse tensor with another dtype."""
-    dtype = np.dtype(standardize_dtype(dtype))
-    return x if x.dtype == dtype else elementwise.unary(lambda values: values.astype(dtype), x)
 
 
 __all__ = ["SparseTensor", "any_sparse", "dense", "is_scipy", "on_sparse", "sparse_tensor", "tensor_of_dtype"]

@@ -13,6 +13,7 @@ from kerasflow.bridge.text.batch import Batch
 from kerasflow.bridge.text.encoded import encoded
 from kerasflow.bridge.text.standin import Dtype
 from kerasflow.graph import is_text
+from kerasflow.sparse.arrays import squeeze
 from kerasflow.strings.flat import Array, Strings, from_list, strings
 from kerasflow.strings.hashing import bins, crossed, decimals, fingerprint64, siphash
 from kerasflow.strings.table import Index, Texts
@@ -31,14 +32,12 @@ def hash_call(self: Any, inputs: Any) -> Any:
     x = _array(inputs)
     if self.output_mode == "one_hot" and x.shape[-1] == 1:
         x = x.squeeze(-1)
-    if self.sparse:
-        raise ValueError("`sparse=True` can only be used with the TensorFlow backend.")
     numbers = _hash_bins(self, x).reshape(x.shape)
     if self.output_mode == "int":
         return convert_to_tensor(numbers.astype(self.dtype))
     shape = x.shape or (1,)
     return convert_to_tensor(
-        encoded(Batch(numbers.ravel(), shape), self.output_mode, self.num_bins, self.dtype)
+        encoded(Batch(numbers.ravel(), shape), self.output_mode, self.num_bins, self.dtype, self.sparse)
     )
 
 
@@ -94,10 +93,11 @@ def cross_call(self: Any, inputs: Any) -> Any:
     numbers = bins(hashes, self.num_bins)
     if self.output_mode == "int":
         return convert_to_tensor(numbers.reshape(shape).astype(self.compute_dtype), self.dtype)
-    result = encoded(
-        Batch(numbers, shape or (math.prod(shape),)), "one_hot", self.num_bins, self.compute_dtype
-    )
-    return convert_to_tensor(result[0] if not shape else result, self.dtype)
+    given = Batch(numbers, shape or (math.prod(shape),))
+    result = encoded(given, "one_hot", self.num_bins, self.compute_dtype, self.sparse)
+    if not shape:
+        result = squeeze(result, 0) if self.sparse else result[0]
+    return convert_to_tensor(result, self.dtype)
 
 
 def _as_integers(x: Array) -> Array:

@@ -156,7 +156,8 @@ def looked_up(self: Any, given: Batch) -> Any:
         return values if given.counts is not None else values.reshape(given.shape)
     depth = self.max_tokens if self.pad_to_max_tokens else self._frozen_vocab_size
     mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-    result = encoded(Batch(values, given.shape or (1,), given.counts), mode, depth, self._value_dtype)
+    rows = Batch(values, given.shape or (1,), given.counts)
+    result = encoded(rows, mode, depth, self._value_dtype, self.sparse)
     if self.output_mode != "tf_idf":
         return result
     if self.idf_weights_const is None:

@@ -132,6 +132,7 @@ def _holds_numbers(x: Any) -> bool:
 
 def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
     """A NumPy array with the contents of a tensor; a copy."""
+    x = sparse_tensor(x)
     return x.numpy() if isinstance(x, SparseTensor) else np.array(x)
 
 

@@ -21,7 +21,9 @@ from kerasflow.tracing.sparse import capacity
 Array = np.ndarray[Any, Any]
 
 
-def drawn(shape: tuple[int, ...], seed: int = 0, axes: int | None = None, dtype: str = "float32") -> SparseTensor:
+def drawn(
+    shape: tuple[int, ...], seed: int = 0, axes: int | None = None, dtype: str = "float32"
+) -> SparseTensor:
     """A tensor of numbers between -0.9 and 0.9, some of them at the same place.
 
     Args:
@@ -146,7 +148,8 @@ def test_symbolic(name: str) -> None:
     """What a sparse input gives is known before: no program has to be run for it."""
     function, args = (CALLS | DENSE_RESULTS)[name]
     given = [
-        keras.KerasTensor(x.shape, str(x.dtype), sparse=True) if isinstance(x, SparseTensor) else x for x in args
+        keras.KerasTensor(x.shape, str(x.dtype), sparse=True) if isinstance(x, SparseTensor) else x
+        for x in args
     ]
     from keras.src import backend
 
@@ -179,7 +182,9 @@ def test_quotients_of_zero(dtype: str) -> None:
 def test_a_program_leaves_what_is_not_stored() -> None:
     x = SparseTensor([[0, 1]], np.array([3], "float32"), (1, 3))
     divisor, infinite = np.array([[0, 2, 0]], "float32"), np.array([[np.inf, 2, np.nan]], "float32")
-    quotient, product = kerasflow.jit(lambda a, b, c: (ops.divide(a, b), ops.multiply(a, c)))(x, divisor, infinite)
+    quotient, product = kerasflow.jit(lambda a, b, c: (ops.divide(a, b), ops.multiply(a, c)))(
+        x, divisor, infinite
+    )
     np.testing.assert_array_equal(np.asarray(quotient), [[0, 1.5, 0]])
     np.testing.assert_array_equal(np.asarray(product), [[0, 6, 0]])
 
@@ -196,7 +201,9 @@ def test_scipy(form: str) -> None:
 
 
 def test_a_matrix_that_has_places_twice_stays_as_it_is() -> None:
-    matrix = scipy.sparse.csr_array((np.array([1.0, 2.0]), np.array([1, 1]), np.array([0, 2, 2])), shape=(2, 3))
+    matrix = scipy.sparse.csr_array(
+        (np.array([1.0, 2.0]), np.array([1, 1]), np.array([0, 2, 2])), shape=(2, 3)
+    )
     found = ops.square(ops.convert_to_tensor(matrix))
     np.testing.assert_array_equal(np.asarray(found), [[0, 9, 0], [0, 0, 0]])
     assert matrix.nnz == 2
@@ -219,9 +226,7 @@ def test_bincount() -> None:
     for given in (None, weights):
         found = ops.bincount(numbers, weights=given, minlength=6, sparse=True)
         assert isinstance(found, SparseTensor)
-        np.testing.assert_array_equal(
-            np.asarray(found), ops.bincount(numbers, weights=given, minlength=6)
-        )
+        np.testing.assert_array_equal(np.asarray(found), ops.bincount(numbers, weights=given, minlength=6))
 
 
 class TestTheClass:
@@ -238,7 +243,9 @@ class TestTheClass:
         np.testing.assert_array_equal(x.numpy(), [1, 0])
 
     def test_what_does_not_fit(self) -> None:
-        with pytest.raises(ValueError, match=r"a row of `indices` for each .* shape \(2, 1\) .* shape \(3,\)"):
+        with pytest.raises(
+            ValueError, match=r"a row of `indices` for each .* shape \(2, 1\) .* shape \(3,\)"
+        ):
             SparseTensor([[0], [1]], [1, 2, 3], (4,))
         with pytest.raises(ValueError, match=r"on 1 axes are not those of a tensor of shape \(4, 3\)"):
             SparseTensor([[0]], [1], (4, 3))
@@ -271,7 +278,9 @@ def test_few_sizes_of_programs() -> None:
     """How many numbers are stored differs from batch to batch, and makes no program."""
     product = kerasflow.jit(lambda x, y: x @ y)
     for count in range(300, 500):
-        x = SparseTensor(np.stack([np.arange(count) % 4, np.arange(count) % 6], axis=1), np.ones(count), (4, 6))
+        x = SparseTensor(
+            np.stack([np.arange(count) % 4, np.arange(count) % 6], axis=1), np.ones(count), (4, 6)
+        )
         np.testing.assert_allclose(product(x, DENSE.T.astype(float)), np.asarray(x) @ DENSE.T, rtol=1e-6)
     assert len(product.entries) == 1
     assert [capacity(n) for n in (0, 1, 16, 17, 4096, 4097)] == [16, 16, 16, 32, 4096, 8192]

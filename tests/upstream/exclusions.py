@@ -24,7 +24,15 @@ EXCLUSIONS: dict[str, list[str]] = {
     ],
     "the test asks whether two readings of a variable are the same object; each makes a tensor of its own": [
         f"optimizers/optimizer_sparse_test.py::OptimizerSparseTest::test_sparse_gradients_{name}"
-        for name in ("adadelta", "adafactor", "adagrad", "loss_scale_optimizer_sgd", "rmsprop", "scatter_update", "sgd")
+        for name in (
+            "adadelta",
+            "adafactor",
+            "adagrad",
+            "loss_scale_optimizer_sgd",
+            "rmsprop",
+            "scatter_update",
+            "sgd",
+        )
     ],
     "the test has iterators for TensorFlow and JAX alone": [
         "trainers/data_adapters/generator_data_adapter_test.py::GeneratorDataAdapterTest::test_sparse_tensors",

@@ -9,7 +9,7 @@ from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.ranks import locally, shared
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, Node, all_nodes, format_origins
-from kerasflow.groups import Group
+from kerasflow.groups import Group, rows
 from kerasflow.passes import optimize
 from kerasflow.primitives.foreign import foreign_function
 
@@ -42,17 +42,19 @@ def compile_graph(
     backend: Backend,
     group: Group | None = None,
     given: tuple[int, ...] | None = None,
+    samples: int | None = None,
     **options: Any,
 ) -> tuple[Graph, Program]:
     """Optimize and compile; the optimized graph, of the whole batch, and its program.
 
     Args:
         group: shares the batch out. given: for each of its ranks how many rows it is given; None for whole batches.
+        samples: how many there are, if the first input does not tell.
         options: keyword arguments that the backend's `compile` knows.
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
-    return graph, program_of(graph, backend, group, given, **options)
+    return graph, program_of(graph, backend, group, given, samples, **options)
 
 
 def program_of(
@@ -60,8 +62,14 @@ def program_of(
     backend: Backend,
     group: Group | None = None,
     given: tuple[int, ...] | None = None,
+    samples: int | None = None,
     **options: Any,
 ) -> Program:
     """The program of an optimized graph: of this process alone, or of one rank of several; see `compile_graph`."""
-    program = locally(graph, backend) if group is None else shared(graph, backend, group, given, **options)
+    if samples is None:
+        samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
+    if group is None:
+        program = locally(graph, backend, samples)
+    else:
+        program = shared(graph, backend, group, given or rows(samples, group.size), given is None, **options)
     return program or backend.compile(graph, **options)

@@ -91,6 +91,7 @@ class Entry:
         places: where each array that is given is among `(arguments, keyword arguments)`.
         group: whose ranks share its batches out; None if it is not shared out.
         whole: whether each of them is given whole batches.
+        samples: how many there are, if sparse tensors are among what is given: their arrays do not tell.
     """
 
     graph: Graph
@@ -107,6 +108,7 @@ class Entry:
     places: list[tuple[Any, ...]] = field(default_factory=list)
     group: Group | None = None
     whole: bool = True
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
@@ -274,6 +276,11 @@ class CompiledFunction:
         if self.shares and (group := sharing()) is not None:
             asked["group"] = group
             if given_rows():
+                if nesting.sparse_rows(structure) is not None:
+                    raise RankError(
+                        "Sparse tensors are not joined of the rows of several ranks: give each whole batches, with "
+                        "`auto_shard_dataset=True`."
+                    )
                 asked["given"] = rows_of_all(group, given)
         # An entry keeps its backend, and so the number.
         full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
@@ -313,10 +320,14 @@ class CompiledFunction:
         avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
         if "given" in asked:
             avals = whole_batch(avals, asked["given"], asked["group"].rank)
+        sparse = nesting.sparse_rows(structure)
+        if sparse is not None:
+            asked = {**asked, "samples": sparse}
         recorder = Trace()
         recorder.given = []
         if self.weights is not None and "group" not in asked and hasattr(backend, "expect"):
-            samples = next((aval.shape[0] for aval in avals if aval is not None and aval.ndim), 0)
+            first = next((aval.shape[0] for aval in avals if aval is not None and aval.ndim), 0)
+            samples = first if sparse is None else sparse
             backend.expect(self.weights() * samples)
         with running_on(backend):
             graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
@@ -334,7 +345,7 @@ class CompiledFunction:
         changes = graph.changes
         writes = [i in changes for i in range(len(cells))]
         entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
-        entry.group, entry.whole = asked.get("group"), "given" not in asked
+        entry.group, entry.whole, entry.samples = asked.get("group"), "given" not in asked, sparse
         entry.places = [place for place, aval in zip(structure.paths(), avals, strict=True) if aval]
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken

@@ -73,7 +73,7 @@ def explain(
     if as_run:
         numpy = current_backend("numpy")
         check_supported(entry.graph, numpy)
-        program: Any = program_of(listing.tagged, numpy, sharing())
+        program: Any = program_of(listing.tagged, numpy, sharing(), samples=entry.samples)
         return Explanation(on_host + _shared_out(program) + program.source)
     return Explanation(on_host + shown(listing), on_host + "\n".join(listing.head), listing.body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import optree
@@ -30,6 +31,14 @@ def flatten(x: Any) -> tuple[list[Any], Any]:
     """The leaves of a nested structure, and how they are nested."""
     leaves, structure = optree.tree_flatten(x, namespace=_NAMESPACE)
     return list(leaves), structure
+
+
+@functools.lru_cache(256)
+def sparse_rows(structure: Any) -> int | None:
+    """How many rows the first sparse tensor has of those that are nested so; None if there is none."""
+    found = unflatten(structure, [None] * structure.num_leaves)
+    leaves = optree.tree_leaves(found, is_leaf=lambda x: isinstance(x, SparseTensor), none_is_leaf=True)
+    return next((x.shape[0] for x in leaves if isinstance(x, SparseTensor) and x.shape), None)
 
 
 def unflatten(structure: Any, leaves: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -286,6 +287,10 @@ def test_few_sizes_of_programs() -> None:
     assert [capacity(n) for n in (0, 1, 16, 17, 4096, 4097)] == [16, 16, 16, 32, 4096, 8192]
 
 
+def squared(x: Any, weights: Any) -> Any:
+    return ops.sum(ops.square(ops.matmul(x, weights)))
+
+
 @pytest.mark.parametrize("how", ["tape", "grad"])
 def test_gradients(how: str) -> None:
     weights = keras.Variable(DENSE.T)
@@ -293,7 +298,7 @@ def test_gradients(how: str) -> None:
 
     def loss(sparse: bool) -> Any:
         x = X if sparse else np.asarray(X)
-        return ops.sum(ops.square(ops.matmul(x, weights))) + ops.sum(ops.square(ops.multiply(x, factor)))
+        return squared(x, weights) + ops.sum(ops.square(ops.multiply(x, factor)))
 
     found = []
     for sparse in (True, False):
@@ -302,9 +307,8 @@ def test_gradients(how: str) -> None:
                 y = loss(sparse)
             found.append(tape.gradient(y, [weights, factor]))
         else:
-            value = np.asarray(X)
-            function = lambda w, x=X if sparse else value: ops.sum(ops.square(ops.matmul(x, w)))  # noqa: E731
-            found.append([kerasflow.grad(function)(DENSE.T)])
+            x = X if sparse else np.asarray(X)
+            found.append([kerasflow.grad(partial(squared, x))(DENSE.T)])
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 

@@ -138,7 +138,7 @@ def multi_hot(x: Any, count: int, axis: int, dtype: Any) -> SparseTensor:
 def bincount(x: Any, weights: Any, least: int) -> SparseTensor:
     """How often each number is in each row, weighted; of a sparse tensor what is stored."""
     if isinstance(x, SparseTensor):
-        rows, numbers, outer = x.coords[:-1], x.values, x.shape[:-1]
+        rows, numbers, outer = list(x.coords[:-1]), x.values, x.shape[:-1]
         weights = weights.values if isinstance(weights, SparseTensor) else weights
     else:
         *rows, _ = (np.ravel(along) for along in np.indices(x.shape))

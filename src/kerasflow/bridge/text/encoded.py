@@ -28,8 +28,8 @@ def encoded(numbers: Batch, mode: str, depth: int, dtype: str, sparse: bool = Fa
         flat = numbers.counts is None and len(numbers.shape) < 2
         given = numbers.values, numbers.rows, (rows, depth), mode == "multi_hot"
         if sparse:
-            found = counted(*given).astype(dtype)
-            return squeeze(found, 0) if flat else found
+            stored = counted(*given).astype(dtype)
+            return squeeze(stored, 0) if flat else stored
         found = occurrences(*given).astype(dtype)
         return found[0] if flat else found
     if numbers.counts is not None:

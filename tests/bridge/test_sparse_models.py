@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -308,3 +309,18 @@ def test_the_batch_of_a_program() -> None:
     (entry,) = model.train_function.step.compiled.entries.values()
     assert entry.samples == 16
     assert entry.graph.inputs[0].aval.shape[0] != 16
+
+
+def test_what_runs_is_shown() -> None:
+    x, _ = data()
+    text = str(kerasflow.explain(classifier(), x[:16]))
+    assert "predicts for 16 samples" in text
+    assert "sparse_matmul(x_values, x_axis_0, x_axis_1, " in text
+
+
+def test_exported_files_take_dense_arrays(tmp_path: Path) -> None:
+    x, _ = data()
+    model = classifier()
+    kerasflow.export_numpy(model, tmp_path / "model.py")
+    names = runpy.run_path(str(tmp_path / "model.py"))
+    assert_same(names["predict"](x.toarray()), model.predict(x, verbose=0))

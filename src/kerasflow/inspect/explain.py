@@ -101,7 +101,8 @@ def _listing(what: Any, entry: Entry, of: str | None) -> Listing:
 
 def _samples(entry: Entry) -> str:
     shape = entry.graph.inputs[0].aval.shape if entry.graph.inputs else ()
-    return f"{shape[0]} sample{'s' if shape[0] != 1 else ''}" if shape else "a batch"
+    count = entry.samples or (shape[0] if shape else None)
+    return "a batch" if count is None else f"{count} sample{'s' if count != 1 else ''}"
 
 
 def _called(what: Any) -> str:
@@ -184,7 +185,8 @@ def _step_of(model: Any, entry: Entry) -> str:
     for name, entries in _steps(model).items():
         if entry in entries:
             return name
-    return "train" if len(entry.places) > 1 else "predict"
+    # The batch is the only argument: what is trained on has more than inputs.
+    return "train" if len({place[:3] for place in entry.places}) > 1 else "predict"
 
 
 def _last_entry(model: Any, of: str | None) -> Entry | None:

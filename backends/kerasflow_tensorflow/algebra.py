@@ -102,6 +102,14 @@ def _cholesky(x: Tensor) -> Tensor:
         return tf.identity(found)
 
 
+def _sparse_matmul(values: Tensor, rows: Tensor, columns: Tensor, dense: Tensor, size: int) -> Tensor:
+    """By gather and sum, which XLA has too; negative places count from the end."""
+    rows, columns = (
+        tf.where(i < 0, i + tf.cast(n, i.dtype), i) for i, n in ((rows, size), (columns, tf.shape(dense)[0]))
+    )
+    return tf.math.unsorted_segment_sum(values[:, None] * tf.gather(dense, columns), rows, size)
+
+
 def _qr(x: Tensor, mode: str) -> tuple[Tensor, ...]:
     q, r = tf.linalg.qr(x, full_matrices=mode == "complete")
     return q, r
@@ -133,6 +141,7 @@ _PRODUCT = {**HALF, **INTEGERS}
 LOWERINGS: dict[str, Lowering] = {
     "matmul": via(tf.matmul, _PRODUCT),
     "einsum": via(_einsum, _PRODUCT),
+    "sparse_matmul": via(_sparse_matmul, _PRODUCT),
     "cholesky": _cholesky,
     "solve": _batched(tf.linalg.solve),
     "solve_triangular": _batched(tf.linalg.triangular_solve),

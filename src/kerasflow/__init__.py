@@ -34,6 +34,7 @@ from kerasflow.compiler import (  # noqa: E402
 if TYPE_CHECKING:
     from kerasflow.bridge.export_numpy import export_numpy
     from kerasflow.bridge.facade import Sequential
+    from kerasflow.bridge.ops.sparse import SparseTensor
     from kerasflow.compiler import backend
     from kerasflow.inspect.explain import explain
     from kerasflow.inspect.in_step import debug_backends
@@ -45,6 +46,7 @@ else:
 # What needs Keras, or is for the few, is imported at its first use, so that `import kerasflow` alone is quick.
 _LAZY = {
     "Sequential": "kerasflow.bridge.facade",
+    "SparseTensor": "kerasflow.bridge.ops.sparse",
     "debug_backends": "kerasflow.inspect.in_step",
     "explain": "kerasflow.inspect.explain",
     "export_numpy": "kerasflow.bridge.export_numpy",
@@ -55,6 +57,7 @@ _LAZY = {
 __all__ = [
     "GradientTape",
     "Sequential",
+    "SparseTensor",
     "backend",
     "backends",
     "debug_backends",

@@ -23,11 +23,14 @@ LIFTED = {
     "StringLookup symbolic string Input not supported on numpy backend": "a fault of the stock backend",
     "Requires string": "models take strings",
     "Uses string": "models take strings",
+    "sparse=True only supported on TensorFlow": "layers that look up give sparse tensors",
+    "Need sparse tensor support": "such layers take TensorFlow's tensors too",
     "invert=True requires TensorFlow string tensors": "models take strings",
 }
 
 # Skips that are right for kerasflow too.
 _OTHER = "the subject is another backend"
+_RAGGED = "there are no ragged tensors"
 _COMBINATION = "the test leaves out combinations of its own parameters, on every backend"
 KEPT = {
     r"(JAX|jax|tf|TensorFlow|tensorflow|torch|Torch) (only|on [GT]PU only|only test)\b": _OTHER,
@@ -40,10 +43,9 @@ KEPT = {
     r"(Guards the torch-backend|torch backend runs in eager|torch\.export graph|Sequential \+ tf\.data)": _OTHER,
     r"(synchronized=True only|Channels-first axis only|`unrolled_steps_per_execution` is only)": _OTHER,
     r"dilation_rate>1 with strides>1 not supported with TF": "TensorFlow computes what the test expects",
-    r".*(does not|doesn't) support (sparse|ragged) tensors": "there are no sparse and no ragged tensors",
-    r"(Need|Requires) (sparse|ragged)": "there are no sparse and no ragged tensors",
-    r"(Need string tensor support|one_hot output only)": "there are no sparse and no ragged tensors",
-    r"(sparse=True only supported on|Only tensorflow supports raggeds)": "there are no sparse and no ragged tensors",
+    r".*(does not|doesn't) support ragged tensors": _RAGGED,
+    r"Need string tensor support": "the test expects TensorFlow's sparse tensors, which become kerasflow's",
+    r"(Requires ragged|Only tensorflow supports raggeds|one_hot output only)": _RAGGED,
     r"Flash attention (is not|only) supported": "kerasflow has no flash attention, and says so",
     r"Backend does not support dynamic shapes": "sizes are static",
     r"Requires multiple devices": "there is one device",
@@ -73,7 +75,11 @@ ANSWERS: dict[str, dict[str, str]] = {
     "keras.src.layers.core.einsum_dense_test": {"EinsumDenseTest.test_quantize_float8": "jax"},
     "keras.src.ops.numpy_test": {"NumpyTwoInputOpsCorrectnessTest.test_divide_no_nan_gradients": "jax"},
     "keras.src.quantizers.quantizers_test": {"QuantizersTest.test_fake_quant_with_min_max_vars": "jax"},
-    "keras.src.trainers.trainer_test": {"TestPyDataset.__getitem__": "torch"},
+    # Whether gradients are sparse JAX is not asked.
+    "keras.src.trainers.trainer_test": {
+        "TestPyDataset.__getitem__": "torch",
+        "TestTrainer.test_fit_sparse": "jax",
+    },
 }
 
 _TENSORBOARD = "callbacks/tensorboard_test.py::TestTensorBoardV2::test_"

@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from exclusions import EXCLUSIONS, ROUNDING
 from keras.src import backend as keras_backend
@@ -23,15 +22,16 @@ from lifting import lift
 from on_backend import ON_KERASFLOW
 from skips import ANSWERS, LIFTED, NEEDS
 
-# What tests of gradients use of JAX, on kerasflow; in `sys.modules` from where a test is told that the backend is
-# "jax" to the test's end.
+NAME = keras_backend.backend()
+# What tests of gradients and of sparse tensors use of JAX, on kerasflow; in `sys.modules` from where one is told that
+# the backend is "jax" to the test's end.
 _IN_PLACE_OF_JAX: dict[str, types.ModuleType] = {}
 if ON_KERASFLOW:
+    import jax_sparse
+
     import kerasflow
 
-    _IN_PLACE_OF_JAX["jax"] = types.ModuleType("jax")
-    vars(_IN_PLACE_OF_JAX["jax"]).update(grad=kerasflow.grad, jit=kerasflow.jit, numpy=np)
-    _IN_PLACE_OF_JAX["jax.numpy"] = np
+    _IN_PLACE_OF_JAX.update(jax_sparse.modules(grad=kerasflow.grad, jit=kerasflow.jit))
 
 
 # -- what Keras's own conftest.py supplies, which its wheel does not ship --------------------------------------
@@ -69,11 +69,24 @@ class _Asked:
         return getattr(keras_backend, name)
 
     def backend(self) -> str:
-        function = sys._getframe(1).f_code.co_qualname.partition(".<locals>")[0]
-        answer = self.answers.get(function, keras_backend.backend())
-        if answer == "jax":
-            sys.modules.update(_IN_PLACE_OF_JAX)
-        return answer
+        code = sys._getframe(1).f_code
+        answer = self.answers.get(code.co_qualname.partition(".<locals>")[0])
+        return _told_jax() if answer == "jax" else answer or _backend(code)
+
+
+def _told_jax() -> str:
+    sys.modules.update(_IN_PLACE_OF_JAX)
+    return "jax"
+
+
+def _backend(code: types.CodeType) -> str:
+    """What a function is told that the table has nothing for."""
+    return _told_jax() if jax_sparse.names_sparse(code) else NAME
+
+
+def _answer_sparse() -> None:
+    """Have functions that make sparse tensors make ours; some do while their modules are imported."""
+    keras_backend.backend = lambda: _backend(sys._getframe(1).f_code)
 
 
 def _answer() -> None:
@@ -107,7 +120,8 @@ def _exclude(items: list[pytest.Item], complete: bool) -> None:
     for item in items:
         if name := _entry(item, reasons):
             item.add_marker(pytest.mark.xfail(strict=True, reason=reasons[name]))
-    unused = ({*reasons, *TOLERANCES}) - {name for item in items for name in _names(_short(item.nodeid))}
+    unused = {*reasons, *TOLERANCES} - {name for item in items for name in _names(_short(item.nodeid))}
+    unused = {name for name in unused if not _missing(name)}
     if complete and unused:
         raise pytest.UsageError(f"exclusions.py names tests that there are not: {sorted(unused)}")
 
@@ -163,6 +177,8 @@ def _spare_jax(items: list[pytest.Item], complete: bool) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if ON_KERASFLOW:
+        _answer_sparse()
     for marker in ("requires_trainable_backend", "multi_device"):
         config.addinivalue_line("markers", f"{marker}: Keras's own")
 
@@ -212,15 +228,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         _spare_jax(items, complete)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+@contextlib.contextmanager
+def _jax_is_back() -> Generator[None]:
+    """What somebody in the block was told to take for JAX is gone behind it."""
     jax = {name: sys.modules.get(name) for name in _IN_PLACE_OF_JAX}
     try:
-        with _tolerance(item):
-            return (yield)
+        yield
     finally:
         for name, module in jax.items():
+            if sys.modules.get(name) is not _IN_PLACE_OF_JAX[name]:
+                continue  # JAX itself may have been imported.
             if module is not None:
                 sys.modules[name] = module
             else:
-                sys.modules.pop(name, None)
+                del sys.modules[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    with _jax_is_back():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with _jax_is_back(), _tolerance(item):
+        return (yield)

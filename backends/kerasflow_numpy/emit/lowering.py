@@ -316,6 +316,10 @@ def _by_samples(function: str) -> Callable[[Call], list[str]]:
     return lower
 
 
+def _sparse_matmul(call: Call) -> list[str]:
+    return [f"kernels.sparse_matmul({', '.join(call.args)}, {call.out})"]
+
+
 def _random_bits(call: Call) -> list[str]:
     return [f"kernels.random_bits({call.args[0]}, {call.out})"]
 
@@ -376,6 +380,7 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "searchsorted": _searchsorted,
     "matmul": _matmul,
     "einsum": _einsum,
+    "sparse_matmul": _sparse_matmul,
     "convolution": _by_samples("convolution.convolve"),
     "convolution_transpose": _by_samples("convolution.transpose"),
     "convolution_kernel": _by_samples("convolution.correlate"),

@@ -12,6 +12,7 @@ from kerasflow.primitives.collective import own_rank, part_of, random_bytes
 from kerasflow.primitives.decompositions import cofactors, eig, lstsq, lu, solve_triangular
 from kerasflow.primitives.indexing import SCATTER_UFUNCS, sorted_runs, top_k_places, unused_place
 from kerasflow.primitives.random import philox, random_gamma_grad
+from kerasflow_numpy.run.sparse import sparse_matmul
 
 Array = np.ndarray[Any, Any]
 
@@ -170,5 +171,6 @@ __all__ = [
     "random_part",
     "scatter",
     "solve_triangular",
+    "sparse_matmul",
     "top_k_places",
 ]

@@ -27,12 +27,15 @@ from numpy.typing import NDArray
 from kerasflow.bridge.compiled import ModelFunction, is_text_array
 from kerasflow.bridge.generators import random_state, set_random_state
 from kerasflow.bridge.host import declines
+from kerasflow.bridge.ops.sparse import sparse_tensor
+from kerasflow.bridge.sparse_rows import of_floatx
 from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.compiler.nans import scaled_gradients
 from kerasflow.compiler.ranks import given_rows
 from kerasflow.errors import KerasflowError, RankError, TracingError
 from kerasflow.tracing import Trace, Tracer, adopted, recording, suspended
+from kerasflow.tracing.sparse import SparseTensor
 from kerasflow.tracing.tensor import tensors
 
 
@@ -288,7 +291,8 @@ def as_arrays(data: Any) -> Any:
     """Lists of numbers and foreign arrays as NumPy arrays, floats in the default dtype."""
 
     def convert(x: Any) -> Any:
-        if x is None or isinstance(x, np.ndarray):
+        x = of_floatx(x)
+        if x is None or isinstance(x, (np.ndarray, SparseTensor)):
             return x
         array = np.asarray(x)
         return array.astype(config.floatx()) if array.dtype == np.float64 else array
@@ -303,6 +307,11 @@ def _list_of_numbers(x: Any) -> NDArray | None:
     if isinstance(x, list) and all(isinstance(leaf, (int, float)) for leaf in tree.flatten(x)):
         return np.asarray(x)
     return None
+
+
+def kept_sparse(*data: Any) -> Any:
+    """Data with sparse tensors in the place of SciPy's matrices and of TensorFlow's sparse tensors."""
+    return tree.map_structure(sparse_tensor, data)
 
 
 def _as_fit_gives_it(x: Any) -> Any:
@@ -322,6 +331,11 @@ class Batches(EpochIterator):
         begun: the states of the random generators when the pass began; None if it has not begun.
     """
 
+    def __init__(
+        self, x: Any, y: Any = None, sample_weight: Any = None, batch_size: int | None = None, **options: Any
+    ) -> None:
+        super().__init__(*kept_sparse(x, y, sample_weight), batch_size, **options)
+
     done = drawn = before = 0
     begun: Any = None
     _is_there = False
@@ -334,7 +348,7 @@ class Batches(EpochIterator):
         self.begun = random_state()
         for batch in batches:
             self.drawn += 1
-            yield batch
+            yield kept_sparse(*batch) if type(batch) is tuple else batch
 
     def __iter__(self) -> Self:
         if self._is_there:

@@ -19,7 +19,7 @@ from keras.src.utils.python_utils import pythonify_logs
 from kerasflow.autodiff import GradientTape
 from kerasflow.bridge.mistakes import explained, require_arrays
 from kerasflow.bridge.resume import Progress
-from kerasflow.bridge.step import Batches, Step, as_arrays
+from kerasflow.bridge.step import Batches, Step, as_arrays, kept_sparse
 from kerasflow.bridge.versions import LAYOUT
 from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.tracing import scope
@@ -178,6 +178,7 @@ class NumpyTrainer(BaseTrainer):
         """Train the model; see `keras.Model.fit`."""
         self._assert_compile_called("fit")
         require_arrays(x=x, y=y, sample_weight=sample_weight)
+        x, y, sample_weight = kept_sparse(x, y, sample_weight)
         max_epochs = config.max_epochs()
         if max_epochs and max_epochs < epochs:
             warnings.warn(f"Limiting epochs to {max_epochs}", stacklevel=2)

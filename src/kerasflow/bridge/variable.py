@@ -69,7 +69,7 @@ class Variable(KerasVariable):
     def _convert_to_tensor(self, value: Any, dtype: Any = None) -> Any:
         if is_symbolic(value):
             require_no_graph(self)
-        return convert_to_tensor(value, dtype=dtype)
+        return convert_to_tensor(value, dtype=dtype, sparse=False)
 
     @property
     def value(self) -> Any:

@@ -36,6 +36,7 @@ class Layout:
             around.
         arguments: of our operations that older versions do not have; there they are no part of signatures.
         unadjusted: modules that need no adjustment.
+        asks_pandas: whether pandas is imported to ask for its arrays.
         standardizes_arrays: whether a user's `standardize` for text is given an array instead of the tensor.
         without_grain: utilities that make datasets of TensorFlow's alone, of those that make grain's in the newest.
     """
@@ -47,12 +48,12 @@ class Layout:
     absent: frozenset[str] = frozenset()
     arguments: frozenset[str] = frozenset()
     unadjusted: frozenset[str] = frozenset()
+    asks_pandas: bool = True
     standardizes_arrays: bool = True
     without_grain: frozenset[str] = frozenset()
 
 
 _EQUALIZATION = "keras.src.layers.preprocessing.image_preprocessing.equalization"
-_SLICING = "keras.src.trainers.data_adapters.array_slicing"
 _GRAIN = "keras.src.trainers.data_adapters.grain_dataset_adapter"
 _SERIES = "timeseries_dataset_from_array"
 _SOUNDS = "audio_dataset_from_directory"
@@ -85,8 +86,9 @@ _3_16 = replace(
     archive=Place("keras.src.export.saved_model_export_archive", "BaseSavedModelExportArchive"),
     absent=frozenset({"amax", "amin"}),
     arguments=frozenset({"is_stable"}),
-    # Shapes do not depend on values any more; pandas is not imported to ask for its arrays.
-    unadjusted=frozenset({_EQUALIZATION, _GRAIN, _SLICING}),
+    # Shapes do not depend on values any more.
+    unadjusted=frozenset({_EQUALIZATION, _GRAIN}),
+    asks_pandas=False,
     without_grain=frozenset(),
 )
 

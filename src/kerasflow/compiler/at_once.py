@@ -47,6 +47,7 @@ KERNELS: dict[str, Callable[..., bool]] = {
     "max_pool": _always,
     "max_pool_take": _always,
     "max_pool_vjp": _always,
+    "sparse_matmul": _always,
     "sum": lambda x: x.size >= MANY,
 }
 

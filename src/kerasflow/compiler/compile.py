@@ -9,7 +9,7 @@ from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.ranks import locally, shared
 from kerasflow.errors import UnsupportedPrimitiveError
 from kerasflow.graph import Graph, Node, all_nodes, format_origins, verify
-from kerasflow.groups import Group
+from kerasflow.groups import Group, rows
 from kerasflow.passes import optimize, update_rows
 from kerasflow.primitives.foreign import foreign_function
 from kerasflow.primitives.indexing import collect_rows
@@ -43,6 +43,7 @@ def compile_graph(
     backend: Backend,
     group: Group | None = None,
     given: tuple[int, ...] | None = None,
+    samples: int | None = None,
     **options: Any,
 ) -> tuple[Graph, Program]:
     """Optimize and compile; the optimized graph, of the whole batch, and its program.
@@ -52,6 +53,7 @@ def compile_graph(
 
     Args:
         group: shares the batch out. given: for each of its ranks how many rows it is given; None for whole batches.
+        samples: how many there are, if the first input does not tell.
         options: keyword arguments that the backend's `compile` knows.
     """
     graph = optimize(graph, check=settings.verify)
@@ -59,10 +61,10 @@ def compile_graph(
     alone = update_rows(graph) if collect_rows.name in backend.primitives else graph
     if alone is not graph and settings.verify:
         verify(alone, update_rows.__name__)
-    program = locally(graph, backend, alone) if group is None else None
+    program = locally(graph, backend, _samples(graph, samples), alone) if group is None else None
     if program is not None:
         return graph, program
-    return alone, program_of(alone, backend, group, given, **options)
+    return alone, program_of(alone, backend, group, given, samples, **options)
 
 
 def program_of(
@@ -70,8 +72,17 @@ def program_of(
     backend: Backend,
     group: Group | None = None,
     given: tuple[int, ...] | None = None,
+    samples: int | None = None,
     **options: Any,
 ) -> Program:
     """The program of an optimized graph: of this process alone, or of one rank of several; see `compile_graph`."""
-    program = locally(graph, backend) if group is None else shared(graph, backend, group, given, **options)
+    samples = _samples(graph, samples)
+    if group is None:
+        program = locally(graph, backend, samples)
+    else:
+        program = shared(graph, backend, group, given or rows(samples, group.size), given is None, **options)
     return program or backend.compile(graph, **options)
+
+
+def _samples(graph: Graph, known: int | None) -> int:
+    return next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0) if known is None else known

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import optree
 
 from kerasflow._settings import settings
 from kerasflow.compiler.alike import require_alike
@@ -39,6 +38,7 @@ from kerasflow.tracing import (
     acquire,
     adopted,
     current_trace,
+    nesting,
     recording,
     release,
 )
@@ -91,6 +91,7 @@ class Entry:
         places: where each array that is given is among `(arguments, keyword arguments)`.
         group: whose ranks share its batches out; None if it is not shared out.
         whole: whether each of them is given whole batches.
+        samples: how many there are, if sparse tensors are among what is given: their arrays do not tell.
     """
 
     graph: Graph
@@ -107,6 +108,7 @@ class Entry:
     places: list[tuple[Any, ...]] = field(default_factory=list)
     group: Group | None = None
     whole: bool = True
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         self.changes = any(self.writes)
@@ -155,7 +157,7 @@ class Entry:
         finally:
             release(self.cells, before, now)
         leaves = [constant if i < 0 else outputs[i] for i, constant in self.outputs]
-        return optree.tree_unflatten(self.structure, leaves)
+        return nesting.unflatten(self.structure, leaves)
 
     def _located(self, error: Exception, state: Sequence[Any], inputs: Sequence[Any]) -> Exception:
         """What the graph's reference meaning raises where a program has failed: the same for every backend, and it
@@ -193,9 +195,9 @@ def trace(
             leaf if aval is None else recorder.add_input(aval, leaf)
             for leaf, aval in zip(leaves, avals, strict=True)
         ]
-        args, kwargs = optree.tree_unflatten(structure, traced)
+        args, kwargs = nesting.unflatten(structure, traced)
         result = function(*args, **kwargs)
-        flat, out_structure = optree.tree_flatten(result)
+        flat, out_structure = nesting.flatten(result)
         results: list[Any] = []
         outputs: list[tuple[int, Any]] = []
         for leaf in flat:
@@ -257,7 +259,7 @@ class CompiledFunction:
         What the entry has done on the host before its program is done here. What kind its results are of decides how
         it goes on: a program is found by the kinds of its arguments and, one after the other, of those results.
         """
-        leaves, structure = optree.tree_flatten((tuple(args), kwargs or {}))
+        leaves, structure = nesting.flatten((tuple(args), kwargs or {}))
         given: list[Any] = []
         key: list[Any] = []
         for leaf in leaves:
@@ -274,6 +276,11 @@ class CompiledFunction:
         if self.shares and (group := sharing()) is not None:
             asked["group"] = group
             if given_rows():
+                if nesting.sparse_rows(structure) is not None:
+                    raise RankError(
+                        "Sparse tensors are not joined of the rows of several ranks: give each whole batches, with "
+                        "`auto_shard_dataset=True`."
+                    )
                 asked["given"] = rows_of_all(group, given)
         # An entry keeps its backend, and so the number.
         full_key: tuple[Any, ...] = (id(backend), tuple(asked.items()), structure, tuple(key))
@@ -313,10 +320,14 @@ class CompiledFunction:
         avals = [shaped(leaf) if _is_array(leaf) else None for leaf in leaves]
         if "given" in asked:
             avals = whole_batch(avals, asked["given"], asked["group"].rank)
+        sparse = nesting.sparse_rows(structure)
+        if sparse is not None:
+            asked = {**asked, "samples": sparse}
         recorder = Trace()
         recorder.given = []
         if self.weights is not None and "group" not in asked and hasattr(backend, "expect"):
-            samples = next((aval.shape[0] for aval in avals if aval is not None and aval.ndim), 0)
+            first = next((aval.shape[0] for aval in avals if aval is not None and aval.ndim), 0)
+            samples = first if sparse is None else sparse
             backend.expect(self.weights() * samples)
         with running_on(backend):
             graph, cells, out_structure, outputs = trace(self.function, leaves, avals, structure, recorder)
@@ -334,7 +345,7 @@ class CompiledFunction:
         changes = graph.changes
         writes = [i in changes for i in range(len(cells))]
         entry = Entry(graph, program, backend, cells, writes, out_structure, outputs)
-        entry.group, entry.whole = asked.get("group"), "given" not in asked
+        entry.group, entry.whole, entry.samples = asked.get("group"), "given" not in asked, sparse
         entry.places = [place for place, aval in zip(structure.paths(), avals, strict=True) if aval]
         if len(taken) < len(given) or recorder.host_calls:
             entry.host, entry.taken = [call for call, _ in recorder.host_calls], taken

@@ -102,14 +102,13 @@ class RankProgram:
         return lambda state, inputs: run(state, self.own(inputs))
 
 
-def locally(graph: Graph, backend: Backend, alone: Graph | None = None) -> Program | None:
+def locally(graph: Graph, backend: Backend, samples: int, alone: Graph | None = None) -> Program | None:
     """The program of an optimized graph for several processes of the backend's own; None if it wants no others.
 
     Args:
         alone: what one process would run.
     """
     wanted: int = backend.ranks(graph, alone) if hasattr(backend, "ranks") else 1
-    samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
     if wanted == 1 or samples < wanted:
         return None
     counts = rows(samples, wanted)
@@ -121,16 +120,14 @@ def locally(graph: Graph, backend: Backend, alone: Graph | None = None) -> Progr
 
 
 def shared(
-    graph: Graph, backend: Backend, group: Group, given: tuple[int, ...] | None = None, **options: Any
+    graph: Graph, backend: Backend, group: Group, counts: tuple[int, ...], whole: bool, **options: Any
 ) -> Program | None:
     """The program of an optimized graph for this rank; None if there is nothing to share out.
 
     Args:
-        given: for each rank how many rows it is given; None if each is given whole batches.
+        counts: for each rank how many rows it computes. whole: whether each is given whole batches, and not these.
     """
-    samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
-    counts = given or rows(samples, group.size)
     sharded = shard(graph, counts, counts[group.rank])
     if sharded is None:
         return None
-    return RankProgram(backend.compile(sharded.graph, **options), sharded, group, whole=given is None)
+    return RankProgram(backend.compile(sharded.graph, **options), sharded, group, whole)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import optree
 
 from kerasflow.bridge.export_numpy import BATCH, Text, constant_text, structure_text
 from kerasflow.compiler import Entry, current_backend
@@ -21,6 +20,7 @@ from kerasflow.inspect.reading.explanation import Explanation
 from kerasflow.inspect.reading.naming import input_names
 from kerasflow.inspect.reading.writing import Listing, shown, written
 from kerasflow.inspect.traceable import entry_of
+from kerasflow.tracing import nesting
 
 _TITLES = {
     "train": "One training step of {} for {}",
@@ -73,7 +73,7 @@ def explain(
     if as_run:
         numpy = current_backend("numpy")
         check_supported(entry.graph, numpy)
-        program: Any = program_of(listing.tagged, numpy, sharing())
+        program: Any = program_of(listing.tagged, numpy, sharing(), samples=entry.samples)
         return Explanation(on_host + _shared_out(program) + program.source)
     return Explanation(on_host + shown(listing), on_host + "\n".join(listing.head), listing.body)
 
@@ -101,7 +101,8 @@ def _listing(what: Any, entry: Entry, of: str | None) -> Listing:
 
 def _samples(entry: Entry) -> str:
     shape = entry.graph.inputs[0].aval.shape if entry.graph.inputs else ()
-    return f"{shape[0]} sample{'s' if shape[0] != 1 else ''}" if shape else "a batch"
+    count = entry.samples or (shape[0] if shape else None)
+    return "a batch" if count is None else f"{count} sample{'s' if count != 1 else ''}"
 
 
 def _called(what: Any) -> str:
@@ -134,7 +135,7 @@ def _returned(entry: Entry) -> Callable[[Sequence[str]], str]:
         leaves = [_constant(constant) if i < 0 else Text(texts[i]) for i, constant in entry.outputs]
         try:
             return structure_text(
-                optree.tree_unflatten(entry.structure, leaves), lambda name, text, imports: text
+                nesting.unflatten(entry.structure, leaves), lambda name, text, imports: text
             )
         except ExportError:  # It is nested in a way that has no literal.
             return f"[{', '.join(leaf.text for leaf in leaves)}]"
@@ -184,7 +185,8 @@ def _step_of(model: Any, entry: Entry) -> str:
     for name, entries in _steps(model).items():
         if entry in entries:
             return name
-    return "train" if len(entry.places) > 1 else "predict"
+    # The batch is the only argument: what is trained on has more than inputs.
+    return "train" if len({place[:3] for place in entry.places}) > 1 else "predict"
 
 
 def _last_entry(model: Any, of: str | None) -> Entry | None:

@@ -73,7 +73,7 @@ def profile(model: Any, x: Any, y: Any = None, of: str | None = None, repeats: i
     kind = {"train": "training step", "test": "test step", "predict": "prediction"}[name]
     runner = f"{backend.name}{_threads(backend, entry.program)}"
     return Profile(
-        f"A {kind} of {model.name!r} on {runner}, {given[0].shape[0]:,} samples",
+        f"A {kind} of {model.name!r} on {runner}, {entry.samples or given[0].shape[0]:,} samples",
         seconds + sum(line.seconds for line in host),
         host + lines,
         getattr(getattr(model, "optimizer", None), "name", ""),

@@ -21,6 +21,7 @@ from kerasflow.primitives import (
     random,
     reduction,
     shape,
+    sparse,
 )
 
 FAMILIES = (
@@ -31,6 +32,7 @@ FAMILIES = (
     indexing,
     linalg,
     decompositions,
+    sparse,
     fourier,
     convolution,
     pooling,

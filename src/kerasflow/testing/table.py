@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.testing import algebra, collective, control, windows
-from kerasflow.testing.spec import ALL, FLOATS, INTEGERS, NUMBERS, Operand, OpSpec, as_dtype
+from kerasflow.testing.spec import ALL, COMPLEX, FLOATS, INTEGERS, NUMBERS, Operand, OpSpec, as_dtype
 
 # What rounding, division and comparison treat specially.
 _SPECIAL = (0.0, -0.0, 1.0, -1.5, np.inf, -np.inf, np.nan)
@@ -350,6 +350,31 @@ _INDEXING = [
     ),
 ]
 
+_SPARSE = [
+    *(
+        OpSpec(
+            "sparse_matmul",
+            (Operand((len(rows),)), _index(*rows), _index(*columns), Operand(shape)),
+            {"size": size},
+            NUMBERS + COMPLEX,
+            (0, 3),
+        )
+        # The same place twice; rows and columns without a number; more rows than numbers; places from the end.
+        for rows, columns, shape, size in (
+            ((0, 1, 1, 0), (2, 0, 0, 1), (4, 3), 3),
+            ((5, 9), (1, 0), (2, 2), 12),
+            ((-1, 0, 1), (0, -2, 1), (3, 2), 2),
+            ((0, 0), (1, 1), (2, 1), 1),
+        )
+    ),
+    OpSpec(
+        "sparse_matmul",
+        (Operand((0,)), *[Operand(dtype="int32", values=())] * 2, Operand((2, 3))),
+        {"size": 2},
+        ALL[:-1],
+    ),
+]
+
 _LINALG = [
     *(
         OpSpec("matmul", (Operand(x), Operand(y)), {}, ALL, (0, 1) if 0 not in x else (), complex_step=True)
@@ -424,6 +449,7 @@ SPECS: tuple[OpSpec, ...] = (
     *_SHAPE,
     *_INDEXING,
     *_LINALG,
+    *_SPARSE,
     *algebra.SPECS,
     *windows.SPECS,
     *_RANDOM,

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import optree
 
 from kerasflow.errors import TracingError
 from kerasflow.graph import Constant, Graph, HostCall, needed, shaped
+from kerasflow.tracing import nesting
 from kerasflow.tracing import trace as traces
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import journal
@@ -43,7 +43,7 @@ def on_host(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str,
     name = name or getattr(function, "__name__", type(function).__name__)
     if trace is None or trace.given is None:
         raise _refused(name, "there are no values where shapes are inferred, in a branch or in a loop")
-    leaves, structure = optree.tree_flatten((tuple(args), dict(kwargs)))
+    leaves, structure = nesting.flatten((tuple(args), dict(kwargs)))
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tracer)]
     operands = [leaves[i] for i in places]
     constants = [None if isinstance(leaf, Tracer) else leaf for leaf in leaves]
@@ -52,9 +52,9 @@ def on_host(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str,
         full = list(constants)
         for i, array in zip(places, arrays, strict=True):
             full[i] = array
-        positional, named = optree.tree_unflatten(structure, full)
-        found, nesting = optree.tree_flatten(function(*positional, **named))
-        return [concrete_array(x) for x in found], nesting
+        positional, named = nesting.unflatten(structure, full)
+        found, nested = nesting.flatten(function(*positional, **named))
+        return [concrete_array(x) for x in found], nested
 
     host_call = HostCall(_known(trace, operands, name), call, name, traces.current_scope())
     results, kinds = _first(host_call, trace.given)
@@ -62,7 +62,7 @@ def on_host(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str,
         raise _refused(name, "its derivative may be asked for")
     host_call.results = [shaped(array) for array in results]
     trace.host_calls.append((host_call, kinds))
-    return optree.tree_unflatten(kinds[0], list(map(trace.add_input, host_call.results, results)))
+    return nesting.unflatten(kinds[0], list(map(trace.add_input, host_call.results, results)))
 
 
 def _known(trace: Trace, operands: Sequence[Tracer], name: str) -> Graph:

@@ -23,6 +23,7 @@ from kerasflow.autodiff.rules import (
     reduction,
     scans,
     shape,
+    sparse,
     whiles,
 )
 from kerasflow.autodiff.vjp import Rule
@@ -35,6 +36,7 @@ FAMILIES = (
     indexing,
     linalg,
     decompositions,
+    sparse,
     fourier,
     convolution,
     pooling,

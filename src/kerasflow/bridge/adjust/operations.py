@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -12,9 +13,10 @@ import numpy as np
 
 from kerasflow.bridge.ops import numpy as overrides
 from kerasflow.bridge.ops.results import serve_operations
-from kerasflow.bridge.ops.tensors import as_tensors, tensor
+from kerasflow.bridge.ops.tensors import as_tensors, cast, tensor
 from kerasflow.bridge.signatures import drop_hints
 from kerasflow.bridge.versions import LAYOUT
+from kerasflow.tracing.sparse import SparseTensor
 
 
 @contextmanager
@@ -28,6 +30,7 @@ def override_numpy(module: ModuleType) -> Iterator[None]:
         if name not in LAYOUT.absent:
             setattr(module, name, wrap(getattr(module, name)))
     serve_operations(module, module.__name__)
+    SparseTensor.operations = ChainMap({"cast": cast}, vars(module))
 
 
 @contextmanager

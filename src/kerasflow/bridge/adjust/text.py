@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,34 @@ def genuinely(function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _let_sparse(cls: Any, of_int: bool = False) -> None:
+    """Let a layer's `sparse=True` be, which Keras's constructor has TensorFlow's backend alone do.
+
+    Args:
+        of_int: whether the layer lets it be also where there is nothing sparse, for `output_mode="int"`.
+    """
+    init = cls.__init__
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        given = signature.bind(self, *args, **kwargs)
+        sparse = bool(given.arguments.pop("sparse", False))
+        given.apply_defaults()
+        init(*given.args, **given.kwargs)
+        mode = getattr(self, "output_mode", None) or self._output_mode
+        if sparse and mode == "int" and not of_int:
+            raise ValueError(
+                "`sparse` may only be true if `output_mode` is `'one_hot'`, `'multi_hot'`, `'count'` or `'tf_idf'`. "
+                f"Received: sparse={sparse} and output_mode={mode}"
+            )
+        for layer in (self, getattr(self, "_lookup_layer", self)):
+            layer.sparse = sparse
+
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    cls.__init__ = __init__
+
+
 @contextmanager
 def look_up(module: ModuleType) -> Iterator[None]:
     """`IndexLookup`: its tables, its vocabulary and what it gives."""
@@ -74,6 +103,7 @@ def look_up_strings(module: ModuleType) -> Iterator[None]:
     yield
     module.tf = Standin()  # type: ignore[attr-defined]
     cls = getattr(module, "StringLookup", None) or module.IntegerLookup
+    _let_sparse(cls)
     cls.call = _with_numpy(lookup.call, cls.call)
 
 
@@ -83,6 +113,7 @@ def split_texts(module: ModuleType) -> Iterator[None]:
     yield
     module.tf = Standin()  # type: ignore[attr-defined]
     cls = module.TextVectorization
+    _let_sparse(cls)
     cls.adapt = functools.wraps(cls.adapt)(vectorization.adapt)
     cls.call = _with_numpy(vectorization.call, cls.call, vectorization.has_functions)
     cls._preprocess = _with_numpy(vectorization.preprocess, cls._preprocess, vectorization.has_functions)
@@ -126,6 +157,7 @@ def cross_values(module: ModuleType) -> Iterator[None]:
     """`HashedCrossing`."""
     yield
     module.tf = Standin()  # type: ignore[attr-defined]
+    _let_sparse(module.HashedCrossing, of_int=True)
     module.HashedCrossing.call = _with_numpy(hashing.cross_call, module.HashedCrossing.call)
 
 

@@ -27,7 +27,7 @@ from kerasflow.bridge.variable import Variable
 from kerasflow.compiler import use_device
 from kerasflow.tracing import trace as trace_module
 
-SUPPORTS_SPARSE_TENSORS = False
+SUPPORTS_SPARSE_TENSORS = True
 SUPPORTS_RAGGED_TENSORS = False
 SUPPORTS_COMPLEX_DTYPES = True
 SUPPORTS_GRADIENT = True

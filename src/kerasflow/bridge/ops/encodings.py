@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from keras.src.backend.common import standardize_dtype
 
 from kerasflow.bridge.ops.tensors import cast, tensor
+from kerasflow.sparse import arrays
 
 
-def _hits(x: Any, num_classes: int, axis: int, sparse: bool) -> Any:
+def _count(x: Any, num_classes: Any) -> int:
+    return int(num_classes or np.max(x) + 1)
+
+
+def _numpy_dtype(dtype: Any) -> Any:
+    return np.dtype(standardize_dtype(dtype or "float32"))
+
+
+def _hits(x: Any, num_classes: int, axis: int) -> Any:
     """The boolean indicators; a label outside of the classes has none."""
-    if sparse:
-        raise ValueError("`sparse=True` is not supported with the numpy backend: it has no sparse tensors")
     x = tensor(x)
-    num_classes = int(num_classes or np.max(x) + 1)
+    num_classes = _count(x, num_classes)
     axis = axis % (x.ndim + 1)
     # Comparing in the labels' own dtype is cheapest, where that can count the classes.
     fits = x.dtype.kind in "iu" and num_classes - 1 <= np.iinfo(x.dtype).max
@@ -24,10 +32,15 @@ def _hits(x: Any, num_classes: int, axis: int, sparse: bool) -> Any:
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    return cast(_hits(x, num_classes, axis, sparse), dtype or "float32")
+    if sparse:
+        x = tensor(x)
+        return arrays.one_hot(x, _count(x, num_classes), axis, _numpy_dtype(dtype))
+    return cast(_hits(x, num_classes, axis), dtype or "float32")
 
 
 def multi_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
     x = tensor(x)
-    found = np.any(_hits(cast(x, "int32"), num_classes, axis, sparse), axis=1 if x.ndim > 1 else 0)
+    if sparse:
+        return arrays.multi_hot(cast(x, "int32"), _count(x, num_classes), axis, _numpy_dtype(dtype))
+    found = np.any(_hits(cast(x, "int32"), num_classes, axis), axis=1 if x.ndim > 1 else 0)
     return cast(found, dtype or "float32")

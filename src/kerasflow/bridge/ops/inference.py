@@ -15,9 +15,12 @@ from keras.src.backend.common.symbolic_scope import SymbolicScope
 from kerasflow.bridge.host import numpy_dtype
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Trace, Tracer, adopted, known, recording
+from kerasflow.tracing.sparse import SparseTensor, index_dtype
 
 # A dimension that is unknown (None) is tried with both sizes; where the results differ it is unknown too.
 _FILLS = (83, 89)
+# So many numbers a sparse tensor has.
+_STORED = 1
 
 
 def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -36,7 +39,13 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
             if not isinstance(x, KerasTensor):
                 return x
             full = tuple(fill if n is None else n for n in x.shape)
-            return trace.add_input(ShapedArray(full, numpy_dtype(standardize_dtype(x.dtype))))
+            dtype = numpy_dtype(standardize_dtype(x.dtype))
+            if not x.sparse:
+                return trace.add_input(ShapedArray(full, dtype))
+            # How many numbers are stored does not matter.
+            parts = (*[np.dtype(index_dtype(full))] * len(full), dtype)
+            *coords, values = (trace.add_input(ShapedArray((_STORED,), part)) for part in parts)
+            return SparseTensor.of(coords, values, full)
 
         # A stateless scope of its own: what the other trace assigned means nothing here.
         with StatelessScope(), SymbolicScope(), recording(trace):
@@ -49,9 +58,9 @@ def compute_output_spec(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> An
         others = infer(_FILLS[1])
 
     def spec(x: Any, y: Any) -> Any:
-        if not isinstance(x, (np.ndarray, np.generic, Tracer)):
+        if not isinstance(x, (np.ndarray, np.generic, Tracer, SparseTensor)):
             return x
         dims = tuple(n if n == m else None for n, m in zip(x.shape, y.shape, strict=True))
-        return KerasTensor(dims, standardize_dtype(x.dtype))
+        return KerasTensor(dims, standardize_dtype(x.dtype), sparse=isinstance(x, SparseTensor))
 
     return tree.map_structure(spec, outputs, others)

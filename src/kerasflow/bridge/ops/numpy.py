@@ -18,6 +18,7 @@ from kerasflow.bridge.ops.control import vectorized_map
 from kerasflow.bridge.ops.sums import by_product, mean_by_product
 from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
+from kerasflow.sparse import arrays
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.functions import indexing
 from kerasflow.tracing.functions.products import cross_product
@@ -71,6 +72,18 @@ def matmul(x1: Any, x2: Any) -> Any:
     narrow = x1.dtype == x2.dtype == np.int8
     dtype = "int32" if narrow else dtypes.result_type(x1.dtype, x2.dtype)
     return tensors(tensor(x1, dtype)) @ tensor(x2, dtype)
+
+
+def bincounting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`bincount`, which gives a sparse tensor where one is asked for."""
+
+    @functools.wraps(function)
+    def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Any:
+        if not sparse:
+            return function(x, weights, minlength)
+        return arrays.bincount(tensor(x), None if weights is None else tensor(weights), minlength)
+
+    return bincount
 
 
 def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
@@ -212,6 +225,7 @@ _UNCONVERTED = (
 AROUND: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(_UNCONVERTED, converting),
     **dict.fromkeys(_IN_FLOAT32, in_float32),
+    "bincount": bincounting,
     "mean": mean_by_product,
     "sum": by_product,
     "unique": lambda function: converting(tracing_unique(function)),

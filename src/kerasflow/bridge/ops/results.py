@@ -11,6 +11,7 @@ from keras.src import tree
 
 from kerasflow.bridge.ops import numpy as overrides
 from kerasflow.bridge.ops.finite import check_operation
+from kerasflow.bridge.ops.sparse import any_sparse, on_sparse
 from kerasflow.bridge.ops.tensors import as_tensors
 from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
 from kerasflow.compiler.nans import watching
@@ -53,9 +54,11 @@ def _served(function: Callable[..., Any], place: str, name: str) -> Callable[...
             return call_in_graph(place, name, args, kwargs)
         if is_accompanied():
             args, kwargs = tree.map_structure(adopted, (args, kwargs))
-        result = function(*args, **kwargs)
         if as_it_is:
-            return result
+            return function(*args, **kwargs)
+        if any_sparse(args, kwargs):
+            return as_tensors(on_sparse(name, served, args, kwargs), args)
+        result = function(*args, **kwargs)
         if watching():
             check_operation(name, args, kwargs, result)
         return as_tensors(result, args)

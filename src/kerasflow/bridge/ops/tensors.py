@@ -11,9 +11,11 @@ from keras.src.backend.common import KerasVariable, is_float_dtype, standardize_
 from keras.src.backend.common.dtypes import result_type
 
 from kerasflow import tracing
+from kerasflow.bridge.ops.sparse import sparse_tensor, tensor_of_dtype
 from kerasflow.graph import is_text
 from kerasflow.tracing import TextTracer, Tracer, at_user_line
 from kerasflow.tracing.frameworks import require_no_foreign_tape
+from kerasflow.tracing.sparse import SparseTensor
 from kerasflow.tracing.tensor import Tensor, tensors
 
 # What to do with sequences of different lengths.
@@ -28,13 +30,17 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
 
     An array is copied, for its owner may change it; a tensor is not.
 
+    Args:
+        sparse: False makes a dense tensor of a sparse one.
+
     Raises:
-        ValueError: if a sparse or ragged tensor is asked for; there are none.
+        ValueError: if a ragged tensor is asked for; there are none.
     """
-    if sparse:
-        raise ValueError("`sparse=True` is not supported with the numpy backend")
     if ragged:
         raise ValueError(f"`ragged=True` is not supported with the numpy backend. {REMEDY}")
+    x = sparse_tensor(x)
+    if isinstance(x, SparseTensor) and (sparse is None or sparse):
+        return x if dtype is None else tensor_of_dtype(x, dtype)
     result = tensor(x, dtype)
     return tensors(own(result, (x,))) if isinstance(result, np.ndarray) else result
 
@@ -75,7 +81,9 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     if isinstance(x, KerasVariable):
         x = x.value
     else:
-        x = tracing.watched(x)
+        x = tracing.watched(sparse_tensor(x))
+    if isinstance(x, SparseTensor):
+        x = x.todense()
     if isinstance(x, (np.ndarray, np.generic, Tracer)):
         if dtype is None:
             return x if isinstance(x, (Tracer, np.ndarray)) else np.asarray(x)
@@ -124,12 +132,13 @@ def _holds_numbers(x: Any) -> bool:
 
 def convert_to_numpy(x: Any) -> np.ndarray[Any, Any]:
     """A NumPy array with the contents of a tensor; a copy."""
-    return np.array(x)
+    x = sparse_tensor(x)
+    return x.numpy() if isinstance(x, SparseTensor) else np.array(x)
 
 
 def is_tensor(x: Any) -> bool:
     """Whether x is of this backend, and so will not change; a user's own array may, and Keras's layers convert it."""
-    return isinstance(x, (Tensor, np.generic, Tracer))
+    return isinstance(x, (Tensor, np.generic, Tracer, SparseTensor))
 
 
 def shape(x: Any) -> tuple[int, ...]:
@@ -146,6 +155,9 @@ def cast(x: Any, dtype: Any) -> Any:
     What a float becomes that a narrow integer type does not reach, C leaves open; here, as with JAX, it is the
     nearest that there is.
     """
+    x = sparse_tensor(x)
+    if isinstance(x, SparseTensor):
+        return tensor_of_dtype(x, dtype)
     name = standardize_dtype(dtype)
     if name in _NARROW:
         x = tensor(x)

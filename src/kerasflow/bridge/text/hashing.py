@@ -27,14 +27,12 @@ def _array(x: Any) -> Any:
 def hash_call(self: Any, inputs: Any) -> Any:
     """The bins of what is given, in the layer's form."""
     x = _array(inputs)
-    if self.sparse:
-        raise ValueError("`sparse=True` can only be used with the TensorFlow backend.")
     mask = self.mask_value.encode() if isinstance(self.mask_value, str) else self.mask_value
     salt = None if self.salt is None else tuple(self.salt)
     numbers = computed(Recipe(hashed, (self.num_bins, salt, mask)), x)
     if self.output_mode == "one_hot" and x.shape[-1:] == (1,):
         numbers = numbers.reshape(x.shape[:-1])
-    return convert_to_tensor(encoded(numbers, self.output_mode, self.num_bins, self.dtype))
+    return convert_to_tensor(encoded(numbers, self.output_mode, self.num_bins, self.dtype, self.sparse))
 
 
 @dataclass(frozen=True)
@@ -63,5 +61,5 @@ def cross_call(self: Any, inputs: Any) -> Any:
     self._check_input_shape_and_type(list(map(_Column, columns)))
     numbers = computed(Recipe(cross, (self.num_bins,)), *columns)
     return convert_to_tensor(
-        encoded(numbers, self.output_mode, self.num_bins, self.compute_dtype), self.dtype
+        encoded(numbers, self.output_mode, self.num_bins, self.compute_dtype, self.sparse), self.dtype
     )

@@ -170,7 +170,7 @@ def in_form(self: Any, numbers: Any) -> Any:
     if self.output_mode == "int":
         return numbers
     mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-    return weighted(self, encoded(numbers, mode, depth_of(self), self._value_dtype))
+    return weighted(self, encoded(numbers, mode, depth_of(self), self._value_dtype, self.sparse))
 
 
 def weighted(self: Any, counts: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.bridge.text.batch import computed, given, is_recorded
+from kerasflow.bridge.text.encoded import stored_counts
 from kerasflow.bridge.text.lookup import depth_of, in_form, learn, weighted
 from kerasflow.errors import TracingError
 from kerasflow.strings import tokens
@@ -75,6 +76,10 @@ def _text(texts: Strings, shape: tuple[int, ...], encoding: str) -> Array:
     return np.array([text.decode(encoding) for text in texts.tolist()], str).reshape(shape)
 
 
+def _counted_sparsely(lookup: Any, depth: int, binary: bool, words: Batch) -> Any:
+    return stored_counts(Batch(lookup(words.values), words.shape, words.counts), depth, binary)
+
+
 def call(self: Any, inputs: Any) -> Any:
     """What the layer gives."""
     lookups = self._lookup_layer
@@ -83,8 +88,10 @@ def call(self: Any, inputs: Any) -> Any:
     function: Any
     arguments: tuple[Any, ...]
     if counting:
-        function = counted
-        arguments = (lookup, depth_of(lookups), self._output_mode == "multi_hot")
+        form = depth_of(lookups), self._output_mode == "multi_hot"
+        function, arguments = counted, (lookup, *form)
+        if self.sparse and not is_recorded(inputs):
+            function, arguments = _counted_sparsely, (lookup, *form)
     else:
         function, arguments = numbered, (lookup, self._output_sequence_length)
     if self._output_mode == "one_hot" and self._split is not None:

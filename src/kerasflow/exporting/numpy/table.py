@@ -25,7 +25,16 @@ from kerasflow.exporting.numpy.expression import (
 )
 from kerasflow.exporting.refusal import refuse
 from kerasflow.graph import Graph, Node
-from kerasflow.primitives import complex, convolution, decompositions, elementwise, indexing, pooling, shape
+from kerasflow.primitives import (
+    complex,
+    convolution,
+    decompositions,
+    elementwise,
+    indexing,
+    pooling,
+    shape,
+    sparse,
+)
 from kerasflow.primitives.linalg import split_subscripts
 
 
@@ -265,6 +274,7 @@ INCLUDED: dict[str, Callable[..., Any]] = {
     "scatter": indexing._scatter,
     "collect_rows": indexing._collect_rows,
     "top_k": indexing.top_k_places,
+    "sparse_matmul": sparse._sparse_matmul,
     "lstsq": decompositions.lstsq,
     "cofactors": decompositions.cofactors,
     "eig": decompositions.eig,

@@ -1,0 +1,49 @@
+"""Products of sparse matrices, by SciPy's loops over the numbers that are stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+# A result with so many times more rows than numbers are stored is made of the rows that they are in.
+_MANY = 2
+
+
+def sparse_matmul(values: Array, rows: Array, columns: Array, dense: Array, out: Array) -> None:
+    """Fill `out` with the product of a sparse matrix, of which numbers and places are given, and a dense one."""
+    size = dense.shape[0]
+    rows, columns = _inside(rows, out.shape[0], 0), _inside(columns, size, 1)
+    if out.shape[0] <= _MANY * rows.size:
+        np.copyto(out, _product(values, rows, columns, dense, out.shape[0]), casting="same_kind")
+        return
+    out.fill(0)
+    touched, places = np.unique(rows, return_inverse=True)
+    out[touched] = _product(values, places, columns, dense, len(touched))
+
+
+def _inside(places: Array, size: int, axis: int) -> Array:
+    """Places counted from the beginning.
+
+    Raises:
+        IndexError: one is outside.
+    """
+    if not places.size:
+        return places
+    least, most = places.min(), places.max()
+    if most >= size or least < -size:
+        raise IndexError(
+            f"index {most if most >= size else least} is out of bounds for axis {axis} with size {size}"
+        )
+    return np.where(places < 0, places + size, places) if least < 0 else places
+
+
+def _product(values: Array, rows: Array, columns: Array, dense: Array, size: int) -> Array:
+    from scipy.sparse import coo_array  # Few programs have a sparse matrix, and it takes a while.
+
+    if dense.dtype.itemsize == 2 and dense.dtype.kind != "i" and dense.dtype.kind != "u":
+        values, dense = values.astype(np.float32), dense.astype(np.float32)
+    result: Array = coo_array((values, (rows, columns)), shape=(size, dense.shape[0])) @ dense
+    return result

@@ -39,7 +39,7 @@ first part of this page is about, and without slow tests; *core* is a part of th
 compilation, every operation of `keras.ops`, training, saving, export; *short* is a part of that, and *first* four
 networks that are trained, saved, loaded and exported. What needs a package that the environment lacks is skipped.
 
-*t* is a Python without the global lock, which no module that kerasflow imports turns on again; nothing warns, and models
+*t* is a Python without the global lock, which nothing that kerasflow imports turns on again; nothing warns, and models
 train in several threads at once. *aarch64* is emulated."""
 
 

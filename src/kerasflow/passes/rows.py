@@ -66,7 +66,11 @@ def update_rows(graph: Graph) -> Graph:
     """The graph with updates of tables that treat the rows alone that were looked up, where that is less work."""
     if not any(_gradient(node) or _cast_table(node) for node in graph.nodes):
         return graph
-    return eliminate_dead_code(eliminate_common_subexpressions(_Walk(graph).run()))
+    found = eliminate_dead_code(eliminate_common_subexpressions(_Walk(graph).run()))
+    changed = any(node.primitive is collect_rows for node in found.nodes) or any(
+        map(_cast_table, graph.nodes)
+    )
+    return found if changed else graph  # All that was patched was wanted as a whole.
 
 
 def pays(rows: int, size: int, indices: int) -> bool:

@@ -14,7 +14,7 @@ from keras import layers, optimizers
 
 from kerasflow.compiler import compile as compiling
 from kerasflow.compiler import jit
-from kerasflow.graph import Graph, evaluate, verify
+from kerasflow.graph import Graph, all_nodes, evaluate, verify
 from kerasflow.groups.threads import Threads, run_in_threads
 from kerasflow.inspect.traceable import entry_of
 from kerasflow.passes import optimize, update_rows
@@ -96,7 +96,7 @@ def step(optimizer: Any, make: Make = pooled, **options: Any) -> tuple[Graph, Gr
 def assert_equal(optimizer: Any, make: Make = pooled, **options: Any) -> Graph:
     """Three steps change the state as without the pass, by NumPy's meaning and in the NumPy backend; the graph."""
     before, after, state = step(optimizer, make, **options)
-    assert "collect_rows" in names(after)
+    assert "collect_rows" in [node.primitive.name for node in all_nodes(after)]
     ours = theirs = state
     for _ in range(3):
         outputs, ours = evaluate(after, ours, [X, Y])
@@ -137,6 +137,7 @@ OPTIONS: tuple[dict[str, Any], ...] = (
     {"global_clipnorm": 0.01},
     {"use_ema": True, "ema_overwrite_frequency": 2},
     {"loss_scale_factor": 8.0},
+    {"gradient_accumulation_steps": 2},
 )
 CHIEF = ("SGD", "Adagrad", "Adam")
 
@@ -255,10 +256,38 @@ def test_half_precision_casts_the_rows_alone() -> None:
     assert of_table_size(graph) == ["scatter"]
 
 
+def test_accumulated_gradients() -> None:
+    """A batch that no update follows puts its rows into the sums."""
+    _, graph, _ = step(optimizers.SGD(gradient_accumulation_steps=2))
+    (switch,) = [node for node in graph.nodes if node.primitive.name == "switch"]
+    waiting, updating = switch.params["branches"]
+    assert of_table_size(waiting) == ["scatter"]
+    assert "collect_rows" in names(updating)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad"])
+def test_gradients_that_must_be_finite(name: str) -> None:
+    """The scale of the loss is searched for in a conditional: there, too, the state is changed in place."""
+    graph = assert_equal(optimizers.LossScaleOptimizer(OPTIMIZERS[name](), initial_scale=1024.0))
+    assert NumpyBackend().compile(graph).workspace < 8 * ROWS * COLUMNS
+    before, after, state = step(optimizers.LossScaleOptimizer(OPTIMIZERS[name](), initial_scale=1024.0))
+    table = next(i for i, name in enumerate(after.state_names) if name.endswith("/embeddings"))
+    for inputs in ([X, Y * np.inf], [X, Y]):
+        changed, expected = (evaluate(graph, state, inputs)[1] for graph in (after, before))
+        for one, other in zip(changed, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+        assert (changed[table] == state[table]).all() == np.isinf(inputs[1]).all()
+
+
 def test_what_needs_the_whole_gradient_gets_it() -> None:
-    """Gradient accumulation adds to whole arrays, in a conditional: nothing is changed."""
-    before, graph, _ = step(optimizers.SGD(gradient_accumulation_steps=2))
-    assert graph is before
+    table, g = Variable(np.ones((ROWS, COLUMNS)), "table"), aval(3, COLUMNS, dtype="float64")
+
+    def update(index: Any, g: Any) -> None:
+        gradient = apply("scatter", np.zeros((ROWS, COLUMNS)), g, index, mode="add")
+        table.assign(np.cumsum(gradient, axis=0))
+
+    graph = optimize(graph_of(update, aval(3, dtype="int64"), g, variables=[table]))
+    assert update_rows(graph) is graph
 
 
 # -- when it is done ------------------------------------------------------------------------------------------------

@@ -62,9 +62,8 @@ def _words(self: Any, x: Any) -> Batch:
         x = np.asarray(self._standardize(_text(texts, shape, self._encoding)))
     if not callable(self._split):
         return words_of((change, split, widths), x)
-    texts = words_of((change, None, None), x)
-    shape = rows_of_texts(texts.shape)
-    rows = self._split(_text(texts.values, shape, "utf-8"))
+    found = words_of((change, None, None), x)
+    rows = self._split(_text(found.values, rows_of_texts(found.shape), "utf-8"))
     rows = [np.ravel(np.asarray(row, object)).tolist() for row in rows]
     flat, _ = strings([token for row in rows for token in row])
     found = Batch(flat, (len(rows),), np.fromiter(map(len, rows), np.int64, len(rows)))
@@ -82,6 +81,7 @@ def call(self: Any, inputs: Any) -> Any:
     lookup = lookups.lookup_table.lookup_of(lookups)
     counting = self._output_mode in ("multi_hot", "count", "tf_idf")
     function: Any
+    arguments: tuple[Any, ...]
     if counting:
         function = counted
         arguments = (lookup, depth_of(lookups), self._output_mode == "multi_hot")

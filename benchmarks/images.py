@@ -20,7 +20,7 @@ from statistics import median
 
 from contestants import Contestant, add_contestants, contestants, machine, table
 
-IMAGES, SIZE, BATCH, EPOCHS = 1024, 64, 32, 3
+IMAGES, SIZE, BATCH, EPOCHS = 1024, 64, 32, 2
 
 
 def main() -> int:

@@ -64,12 +64,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     option = config.option
     tests = measured.selected(config.args, option.markexpr, option.ignore or (), option.keyword)
+    for text in measured.said(terminalreporter.stats):
+        terminalreporter.write_line(text)
     whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not option.maxfail
     if tests is None or not whole:
         return
     counts = {name: len(reports) for name, reports in terminalreporter.stats.items()}
     counts["failed"] = counts.get("failed", 0) + counts.get("error", 0)
-    terminalreporter.write_line(measured.line(tests, counts))
+    failing = {
+        report.nodeid for name in ("failed", "error") for report in terminalreporter.stats.get(name, ())
+    }
+    terminalreporter.write_line(measured.line(tests, counts, failing))
 
 
 def pytest_collection_finish() -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from kerasflow.bridge.versions import keras_version
+
 NIGHTLY = "nightly"
 
 
@@ -59,7 +61,12 @@ class Environment:
             **({"PYTHONPATH": os.pathsep.join(filter(None, path))} if path else {}),
         }
 
-    def run(self, *arguments: str | Path, seconds: int = 900) -> subprocess.CompletedProcess[str]:
+    @property
+    def version(self) -> str:
+        """Its Keras's."""
+        return keras_version(self.packages and self.packages / "keras")
+
+    def run(self, *arguments: str | Path, seconds: int = 1800) -> subprocess.CompletedProcess[str]:
         """Python with these arguments; what it says comes back in one text."""
         return subprocess.run(
             [sys.executable, *map(str, arguments)],

@@ -7,10 +7,15 @@ version other tests run both.
 import json
 import re
 import textwrap
+from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras_modules
+import keras_versions
+import measured
 import pytest
+import systems_page
 from keras_environments import NIGHTLY, Environment, install
 
 from kerasflow.bridge import versions
@@ -81,6 +86,20 @@ def environments(tmp_path_factory):
     return environment
 
 
+@pytest.fixture
+def keep(record_property):
+    """Says what was found on a version, for docs/compatibility.md."""
+    return lambda environment, tests, counts: record_property(
+        keras_versions.PROPERTY, keras_versions.found(environment.version, tests, counts)
+    )
+
+
+def counted(log):
+    """The outcomes of a run of pytest, from its last line."""
+    found = {word.rstrip("s"): int(n) for n, word in re.findall(r"(\d+) ([a-z]+)", log.splitlines()[-1])}
+    return Counter(found) + Counter(failed=found.get("error", 0))
+
+
 def what_changed(environment, version):
     """For a development version: which of Keras's modules may be the cause."""
     return environment.run(HERE / "keras_modules.py").stdout if version == NIGHTLY else ""
@@ -88,31 +107,35 @@ def what_changed(environment, version):
 
 @pytest.mark.network
 @pytest.mark.parametrize("version", sorted({*VERSIONS, INSTALLED}))
-def test_the_main_job(version, environments):
+def test_the_main_job(version, environments, keep):
     environment = environments(version)
     program = environment.home / "program.py"
     program.write_text(textwrap.dedent(PROGRAM))
     finished = environment.run(program, version)
-    assert finished.stdout.endswith("passed\n"), finished.stdout + what_changed(environment, version)
+    passed = finished.stdout.endswith("passed\n")
+    keep(environment, "main job", {"passed": int(passed), "failed": int(not passed)})
+    assert passed, finished.stdout + what_changed(environment, version)
 
 
 @pytest.mark.network
 @pytest.mark.parametrize(
     "version", [pytest.param(v, marks=[] if v == NIGHTLY else pytest.mark.slow) for v in OTHERS]
 )
-def test_the_interface(version, environments):
+def test_the_interface(version, environments, keep):
     """Nothing is missing that this version's code asks of its backend, and signatures fit."""
     environment = environments(version)
     finished = environment.run(*PYTEST, HERE / "contracts" / "test_interface.py")
+    keep(environment, "interface", counted(finished.stdout))
     assert finished.returncode == 0, finished.stdout + what_changed(environment, version)
 
 
 @pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("version", OTHERS)
-def test_the_zoo(version, environments):
+def test_the_zoo(version, environments, keep):
     environment = environments(version)
-    finished = environment.run(*PYTEST, HERE / "keras" / "test_zoo.py", seconds=1200)
+    finished = environment.run(*PYTEST, HERE / "keras" / "test_zoo.py", seconds=3600)
+    keep(environment, "zoo", counted(finished.stdout))
     assert finished.returncode == 0, finished.stdout + what_changed(environment, version)
 
 
@@ -126,7 +149,7 @@ TENTH = (
 @pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("version", OTHERS)
-def test_a_tenth_of_keras_suite(version, environments):
+def test_a_tenth_of_keras_suite(version, environments, keep):
     """The tests are those of the installed Keras; what fails on another version's own backend too, is no fault here.
 
     Tests of training do not run there, so that names which are elsewhere in that version are excused by the error.
@@ -137,20 +160,25 @@ def test_a_tenth_of_keras_suite(version, environments):
     for backend in ("kerasflow", "numpy"):
         results = environment.home / f"{backend}.jsonl"
         options = ("--workers", "1", "--backend", backend, "--results", results)
-        log = environment.run(HERE / "upstream" / "run.py", *TENTH, *options, seconds=1200).stdout
+        log = environment.run(HERE / "upstream" / "run.py", *TENTH, *options, seconds=3600).stdout
         assert results.exists(), log
         found[backend] = {
             result["test"]: result for result in map(json.loads, results.read_text().splitlines())
         }
 
-    def excused(result):
-        stock = found["numpy"].get(result["test"], {})
-        return stock.get("outcome") == "failed" or re.search(ELSEWHERE, result["reason"])
+    def excuse(result):
+        if found["numpy"].get(result["test"], {}).get("outcome") == "failed":
+            return "stock"
+        return "moved" if re.search(ELSEWHERE, result["reason"]) else None
 
-    failed = [r for r in found["kerasflow"].values() if r["outcome"] == "failed" and not excused(r)]
+    outcomes = Counter(result["outcome"] for result in found["kerasflow"].values())
+    failed = {r["test"]: r for r in found["kerasflow"].values() if r["outcome"] == "failed"}
+    excuses = {test: excuse(result) for test, result in failed.items()}
+    keep(environment, "tenth", outcomes + Counter(filter(None, excuses.values())))
+    failed = [result for test, result in failed.items() if excuses[test] is None]
     changed = what_changed(environment, version)
     assert not failed, "\n".join([*(f"{r['test']}: {r['reason'][:500]}" for r in failed), changed])
-    assert sum(result["outcome"] == "passed" for result in found["kerasflow"].values()) > 1000
+    assert outcomes["passed"] > 1000
 
 
 ELSEWHERE = r"module 'keras\.src[\w.]*' has no attribute|cannot import name .* from 'keras\.src"
@@ -204,3 +232,50 @@ def test_what_the_bridge_takes_over_is_stored():
         "keras.src.models.model",
     } <= stored.keys()
     assert "Model.export" in stored["keras.src.models.model"]
+
+
+# -- what is kept of these tests ----------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_is_kept():
+    text = systems_page.PAGE.read_text("utf-8")
+    assert systems_page.filled(text, keras_versions.section()) == text
+
+
+def test_each_version_ran():
+    """All that is run on one, and nothing failed that is ours."""
+    least = {"main job": 1, "interface": 500, "zoo": 10, "tenth": 1000}
+    for run in keras_versions.stored():
+        assert run["passed"] >= least[run["tests"]] and run["failed"] == run["stock"] + run["moved"], run
+    assert set(map(keras_versions.key, keras_versions.stored())) == {
+        (*version, i) for version in versions.LAYOUTS for i in range(len(keras_versions.TESTS))
+    }
+
+
+def test_what_tests_say_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(keras_versions, "STORED", tmp_path / "stored.json")
+    monkeypatch.setattr(systems_page, "PAGE", tmp_path / "page.md")
+    systems_page.PAGE.write_text(f"before\n{keras_versions.BEGIN}\n{keras_versions.END}\nafter\n")
+
+    def log(*runs):
+        said = [(keras_versions.PROPERTY, keras_versions.found(*run)) for run in runs]
+        report = SimpleNamespace(when="call", user_properties=[("seconds", 3), *said])
+        teardown = SimpleNamespace(when="teardown", user_properties=said)
+        return "\n".join(["...", *measured.said({"passed": [report], "": [teardown]}), "1 passed in 1.0s"])
+
+    first = ("3.16.0.dev1", "tenth", Counter(passed=8, failed=3, stock=2, moved=1))
+    second = ("3.16.0.dev2", "tenth", Counter(passed=9))
+    keras_versions.keep(keras_versions.read(log(first, ("3.9.1", "zoo", Counter(passed=1)))))
+    keras_versions.keep(keras_versions.read(log(second)))
+    assert [(run["keras"], run["passed"]) for run in keras_versions.stored()] == [
+        ("3.9.1", 1),
+        ("3.16.0.dev2", 9),  # in the place of the older one
+    ]
+    page = systems_page.PAGE.read_text()
+    assert "| 3.16.0.dev2 | tenth | 9 | 0 | 0 | 0 | 0 | 0 |" in page and page.endswith("\nafter\n")
+    assert len(keras_versions.read(log(first, second))) == 2
+
+
+def test_outcomes_are_counted():
+    log = "F...\n1 failed, 12 passed, 2 skipped, 3 xfailed, 2 errors in 1.00s"
+    assert counted(log) == Counter(failed=3, passed=12, skipped=2, xfailed=3, error=2)

@@ -112,7 +112,7 @@ def test_it_opens_elsewhere(path):
 
 
 def test_there_are_notebooks():
-    assert len(NOTEBOOKS) == 6
+    assert len(NOTEBOOKS) == 7
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+# The oldest version that is claimed of each package.
+LOWEST = dict(re.findall(r"^(\w+)>=([\d.]+)", "\n".join(PROJECT["dependencies"]), re.MULTILINE))
 OUTCOMES = """
     import pytest
 
@@ -44,6 +46,11 @@ def systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleT
     yield importlib.import_module("on_systems")
 
 
+def minor(number: str) -> str:
+    """ "3.14" of "3.14.2"."""
+    return ".".join(number.removesuffix("t").split(".")[:2])
+
+
 def stored() -> list[dict[str, Any]]:
     return json.loads((ROOT / "tests" / "systems" / "measured.json").read_text("utf-8"))
 
@@ -57,16 +64,41 @@ def test_the_page_says_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_kept_was_said_by_runs() -> None:
     for run in stored():
-        assert set(run) == {"date", "tests", *measured.environment(), *measured.OUTCOMES}
+        assert set(run) == {"date", "tests", *measured.environment(), *measured.OUTCOMES, "failing"}
         assert datetime.date.fromisoformat(run["date"]) and run["tests"] in measured.SELECTIONS
-        assert run["passed"] > 1000
+        assert run["passed"] > (0 if run["tests"] == "first" else 1000)
 
 
-def test_the_newest_python_that_is_claimed_ran_without_a_failure() -> None:
-    """The one that the machines of CI get last."""
-    prefix = "Programming Language :: Python :: 3."
-    newest = max(int(c.removeprefix(prefix)) for c in PROJECT["classifiers"] if c.startswith(prefix))
-    assert [run for run in stored() if run["python"].startswith(f"3.{newest}.") and not run["failed"]]
+def test_what_is_claimed_ran_without_a_failure() -> None:
+    """Each Python, and each NumPy and Keras from the oldest to the newest that was met."""
+    whole = [run for run in stored() if run["tests"] in ("core", "fast", "all") and not run["failed"]]
+    prefix = "Programming Language :: Python :: "
+    pythons = {c.removeprefix(prefix) for c in PROJECT["classifiers"] if c.startswith(f"{prefix}3.")}
+    assert pythons - {minor(run["python"]) for run in whole} == set()
+    for package in ("numpy", "keras"):
+        ran = sorted({int(minor(run[package]).partition(".")[2]) for run in whole})
+        assert ran == list(range(int(LOWEST[package].split(".")[1]), ran[-1] + 1)), package
+
+
+def test_the_oldest_of_everything_ran_without_a_failure() -> None:
+    oldest = {**LOWEST, "python": minor(PROJECT["requires-python"].removeprefix(">="))}
+    fitting = [
+        run
+        for run in stored()
+        if minor(run["python"]) == oldest["python"]
+        and all(run[package] in (oldest[package], f"{oldest[package]}.0") for package in ("numpy", "keras"))
+    ]
+    assert [run["failed"] for run in fitting] == [0]
+
+
+def test_what_failed_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is explained that does not fail."""
+    monkeypatch.syspath_prepend(ROOT / "tests" / "systems")
+    page = importlib.import_module("systems_page")
+    failures = [(run, test) for run in stored() for test in run["failing"]]
+    assert [(run["system"], test) for run, test in failures if page.reason(run, test) is None] == []
+    assert {why for _, _, why in page.EXPLAINED} == {page.reason(run, test) for run, test in failures}
+    assert all(len(run["failing"]) == run["failed"] for run in stored())
 
 
 def test_a_run_says_what_it_was(tmp_path: Path) -> None:
@@ -92,6 +124,7 @@ def test_a_run_says_what_it_was(tmp_path: Path) -> None:
         "passed": 1,
         "failed": 2,
         "skipped": 1,
+        "failing": [f"tests/test_outcomes.py::{name}" for name in ("test_fails", "test_has_no_chance")],
     }
     assert said("-k", "passes") == said("tests/test_outcomes.py") == said("-x") == []
     assert said("-m", "not slow and not network", "--ignore=tests/upstream")[0]["tests"] == "fast"

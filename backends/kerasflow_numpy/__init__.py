@@ -24,7 +24,7 @@ from kerasflow_numpy.plan.halves import widen
 from kerasflow_numpy.plan.prepare import prepare
 from kerasflow_numpy.plan.shares import share_sums
 from kerasflow_numpy.plan.subgraphs import plan_storage
-from kerasflow_numpy.plan.worth import LEAST_SECONDS, seconds
+from kerasflow_numpy.plan.worth import LEAST_SECONDS, seconds, updates_rows
 from kerasflow_numpy.run.program import NumpyProgram
 from kerasflow_numpy.team.program import TeamProgram
 from kerasflow_numpy.team.rank import Rank, RankCode, Sharded
@@ -85,13 +85,20 @@ class NumpyBackend:
             with suppress(RankError):
                 start_team(self.processes)
 
-    def ranks(self, graph: Graph) -> int:
+    def ranks(self, graph: Graph, alone: Graph | None = None) -> int:
         """How many processes are to run a program together: several if that is worth it, and can be done here.
 
         The first program of a process for which others are started is one that changes much state, as a step of
         training does: it will be called many times. Others are shared out if the others are there.
+
+        Args:
+            alone: what one process would run in its place, if that is another graph: it treats some rows of a table
+                where several treat all.
         """
-        if not self._shares or seconds(graph) < LEAST_SECONDS:
+        if not self._shares or updates_rows(graph):
+            return 1
+        work = seconds(graph)
+        if work < LEAST_SECONDS or (alone is not None and seconds(alone) * self.processes < work):
             return 1
         changed = sum(graph.state_inputs[i].aval.size for i in graph.changes)
         starts = changed >= LEAST_CHANGED or is_running(self.processes)

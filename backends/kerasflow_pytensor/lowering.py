@@ -32,7 +32,7 @@ NUMPYS = frozenset(
         "cbrt rint spacing signbit floor_divide remainder fmod fmax fmin logaddexp2 hypot heaviside copysign nextafter "
         "ldexp gcd lcm left_shift right_shift erfinv gammaln digamma i0 i1 ndtri polygamma gammainc complex real imag "
         "argmin view min einsum cholesky solve solve_triangular lstsq det cofactors slogdet lu qr svd eigh eig "
-        "fft ifft rfft irfft top_k sparse_matmul random_bits random_gamma_grad own_part random_part"
+        "fft ifft rfft irfft collect_rows top_k sparse_matmul random_bits random_gamma_grad own_part random_part"
     ).split()
 )
 CONTROL = frozenset("switch while_loop scan custom_vjp".split())

@@ -140,6 +140,23 @@ def _scatter(x: Tensor, updates: Tensor, *indices: Tensor, mode: str) -> Tensor:
     return x * tf.reshape(factors, x.shape)
 
 
+def _collect_rows(updates: Tensor, index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    n = shape(index)[0]
+    if n == 0:
+        return tf.identity(updates), tf.cast(index, tf.int64)
+    index = tf.cast(index, tf.int64)
+    index = tf.where(index < 0, index + tf.cast(size, tf.int64), index)
+    order = tf.argsort(index, stable=True)
+    ordered = tf.gather(index, order)
+    new = tf.concat([[0], tf.cast(ordered[1:] != ordered[:-1], tf.int32)], 0)
+    row = tf.cumsum(new)
+    distinct = tf.math.unsorted_segment_max(ordered, row, n)  # the least number where there is none
+    count = tf.range(n, dtype=tf.int64)
+    unused = tf.reduce_sum(tf.cast(distinct == count, tf.int64))
+    places = tf.where(count <= tf.cast(row[-1], tf.int64), distinct, unused)
+    return tf.math.unsorted_segment_sum(tf.gather(updates, order), row, n), places
+
+
 def _argsort(x: Tensor, axis: int) -> Tensor:
     """Stable; NaNs last. Complex numbers are sorted by their imaginary parts and then, stably, by their real ones."""
     if x.dtype.is_complex:
@@ -203,6 +220,7 @@ LOWERINGS: dict[str, Lowering] = {
     "view": _view,
     "gather": _gather,
     "scatter": via(_scatter, _WIDE),
+    "collect_rows": via(_collect_rows, _WIDE),
     "sort": via(_sort, _WIDE),
     "argsort": via(_argsort, _WIDE),
     "top_k": via(_top_k, _WIDE),

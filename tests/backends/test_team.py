@@ -180,11 +180,17 @@ def test_memory_is_shared(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gigabyte_is_shared(ranks: Team) -> None:
-    before = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
     shared = ranks.share(1 << 30)
     run(ranks, Rank("mark"), ranks.number(shared[-8:]))
     assert shared[-8:].tolist() == [0, 2, 0, 0, 0, 0, 0, 0]
-    assert (os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []) == before
+    assert sys.platform != "linux" or not large_files_mapped()
+
+
+def large_files_mapped() -> list[str]:
+    """The files in /dev/shm, which is small in containers, of which this process sees a gigabyte or more."""
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if "/dev/shm/" in line]
+    spans = {line[5]: [int(place, 16) for place in line[0].split("-")] for line in lines}
+    return [name for name, (begin, end) in spans.items() if end - begin >= 1 << 30]
 
 
 def mappings(pid: int | str) -> int:
@@ -219,10 +225,13 @@ def test_loading_waits_for_nobody(ranks: Team) -> None:
     large = Rank("report", expression="len(self.options)", ballast=np.ones(3_000_000))
     large.options.pop("ballast")
     payload = pickle.dumps((np.ones(3_000_000), large))
-    begin = time.perf_counter()
-    with ranks.lock:
-        ranks.load(1, payload)
-    assert time.perf_counter() - begin < 0.2
+    (child,) = processes(ranks)
+    os.kill(child, signal.SIGSTOP)
+    try:
+        with ranks.lock:
+            ranks.load(1, payload)
+    finally:
+        os.kill(child, signal.SIGCONT)
     assert works(ranks)
 
 
@@ -306,7 +315,7 @@ def test_a_rank_that_dies_is_an_error(ranks: Team, kind: str, message: str) -> N
         RankError, match=rf"Rank 2 of 3, .*number {pids[1]}.* has died: {message}.*KERASFLOW_THREADS=1"
     ):
         run(ranks, Rank("fail", kind=kind, rank=2))
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
     assert not ranks.alive and soon_ended(pids)
     with pytest.raises(RankError, match="has ended: begin again"):
         run(ranks, Rank())
@@ -365,7 +374,7 @@ def test_kills_at_random_moments() -> None:
             killer.start()
             while True:
                 ranks.run(1, rank)
-        assert time.perf_counter() - killed[0] < 1
+        assert time.perf_counter() - killed[0] < 10
         killer.join()
         assert soon_ended(pids)
 
@@ -414,7 +423,7 @@ def test_an_interrupt_ends_the_team(ranks: Team) -> None:
         ranks.load(1, pickle.dumps(Rank("sleep", seconds=20)))
         ranks.begin(1)
         ranks.finish()
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
     assert not ranks.alive and soon_ended(pids)
 
 

@@ -75,6 +75,8 @@ def test_datasets_of_files_are_grains_by_default(files: Path) -> None:
 
         images = utils.image_dataset_from_directory("images", image_size=(8, 8), batch_size=4, seed=1)
         assert isinstance(images, grain.experimental.ThreadPrefetchIterDataset)  # made while the model trains
+        threads = images._parent._parent._read_options.num_threads
+        assert threads == kerasflow.compiler.threads.threads() < 16  # grain's own number
         print(images.class_names, len(images.file_paths), [(x.shape, y.shape) for x, y in images])
         same = utils.image_dataset_from_directory("images", image_size=(8, 8), batch_size=4, seed=1, format="grain")
         assert all(np.array_equal(x, a) and np.array_equal(y, b) for (x, y), (a, b) in zip(images, same, strict=True))
@@ -260,3 +262,69 @@ def test_fit_takes_them(tmp_path: Path) -> None:
         print("the same")
     """
     assert without(tmp_path, program) == ["the same"]
+
+
+def test_an_epoch_of_unknown_length_ends_with_its_data(tmp_path: Path) -> None:
+    """Without a warning, where the data begin again in the next one; a generator that is used up is told of."""
+    program = """
+        import grain
+
+        x, y = np.ones((12, 3), "float32"), np.ones((12, 1), "float32")
+        pairs = grain.MapDataset.source(list(zip(x, y)))
+
+        def told(batches, **arguments):
+            fitted = model()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                history = fitted.fit(batches, shuffle=False, verbose=0, **arguments).history
+            return len(history["loss"]), sorted({str(w.message).split(";")[0] for w in caught})
+
+        print(told(pairs.batch(4), epochs=3, validation_data=pairs.batch(6)))
+        print(told(pairs.to_iter_dataset().batch(4), epochs=3))
+        print(told(((x, y) for _ in range(3)), epochs=2, steps_per_epoch=2))
+    """
+    assert without(tmp_path, program) == [
+        "(3, [])",
+        "(3, [])",
+        "(2, ['Your input ran out of data'])",
+    ]
+
+
+def test_fit_takes_frames_of_polars(tmp_path: Path) -> None:
+    pytest.importorskip("polars")
+    program = """
+        import polars
+
+        x, y = np.random.default_rng(0).random((12, 3), "float32"), np.ones((12, 1), "float32")
+        found = []
+        frame = polars.DataFrame(x)
+        for given in ((x, y), (frame, polars.DataFrame(y)), (frame, polars.Series(y[:, 0]))):
+            fitted = model()
+            fitted.build((None, 3))
+            fitted.layers[1].kernel.assign(np.ones((3, 1)))
+            fitted.fit(*given, batch_size=4, epochs=2, shuffle=False, verbose=0)
+            found.append(np.append(fitted.get_weights()[0], fitted.predict(given[0], verbose=0)))
+        for weights in found:  # a frame's columns lie one behind the other, which rounds in another order
+            np.testing.assert_allclose(weights, found[0], rtol=1e-5)
+        columns = polars.DataFrame({"a": x[:, 0], "b": x[:, 1]})
+        inputs = {name: keras.Input((), name=name) for name in columns.columns}
+        total = keras.layers.Add()(list(inputs.values()))
+        added = keras.Model(inputs, total).predict({name: columns[name] for name in columns.columns}, verbose=0)
+        np.testing.assert_allclose(added, x[:, 0] + x[:, 1], rtol=1e-6)
+        print("the same")
+    """
+    assert without(tmp_path, program) == ["the same"]
+
+
+def test_fit_takes_loaders_of_torch(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    program = """
+        import torch.utils.data
+
+        x, y = np.random.default_rng(0).random((12, 3), "float32"), np.ones((12, 1), "float32")
+        pairs = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+        fitted = model()
+        fitted.fit(torch.utils.data.DataLoader(pairs, batch_size=4), epochs=2, shuffle=False, verbose=0)
+        print(fitted.predict(torch.utils.data.DataLoader(pairs, batch_size=5), verbose=0).shape)
+    """
+    assert without(tmp_path, program) == ["(12, 1)"]

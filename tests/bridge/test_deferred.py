@@ -164,6 +164,30 @@ def test_packages_of_functions_are_imported_by_the_function(tmp_path: Path) -> N
     assert run(program, tmp_path) == "http://here/publish/epoch/end/"
 
 
+def test_modules_of_a_package_wait_too(tmp_path: Path) -> None:
+    """And one that is there already is taken as it is."""
+    (tmp_path / "scipy").mkdir()
+    package(tmp_path / "scipy", "__init__", "")
+    package(tmp_path / "scipy", "signal", "resample = 'resampled'")
+    package(tmp_path, "user", "try:\n    from scipy import signal\nexcept ImportError:\n    signal = None")
+    program = """
+        import sys
+        from kerasflow.bridge import deferred, install
+
+        deferred.PACKAGES["user"] = {"signal": "scipy.signal", "absent": "scipy.signal"}
+        install.install()
+        import user
+
+        assert "scipy" not in sys.modules and not hasattr(user, "absent")
+        print(user.signal.resample, "scipy.signal" in sys.modules)
+        del sys.modules["user"]
+        import user as again
+
+        print(again.signal is sys.modules["scipy.signal"])
+    """
+    assert run(program, tmp_path).splitlines() == ["resampled True", "True"]
+
+
 def test_threads_wait_for_the_module(tmp_path: Path) -> None:
     package(tmp_path, "sklearn", "import time\ntime.sleep(0.3)\nraise ImportError")
     program = """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from imported import imported
 
 import kerasflow
@@ -36,3 +38,36 @@ def test_from_training_to_a_file_that_needs_numpy_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(x, verbose=0), predicted)
     exported = imported(kerasflow.export_numpy(model, tmp_path / "exported.py"))
     np.testing.assert_allclose(exported.predict(x), predicted, atol=1e-6)
+
+
+def dense(x: keras.KerasTensor) -> keras.KerasTensor:
+    x = keras.layers.Flatten()(x)
+    return keras.layers.Dense(16, activation="gelu")(x)
+
+
+def recurrent(x: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.layers.LSTM(8)(x)
+
+
+def attentive(x: keras.KerasTensor) -> keras.KerasTensor:
+    x = keras.layers.LayerNormalization()(x + keras.layers.MultiHeadAttention(2, 4)(x, x))
+    return keras.layers.GlobalAveragePooling1D()(x)
+
+
+@pytest.mark.parametrize("network", [dense, recurrent, attentive])
+def test_a_program_computes_what_its_layers_do(
+    network: Callable[[keras.KerasTensor], keras.KerasTensor], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(64, 6, 8)).astype(np.float32)
+    y = x[:, -1, :1] - x[:, 0, :1]
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6, 8))
+    model = keras.Model(inputs, keras.layers.Dense(1)(network(inputs)))
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    losses = model.fit(x, y, batch_size=16, epochs=4, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    expected = np.asarray(model(x))
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
+    exported = imported(kerasflow.export_numpy(model, tmp_path / "exported.py"))
+    np.testing.assert_allclose(exported.predict(x), expected, atol=1e-5)

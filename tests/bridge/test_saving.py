@@ -230,6 +230,12 @@ def test_keras_protects_from_hostile_files(tmp_path):
             keras.models.load_model(path)
     plain.save(path)
     altered(path, lambda config: None, **{"../evil": "x", "assets/../../evil": "x", str(evil): "x"})
-    with pytest.warns(UserWarning, match="Skipping invalid path"):
+    # Keras 3.13 means to warn, and asks a member of a zip file for what only those of tar files have.
+    early = keras.__version__.startswith("3.13.")
+    with (
+        pytest.raises(DamagedFileError, match="'ZipInfo' object has no attribute 'name'")
+        if early
+        else pytest.warns(UserWarning, match="Skipping invalid path")
+    ):
         keras.models.load_model(path)
     assert not evil.exists() and not (tmp_path.parent / "evil").exists()

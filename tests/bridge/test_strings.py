@@ -100,14 +100,12 @@ def test_text_beside_numbers() -> None:
     assert losses[2] < losses[0]
 
 
-def test_no_file_has_a_lookup(tmp_path: Path) -> None:
+def test_other_forms_of_files_have_no_lookup(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((1,), dtype="string"), vectorization(), *network()])
     model.compile("adam", "mse")
     refused = pytest.raises(
         ExportError, match=r"text_vectorization\S* .*cannot be compiled.*to the data before"
     )
-    with refused:
-        kerasflow.export_numpy(model, tmp_path / "text.py")
     with refused:
         model.export(tmp_path / "text.onnx", format="onnx")
     with refused:

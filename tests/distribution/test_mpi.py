@@ -130,6 +130,18 @@ def test_run_is_a_command(launch: Launch, tmp_path: Path) -> None:
     assert done.stdout == 2 * "['--lr', '3', '-n'] ['cpu:0', 'cpu:1']\n"
 
 
+def test_lines_of_ranks_stay_whole(launch: Launch, tmp_path: Path) -> None:
+    """Also where Python writes each word of a line as it comes, and words take a while."""
+    program = tmp_path / "words.py"
+    program.write_text(
+        "import time\nclass Word:\n    def __str__(self):\n        time.sleep(0.01)\n        return 'word'\n"
+        "for _ in range(20):\n    print(Word(), Word(), Word())\n"
+    )
+    options = ("-m", "kerasflow", "--data-parallel", "--all-output")
+    done = launch(2, str(program), options=options, env={"PYTHONUNBUFFERED": "1"})
+    assert done.stdout == 40 * "word word word\n"
+
+
 def test_launchers_are_known_by_what_they_tell() -> None:
     assert launched({"PMI_RANK": "0"}) and launched({"OMPI_COMM_WORLD_RANK": "3"})
     assert not launched({"PATH": "", "SLURM_JOB_ID": "3"})

@@ -218,6 +218,8 @@ def test_division_that_widens_or_converts_stays() -> None:
     ],
 )  # fmt: skip
 def test_power(exponent: float, dtype: str, expected: list[str]) -> None:
+    if expected in (["reciprocal"], ["sqrt"]) and np.lib.NumpyVersion(np.__version__) < "2.3.0":
+        pytest.skip("before NumPy 2.3 `np.power` takes fewer short cuts than `**`")
     x = aval(15, dtype=dtype)
     assert names(simplified(lambda x: of("power", x, scalar(exponent, dtype)), x)) == expected
 

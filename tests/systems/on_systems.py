@@ -18,14 +18,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from places import ROOT, Debian, Here, Place
+from places import FOR_FREE_THREADED, FREE_THREADED, ROOT, Debian, Emulated, Here, Place
 from systems_page import keep
 
 sys.path.insert(0, str(ROOT / "tests"))
 import measured
 
-# What packages without a wheel are built with: without isolation, so that the NumPy that is there serves.
-BUILDING = ("setuptools", "hatchling", "editables", "cython", "pkgconfig")
 TESTING = ("pytest>=9", "pytest-xdist", "hypothesis", "pyyaml")
 
 
@@ -36,11 +34,12 @@ def oldest() -> tuple[str, ...]:
 
 
 class Case(NamedTuple):
-    """An environment to run tests in: where, on which Python, with what installed."""
+    """An environment to run tests in: where, on which Python, with what installed (NumPy first), and which tests."""
 
     place: str
     python: str
     requirements: tuple[str, ...]
+    tests: str = "core"
 
     def name(self) -> str:
         """What the case is called, and what its environment and its log are."""
@@ -59,18 +58,20 @@ CASES = (
     Case("sid", "3.15", ("numpy==2.5.*", "keras==3.15.*")),
     Case("sid", "3.13t", ("numpy==2.4.*", "keras==3.15.*")),
     Case("i386", "3.13", ("numpy==2.2.*", "keras==3.15.*", "ml-dtypes<0.6")),
+    Case("arm64", "3.13", ("numpy==2.4.*", "keras==3.15.*"), "first"),
 )
 
 
 def places(folder: Path) -> dict[str, Place]:
     """The places of the cases."""
-    newest = ("python3.14-venv", "python3.15-venv", "python3.15-dev", "g++", "pkg-config", "libhdf5-dev")
+    newest = ("python3.14-venv", "python3.15-venv", "python3.15-dev", "pkg-config", "libhdf5-dev")
     without_wheels = ("python3-venv", "python3-dev", "python3-numpy", "python3-scipy", "python3-h5py", "g++")
     return {
         "here": Here(folder / "here"),
         "trixie": Debian(folder / "trixie", "trixie", "amd64", ("python3-venv",)),
-        "sid": Debian(folder / "sid", "sid", "amd64", newest),
-        "i386": Debian(folder / "i386", "trixie", "i386", without_wheels),  # 32 bits
+        "sid": Debian(folder / "sid", "sid", "amd64", (*newest, *FOR_FREE_THREADED), more=FREE_THREADED),
+        "i386": Debian(folder / "i386", "trixie", "i386", without_wheels, shared=True),  # 32 bits
+        "arm64": Emulated(folder / "arm64", "trixie", "arm64", "aarch64"),
     }
 
 
@@ -84,27 +85,14 @@ def measure(case: Case, place: Place, tests: str, log: Path) -> list[dict[str, A
     command = place.find(case.python)
     if command is None:
         raise RuntimeError(f"{case.place} has no Python {case.python}")
-    environment = place.inside(f"env-{case.name()}")
-    python = f"{environment}/bin/python"
+    environment = f"env-{case.name()}"
     log.write_text("", "utf-8")
-    numpy, *rest = case.requirements
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    steps = (
-        [
-            command,
-            "-m",
-            "venv",
-            "--clear",
-            *(["--system-site-packages"] if case.place == "i386" else []),
-            environment,
-        ],
-        [*install, *BUILDING, numpy],
-        [*install, "--no-build-isolation", "-e", ".", *TESTING, numpy, *rest],
-    )
-    for step in steps:
+    project = ".[test]" if tests in ("fast", "all") else "."
+    for step in place.steps(command, environment, (project, *case.requirements, *TESTING)):
         if place.run(step, log):
             raise RuntimeError(f"{case.name()}: `{' '.join(step)}` failed: see {log}")
-    place.run([python, "-m", "pytest", "-q", "-n0", *measured.SELECTIONS[tests]], log)
+    python = place.python(command, environment)
+    place.run([*python, "-m", "pytest", "-q", "-n0", *measured.SELECTIONS[tests]], log)
     found = measured.read(log.read_text("utf-8"))
     if not found:
         raise RuntimeError(f"{case.name()}: the tests did not come to their end: see {log}")
@@ -134,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=(),
         help="words with which the place, the Python or a requirement of a case begins",
     )
-    parser.add_argument("--tests", default="core", choices=measured.SELECTIONS)
+    parser.add_argument("--tests", choices=measured.SELECTIONS, help="other tests than the case's own")
     parser.add_argument("--log", type=Path, help="a log of pytest, whose line is kept")
     given = parser.parse_args(arguments)
     if given.log:
@@ -148,7 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for case in chosen(given.only):
         print(case.name(), flush=True)
         try:
-            runs = measure(case, known[case.place], given.tests, folder / "logs" / f"{case.name()}.txt")
+            tests = given.tests or case.tests
+            runs = measure(case, known[case.place], tests, folder / "logs" / f"{case.name()}.txt")
         except RuntimeError as error:
             missed += 1
             print(f"    {error}")

@@ -161,8 +161,8 @@ NEIGHBOURS = (
         "quantiser",
         ("qkeras", "tensorflow-cpu", "pyparsing"),
         "qkeras",
-        because="its quantisers call `K.cast_to_floatx` of Keras 2, which makes a NumPy array of what is no tensor of"
-        " TensorFlow; HGQ2 works",
+        because="nor on Keras 3 with TensorFlow: its quantisers call `K.cast_to_floatx` of Keras 2, which makes a NumPy"
+        " array of Keras 3's variables; HGQ2 works",
         error="when calling QDense.call()",
     ),
     model("ONNX Runtime", "converter", ("onnxruntime", "onnx"), "onnxruntime"),

@@ -14,11 +14,16 @@ from exclusions import EXCLUSIONS
 from lifting import matching
 from skips import KEPT, LIFTED
 
+from kerasflow.bridge.versions import keras_version
+
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "compatibility.md"
 STOCK = HERE / "stock.json"
-# What `tests/systems` writes into the page.
-SYSTEMS = re.compile("<!-- systems -->.*<!-- end of systems -->\n", re.DOTALL)
+# What `tests/keras_versions.py`, `tests/systems` and `tests/bare` write into the page.
+OTHERS = [
+    re.compile(f"<!-- {part} -->.*<!-- end of {part} -->\n", re.DOTALL)
+    for part in ("keras versions", "systems", "bare")
+]
 OUTCOMES = ("passed", "skipped", "xfailed", "failed")
 MARKED = "behind the training marker"
 PACKAGES = "numpy scipy tensorflow tensorflow-cpu jax torch grain scikit-learn pandas pillow".split()
@@ -37,15 +42,6 @@ most of them downloads.
   the same file gives, with the reason.
 - A skip for a reason that nobody has judged is an error too.
 
-Other versions of Keras (3.13, 3.14, the newest development version) run the main job, the zoo and a tenth of this
-suite in environments of their own (`tests/test_keras_versions.py`). `keras-nightly` is another distribution than
-`keras`, which kerasflow's installation brings: install it last, and take `keras` away first.
-
-```text
-pip install kerasflow
-pip uninstall keras
-pip install --pre keras-nightly
-```
 """
 
 
@@ -138,11 +134,12 @@ def skipped(results: list[dict[str, Any]]) -> str:
 
 def write_page(results: list[dict[str, Any]], libraries: str) -> None:
     """Write the page, with the part on libraries at its end."""
-    systems = SYSTEMS.search(PAGE.read_text("utf-8"))
-    assert systems is not None, f"{PAGE.name} has lost its part on systems"
+    page = PAGE.read_text("utf-8")
+    others = [found[0] for part in OTHERS if (found := part.search(page))]
+    assert len(others) == len(OTHERS), f"{PAGE.name} has lost a part that is not of Keras's tests"
     parts = [
         PREFACE,
-        f"Keras {version('keras')}, kerasflow {version('kerasflow')}; {', '.join(installed(PACKAGES))}.\n",
+        f"Keras {keras_version()}, kerasflow {version('kerasflow')}; {', '.join(installed(PACKAGES))}.\n",
         figures(results) + "\n",
         "The stock backends ran by the same command (`--backend numpy --write`), with nothing lifted or excluded.\n",
         "## Excluded\n",
@@ -152,7 +149,7 @@ def write_page(results: list[dict[str, Any]], libraries: str) -> None:
         "## Skips that are lifted\n",
         table(["Keras's reason begins with", "here"], [[f"`` {p} ``", why] for p, why in LIFTED.items()])
         + "\n",
-        systems[0],
+        *others,
         libraries,
     ]
     PAGE.write_text("\n".join(parts))

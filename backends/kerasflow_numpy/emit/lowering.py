@@ -242,6 +242,10 @@ def _scatter(call: Call) -> list[str]:
     return [*_copy(call), f"kernels.scatter({call.out}, {rest}, mode={call.params['mode']!r})"]
 
 
+def _collect_rows(call: Call) -> list[str]:
+    return [f"kernels.collect_rows({', '.join(call.args)}, {call.params['size']}, {call.out})"]
+
+
 def _places(x: str, values: Sequence[Value], indices: Sequence[str]) -> str:
     """The index for the elements of x at some places, which may be those of a block."""
     text = ", ".join(indices)
@@ -369,6 +373,7 @@ LOWERINGS: dict[str, Callable[[Call], list[str]]] = {
     "view": _view,
     "gather": _gather,
     "scatter": _scatter,
+    "collect_rows": _collect_rows,
     "sort": _sort,
     "argsort": _argsort,
     "top_k": _top_k,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value
+from kerasflow_numpy.plan.fusion import before_rows
 
 Emit = Callable[..., Value]
 
@@ -28,7 +29,7 @@ def updates(graph: Graph) -> set[Node]:
     """The nodes that lead to new state element by element: where combinations are looked for."""
     found: set[Node] = set()
     for now in graph.changes.values():
-        pending = [now] if now.aval.size > 1 else []
+        pending = [before_rows(now)] if now.aval.size > 1 else []
         while pending:
             value = pending.pop()
             node = value.node
@@ -65,6 +66,8 @@ def combine(emit: Emit, node: Node, inputs: tuple[Value, ...]) -> Value | None:
     difference = y.node
     if not negative and difference is not None and difference.primitive.name == "subtract":
         z, other = difference.inputs
+        if other is x and isinstance(z, Constant) and z.aval.ndim == 0 and z.array == 0:
+            return emit("multiply", x, _minus(emit, _number(1, aval.dtype), scalar))
         if other is x and z.aval == aval:  # x + (z - x) * b = b * z + (1 - b) * x
             return emit(axpby, z, x, scalar, _minus(emit, _number(1, aval.dtype), scalar))
     a = _factor(x)

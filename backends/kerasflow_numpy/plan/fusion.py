@@ -68,6 +68,14 @@ class Group:
         return {node for member in self.members for node in member.nodes}
 
 
+def before_rows(now: Value) -> Value:
+    """Of new state into which rows are put last, what it is before: that is computed in the state's place, too."""
+    node = now.node
+    if node is None or node.primitive.name != "scatter" or node.params["mode"] != "set":
+        return now
+    return node.inputs[0]
+
+
 def find_groups(graph: Graph) -> list[Group]:
     """The groups of updates that can be fused, in the order in which they can run."""
     used_by = users(graph)
@@ -75,7 +83,7 @@ def find_groups(graph: Graph) -> list[Group]:
     results = set(graph.outputs)
     state_of: dict[Value, list[int]] = defaultdict(list)
     for i, now in graph.changes.items():
-        state_of[now].append(i)
+        state_of[before_rows(now)].append(i)
     components = _components(graph, used_by, results, state_of)
     by_formula: dict[Hashable, list[tuple[Member, list[Operation]]]] = defaultdict(list)
     for nodes in components:

@@ -30,7 +30,7 @@ STATIC = (WORK, STATE, CONSTANT, GIVEN, EXCHANGE)
 Memory = tuple[str, Any]
 
 # Primitives with several results whose lowering fills the memory that was planned for them.
-FILLING = ("blocks", "all_reduce")
+FILLING = ("blocks", "all_reduce", "collect_rows")
 # Primitives that change a few elements of their first operand: in place, where it dies with them.
 CHANGING = ("setitem", "scatter")
 

@@ -20,13 +20,20 @@ def seconds(graph: Graph) -> float:
     return sum(map(_node, graph.nodes))
 
 
+def updates_rows(graph: Graph) -> bool:
+    """Whether a graph updates some rows of tables, which processes do not share out."""
+    return any(node.primitive.name == "collect_rows" for node in graph.nodes)
+
+
 def _node(node: Node) -> float:
     if node.primitive.view:
         return 0.0
     if node.primitive.name == "scan":
         return node.params["length"] * seconds(node.params["body"])
     inside = max((seconds(graph) for graph in node.subgraphs), default=0.0)
-    size = sum(v.aval.size for v in node.outputs)
+    # Rows are put into an array where it is.
+    patches = node.primitive.name == "scatter" and node.params["mode"] == "set"
+    size = sum(v.aval.size for v in ((node.inputs[1],) if patches else node.outputs))
     return inside + _CALL + _ELEMENT * size + _PRODUCT * _products(node)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kerasflow.groups import current_group, offset
 from kerasflow.primitives.collective import own_rank, part_of, random_bytes
 from kerasflow.primitives.decompositions import cofactors, eig, lstsq, lu, solve_triangular
-from kerasflow.primitives.indexing import SCATTER_UFUNCS, top_k_places
+from kerasflow.primitives.indexing import SCATTER_UFUNCS, sorted_runs, top_k_places, unused_place
 from kerasflow.primitives.random import philox, random_gamma_grad
 from kerasflow_numpy.run.sparse import sparse_matmul
 
@@ -81,16 +81,35 @@ def add_rows(out: Array, updates: Array, index: Array) -> None:
     Several times as fast as `np.add.at`, whose inner loop is one element.
     """
     flat = index.reshape(-1)
-    if flat.min() < -len(out) or flat.max() >= len(out):
-        raise IndexError(
-            f"index {flat.min()} to {flat.max()} is out of bounds for axis 0 with size {len(out)}"
-        )
-    flat = np.where(flat < 0, flat + len(out), flat)  # Otherwise one row would have two numbers.
+    order, starts, distinct = sorted_runs(flat, len(out))
     rows = np.broadcast_to(updates, index.shape + out.shape[1:]).reshape(flat.size, -1)
-    order = np.argsort(flat, kind="stable")
-    ordered = flat[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    out.reshape(len(out), -1)[ordered[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+    out.reshape(len(out), -1)[distinct] += _run_sums(rows, order, starts)
+
+
+def collect_rows(updates: Array, index: Array, size: int, outs: tuple[Array, Array]) -> None:
+    """Fill `outs` with the sum of the updates of each place, zeros behind them, and the places; see the primitive."""
+    rows, places = outs
+    order, starts, distinct = sorted_runs(index, size)
+    n = len(distinct)
+    if n:
+        rows[:n].reshape(n, -1)[...] = _run_sums(updates.reshape(len(updates), -1), order, starts)
+    rows[n:] = 0
+    places[:n] = distinct
+    places[n:] = unused_place(distinct)
+
+
+def _run_sums(rows: Array, order: Array, starts: Array) -> Array:
+    """The sums of rows that stand one behind the other in an order, from each start to the next.
+
+    As a product with a sparse matrix of ones: ten times as fast as `np.add.reduceat`, in the same order.
+    """
+    if rows.dtype.char not in "fd":
+        return np.add.reduceat(rows[order], starts, axis=0)
+    from scipy.sparse import csr_array
+
+    ends = np.append(starts, len(order))
+    ones = csr_array((np.ones(len(order), rows.dtype), order, ends), shape=(len(starts), len(rows)))
+    return np.asarray(ones @ rows)
 
 
 # atanh(erf(x)) / x as a polynomial in x**2, fitted on (0, 4.2] for erf's relative error: 1e-7 before rounding.
@@ -140,6 +159,7 @@ __all__ = [
     "barrier",
     "block",
     "cofactors",
+    "collect_rows",
     "eig",
     "erf",
     "lstsq",

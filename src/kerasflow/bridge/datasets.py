@@ -13,12 +13,26 @@ from keras.src import ops, tree
 from keras.src.utils import dataset_utils
 from keras.src.utils.module_utils import grain
 
+from kerasflow.compiler.threads import threads
+
 # Batches that are made while the model trains on another one, as many as `tf.data` makes at least.
 AHEAD = 2
+# Files that each thread that reads them is ahead of the batches.
+FILES_AHEAD = 16
 
 
 def made_ahead(dataset: Any) -> Any:
-    """A dataset of batches, which another thread makes while the model trains; with Keras's attributes."""
+    """A dataset of batches, which another thread makes while the model trains; with Keras's attributes.
+
+    Its samples are read by as many threads as programs have. Grain's own number, 16, is for storage that answers late:
+    on few cores so many threads of Python wait for one another, and the training for them.
+    """
+    reader: Any = dataset if hasattr(dataset, "_read_options") else getattr(dataset, "_parent", None)
+    if hasattr(reader, "_read_options"):
+        number = threads()
+        reader._read_options = grain.ReadOptions(
+            num_threads=number, prefetch_buffer_size=number * FILES_AHEAD
+        )
     made = grain.experimental.ThreadPrefetchIterDataset(dataset, prefetch_buffer_size=AHEAD)
     vars(made).update(
         {name: vars(dataset)[name] for name in ("class_names", "file_paths") if name in vars(dataset)}

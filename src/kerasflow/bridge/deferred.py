@@ -28,11 +28,12 @@ MODULES = frozenset(
     }
 )
 
-# Packages that a module of Keras uses in its functions alone: the module, its name for the package, the package.
+# What a module of Keras uses of other packages in its functions alone: its names for it.
 PACKAGES = {
-    "keras.src.callbacks.remote_monitor": ("requests", "requests"),
-    "keras.src.saving.file_editor": ("ipython", "IPython"),
-    "keras.src.saving.saving_lib": ("psutil", "psutil"),
+    "keras.src.callbacks.remote_monitor": {"requests": "requests"},
+    "keras.src.saving.file_editor": {"ipython": "IPython"},
+    "keras.src.saving.saving_lib": {"psutil": "psutil"},
+    "keras.src.utils.audio_dataset_utils": {"signal": "scipy.signal", "wavfile": "scipy.io.wavfile"},
 }
 
 
@@ -97,7 +98,7 @@ class _Contents:
 
 
 class Later(ModuleType):
-    """A package that is imported when something of it is used."""
+    """A module that is imported when something of it is used."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(importlib.import_module(self.__name__), name)
@@ -105,12 +106,13 @@ class Later(ModuleType):
 
 @contextmanager
 def put_off(module: ModuleType) -> Iterator[None]:
-    """Around the execution of one of Keras's modules: it does not import the package that `PACKAGES` has for it."""
-    name, package = PACKAGES[module.__name__]
-    with hidden(package):
+    """Around the execution of one of Keras's modules: it does not import what `PACKAGES` has for it."""
+    packages = {place: place.partition(".")[0] for place in PACKAGES[module.__name__].values()}
+    with hidden(*packages.values()):
         yield
-    if getattr(module, name, None) is None and is_installed(package):
-        setattr(module, name, Later(package))
+    for name, place in PACKAGES[module.__name__].items():
+        if vars(module).get(name, module) is None and is_installed(packages[place]):
+            setattr(module, name, Later(place))
 
 
 def is_installed(package: str) -> bool:

@@ -20,6 +20,7 @@ from kerasflow.bridge.exported import Traced, check_traceable, input_types, trac
 from kerasflow.bridge.files import check_writable, written_whole
 from kerasflow.bridge.first_rank import by_first_rank
 from kerasflow.bridge.step import Step
+from kerasflow.bridge.text.written import written
 from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting import Argument, Define, Function, check_exportable, number_text, write_module
 from kerasflow.graph import literal, plain, unique
@@ -129,7 +130,7 @@ def _functions(
             )
         if x is None and not getattr(model, "inputs", None):
             x = training[0]
-    check_traceable(model)
+    check_traceable(model, written)
     remedy = "Give a batch of samples: `kerasflow.export_numpy(model, path, x[:1])`."
     inputs = input_types(model, x, remedy)
     what = f"The model {model.name!r}"

@@ -10,14 +10,15 @@ import keras
 import numpy as np
 import optree
 from keras.src.export.export_utils import get_input_signature
+from keras.src.utils.tracking import TrackedDict, TrackedList
 
 from kerasflow._settings import settings
-from kerasflow.bridge.host import name_of
+from kerasflow.bridge.host import name_of, numpy_dtype
 from kerasflow.bridge.step import Step
 from kerasflow.compiler.function import trace
 from kerasflow.errors import ExportError, KerasflowError, TracingError
 from kerasflow.exporting import align
-from kerasflow.graph import Graph, ShapedArray, printable
+from kerasflow.graph import Graph, ShapedArray, is_text, printable
 from kerasflow.passes import optimize
 from kerasflow.tracing import Cell, suspended
 
@@ -53,10 +54,17 @@ def known_inputs(model: Any) -> Any:
     A `Sequential` without an `Input` has taken its first batch's size for its own. So a size counts only where layers
     keep something for each sample.
     """
-    specs = getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None)
+    specs = _untracked(getattr(getattr(model, "_functional", None) or model, "_inputs_struct", None))
     if not isinstance(model, keras.Sequential) or any(getattr(x, "stateful", False) for x in model.layers):
         return specs
     return optree.tree_map(lambda t: keras.KerasTensor((None, *t.shape[1:]), t.dtype, name=t.name), specs)
+
+
+def _untracked(x: Any) -> Any:
+    """Containers of Keras's, which know what they hold (a `FeatureSpace` gives its inputs in one), as Python's."""
+    if isinstance(x, TrackedDict):
+        return {key: _untracked(part) for key, part in x.items()}
+    return list(map(_untracked, x)) if isinstance(x, TrackedList) else x
 
 
 def input_types(model: Any, x: Any, remedy: str) -> Any:
@@ -75,7 +83,7 @@ def input_types(model: Any, x: Any, remedy: str) -> Any:
             raise KerasflowError(
                 f"The shapes of the inputs of {model.name!r} are not known in full. {remedy}"
             )
-        return optree.tree_map(lambda t: ShapedArray(_sized(t.shape), np.dtype(t.dtype)), specs)
+        return optree.tree_map(lambda t: ShapedArray(_sized(t.shape), numpy_dtype(t.dtype)), specs)
     if not model.built:
         model(x)
     if specs is not None and optree.tree_structure(specs) != optree.tree_structure(x):
@@ -97,7 +105,9 @@ def array_types(x: Any, specs: Any = None) -> Any:
     def described(array: Any, spec: Any = None) -> ShapedArray:
         array = np.asarray(array)
         if spec is not None:
-            dtype = np.dtype(spec.dtype)
+            dtype = numpy_dtype(spec.dtype)
+        elif is_text(array.dtype):
+            dtype = np.dtype(object)
         else:
             dtype = np.dtype(keras.config.floatx()) if array.dtype.kind == "f" else array.dtype
         fixed = spec is not None and spec.shape[0] is not None
@@ -177,13 +187,16 @@ def _sized(shape: Sequence[int | None]) -> tuple[int, ...]:
     return tuple(n or 0 for n in shape)
 
 
-def check_traceable(model: Any) -> None:
+def check_traceable(model: Any, written: Callable[[Any], bool] = lambda layer: False) -> None:
     """Refuse a model with layers that say that they cannot be compiled.
+
+    Args:
+        written: whether the form has what such a layer computes.
 
     Raises:
         ExportError: naming them.
     """
-    if layers := Step(model, "predict_step").declining:
+    if layers := [x for x in Step(model, "predict_step").declining if not written(x)]:
         names = ", ".join(map(name_of, layers))
         raise ExportError(
             f"The model cannot be traced: {names} cannot be compiled. Export a model without such layers, "
@@ -225,7 +238,7 @@ def _trace(
     try:
         with suspended():
             graph, cells, out, outputs = trace(function, leaves, avals, treedef)
-    except (TracingError, TypeError, ValueError) as error:
+    except (TracingError, TypeError, ValueError, RuntimeError) as error:
         raise ExportError(
             f"{what} cannot be traced for a made-up batch of {size} samples: {error}"
         ) from error

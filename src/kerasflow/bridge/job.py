@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import pickle
 import sys
@@ -39,11 +40,19 @@ def join_job() -> MPI:
     set_threads()
     set_random_state(pickle.loads(group.broadcast(pickle.dumps(random_state()))))
     if group.size > 1:
+        _print_whole_lines()
         # (PyTensor, imported later, calls its own one. What it does not call notices that this rank is gone.)
         shown = sys.excepthook
         sys.excepthook = lambda kind, error, trace: _end_all(group, error, lambda: shown(kind, error, trace))
         atexit.register(group.end)
     return group
+
+
+def _print_whole_lines() -> None:
+    """Where Python buffers nothing (`PYTHONUNBUFFERED`), parts of ranks' lines would get into each other."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.write_through:
+            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def _end_all(group: MPI, error: BaseException, show: Callable[[], Any]) -> None:

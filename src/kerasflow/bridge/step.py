@@ -20,6 +20,7 @@ from keras.src.layers.preprocessing.image_preprocessing.random_elastic_transform
 from keras.src.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from keras.src.trainers.compile_utils import CompileMetrics
 from keras.src.trainers.data_adapters import data_adapter_utils
+from keras.src.trainers.data_adapters.generator_data_adapter import GeneratorDataAdapter
 from keras.src.trainers.epoch_iterator import EpochIterator
 from numpy.typing import NDArray
 
@@ -360,11 +361,23 @@ class Batches(EpochIterator):
         begin, end, iterator = next(self._epoch_iterator)
         batches = list(itertools.islice(iterator, self.steps_per_execution))
         if not batches:
+            if self._ends_with_its_data:
+                self.data_adapter.on_epoch_end()
+                raise StopIteration
             with self.catch_stop_iteration():  # warns that there should have been more
                 raise StopIteration
             raise StopIteration
         self.done += 1
         return begin, end, batches
+
+    @property
+    def _ends_with_its_data(self) -> bool:
+        """Whether an epoch is what the data have, which do not say how much that is, and begin again: grain's.
+
+        Keras's iterator warns of every such epoch that the data should have been repeated.
+        """
+        again = not isinstance(self.data_adapter, GeneratorDataAdapter)
+        return again and self.steps_per_epoch is None and self._num_batches is None
 
     def end_epoch(self) -> None:
         """The place is now that before the next epoch."""

@@ -54,6 +54,7 @@ class Layout:
 
 
 _EQUALIZATION = "keras.src.layers.preprocessing.image_preprocessing.equalization"
+_GRAIN = "keras.src.trainers.data_adapters.grain_dataset_adapter"
 _SERIES = "timeseries_dataset_from_array"
 _SOUNDS = "audio_dataset_from_directory"
 _NANS = (
@@ -70,7 +71,12 @@ _3_13 = Layout(
     standardizes_arrays=False,
     without_grain=frozenset({_SERIES, _SOUNDS}),
 )
-_3_14 = replace(_3_13, absent=frozenset({"nanpercentile", "unique"}), without_grain=frozenset({_SOUNDS}))
+_3_14 = replace(
+    _3_13,
+    absent=frozenset({"nanpercentile", "unique"}),
+    unadjusted=frozenset({_GRAIN}),  # It looks in both places.
+    without_grain=frozenset({_SOUNDS}),
+)
 _3_15 = replace(_3_14, absent=frozenset(), standardizes_arrays=True)
 _3_16 = replace(
     _3_15,
@@ -81,7 +87,7 @@ _3_16 = replace(
     absent=frozenset({"amax", "amin"}),
     arguments=frozenset({"is_stable"}),
     # Shapes do not depend on values any more.
-    unadjusted=frozenset({_EQUALIZATION}),
+    unadjusted=frozenset({_EQUALIZATION, _GRAIN}),
     asks_pandas=False,
     without_grain=frozenset(),
 )
@@ -103,13 +109,13 @@ def keras_folder() -> Path:
     raise ImportOrderError('kerasflow needs Keras, which is not installed: pip install "keras>=3.13"')
 
 
-def keras_version() -> str:
-    """Its version.
+def keras_version(folder: Path | None = None) -> str:
+    """Its version, or that of the Keras in a folder.
 
     Raises:
         ImportOrderError: if there is none.
     """
-    text = (keras_folder() / "src" / "version.py").read_text("utf-8")
+    text = ((folder or keras_folder()) / "src" / "version.py").read_text("utf-8")
     found = re.search(r'^__version__ = "(.+)"', text, re.MULTILINE)
     if found is None:
         raise ImportOrderError(

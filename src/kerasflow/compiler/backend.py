@@ -43,7 +43,7 @@ class Backend(Protocol):
     What a backend may have besides:
         threads: an attribute in which it is told how many threads its programs may use.
         processes: the same, of processes of its own. Then it has
-        ranks(graph): how many of them are to run a program together; and
+        ranks(graph, alone): how many of them are to run a program together, where one would run the graph `alone`; and
         compile_ranks(graph, rows, cut): the program of an optimized graph that so many run together, each on its rows
             of the batch; `cut` has the graph (`kerasflow.passes.shard.Sharded`) for each number of rows.
         expect(work): called before a function is traced that will change state: weights times samples.

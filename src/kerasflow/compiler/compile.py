@@ -8,10 +8,11 @@ from kerasflow._settings import settings
 from kerasflow.compiler.backend import Backend, Program
 from kerasflow.compiler.ranks import locally, shared
 from kerasflow.errors import UnsupportedPrimitiveError
-from kerasflow.graph import Graph, Node, all_nodes, format_origins
+from kerasflow.graph import Graph, Node, all_nodes, format_origins, verify
 from kerasflow.groups import Group, rows
-from kerasflow.passes import optimize
+from kerasflow.passes import optimize, update_rows
 from kerasflow.primitives.foreign import foreign_function
+from kerasflow.primitives.indexing import collect_rows
 
 
 def check_supported(graph: Graph, backend: Backend) -> None:
@@ -47,6 +48,9 @@ def compile_graph(
 ) -> tuple[Graph, Program]:
     """Optimize and compile; the optimized graph, of the whole batch, and its program.
 
+    Processes that share a step out update their shares of whole tables; one that computes it alone, or a rank that has
+    state of its own, updates the rows that are looked up.
+
     Args:
         group: shares the batch out. given: for each of its ranks how many rows it is given; None for whole batches.
         samples: how many there are, if the first input does not tell.
@@ -54,7 +58,13 @@ def compile_graph(
     """
     graph = optimize(graph, check=settings.verify)
     check_supported(graph, backend)
-    return graph, program_of(graph, backend, group, given, samples, **options)
+    alone = update_rows(graph) if collect_rows.name in backend.primitives else graph
+    if alone is not graph and settings.verify:
+        verify(alone, update_rows.__name__)
+    program = locally(graph, backend, _samples(graph, samples), alone) if group is None else None
+    if program is not None:
+        return graph, program
+    return alone, program_of(alone, backend, group, given, samples, **options)
 
 
 def program_of(
@@ -66,10 +76,13 @@ def program_of(
     **options: Any,
 ) -> Program:
     """The program of an optimized graph: of this process alone, or of one rank of several; see `compile_graph`."""
-    if samples is None:
-        samples = next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0)
+    samples = _samples(graph, samples)
     if group is None:
         program = locally(graph, backend, samples)
     else:
         program = shared(graph, backend, group, given or rows(samples, group.size), given is None, **options)
     return program or backend.compile(graph, **options)
+
+
+def _samples(graph: Graph, known: int | None) -> int:
+    return next((v.aval.shape[0] for v in graph.inputs if v.aval.ndim), 0) if known is None else known

@@ -102,9 +102,13 @@ class RankProgram:
         return lambda state, inputs: run(state, self.own(inputs))
 
 
-def locally(graph: Graph, backend: Backend, samples: int) -> Program | None:
-    """The program of an optimized graph for several processes of the backend's own; None if it wants no others."""
-    wanted: int = backend.ranks(graph) if hasattr(backend, "ranks") else 1
+def locally(graph: Graph, backend: Backend, samples: int, alone: Graph | None = None) -> Program | None:
+    """The program of an optimized graph for several processes of the backend's own; None if it wants no others.
+
+    Args:
+        alone: what one process would run.
+    """
+    wanted: int = backend.ranks(graph, alone) if hasattr(backend, "ranks") else 1
     if wanted == 1 or samples < wanted:
         return None
     counts = rows(samples, wanted)

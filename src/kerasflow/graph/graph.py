@@ -33,6 +33,7 @@ class Primitive:
         multiple_results: `evaluate` and `shape_rule` return tuples.
         ranked: what it gives depends on the process that computes it, or several meet in it: it is computed when the
             program runs, and not before.
+        takes_text: its operands may be strings.
         failure: `failure(node, arrays)` says what is wrong with the arrays of a node that failed, better than NumPy
             does; None if it has nothing to say.
     """
@@ -44,6 +45,7 @@ class Primitive:
     view: bool = False
     multiple_results: bool = False
     ranked: bool = False
+    takes_text: bool = False
     failure: Callable[[Node, Sequence[Any]], Exception | None] | None = None
 
     def __repr__(self) -> str:

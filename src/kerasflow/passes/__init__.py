@@ -8,6 +8,7 @@ from kerasflow.passes.cse import eliminate_common_subexpressions
 from kerasflow.passes.dce import eliminate_dead_code
 from kerasflow.passes.fold import fold_constants
 from kerasflow.passes.pipeline import PASSES, optimize
+from kerasflow.passes.rows import update_rows
 from kerasflow.passes.simplify import simplify
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "fold_constants",
     "optimize",
     "simplify",
+    "update_rows",
 ]

@@ -133,7 +133,7 @@ def _negative(b: Builder, x: Value) -> Value | None:
 
 
 def _power(b: Builder, x: Value, y: Value) -> Value | None:
-    """NumPy's own short cuts, which it takes for one exponent (not for a whole array of equal ones)."""
+    """NumPy's own short cuts for one exponent (not for a whole array of equal ones): before 2.3, those of `**`."""
     while (node := made_by(y, "broadcast_to", "reshape")) is not None:
         y = node.inputs[0]
     if not isinstance(y, Constant) or y.aval.size != 1 or not _fits(x, y):

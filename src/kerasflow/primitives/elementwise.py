@@ -59,7 +59,8 @@ def resolve_dtypes(ufunc: np.ufunc, dtypes: tuple[Any, ...], result: Any = None)
     extension = any(t.kind == "V" for t in strong)
     if extension:
         # To NumPy a Python float beside bfloat16 is a float32; to Keras, and here, it is as weak as elsewhere.
-        dtypes = tuple(np.result_type(*strong) if t in (int, float) else t for t in dtypes)
+        # (A dtype equals the scalar that it is the dtype of: int64, or int32 on a machine of 32 bits, is `int`.)
+        dtypes = tuple(np.result_type(*strong) if t is int or t is float else t for t in dtypes)
     signature = (*[None] * ufunc.nin, *[result] * ufunc.nout)
     try:
         return tuple(ufunc.resolve_dtypes((*dtypes, *[None] * ufunc.nout), signature=signature))

@@ -74,6 +74,51 @@ def _scatter_rule(x: ShapedArray, updates: ShapedArray, *indices: ShapedArray, m
     return x
 
 
+def sorted_runs(index: Any, size: int) -> tuple[Any, Any, Any]:
+    """Places of an axis in rising order: `(order, starts, distinct)`.
+
+    Returns:
+        Where the sorted ones are among the indices, those of one place in their order; where each place's run begins
+        in that; the places themselves.
+
+    Raises:
+        IndexError: an index is out of bounds.
+    """
+    error = out_of_bounds(index, size, 0)
+    if error is not None:
+        raise error
+    places = np.where(index < 0, index + size, index).astype(np.intp)
+    order = np.argsort(places, kind="stable")
+    ordered = places[order]
+    starts = np.flatnonzero(
+        np.concatenate((np.ones(min(ordered.size, 1), bool), ordered[1:] != ordered[:-1]))
+    )
+    return order, starts, ordered[starts]
+
+
+def unused_place(distinct: Any) -> int:
+    """The first place that is not among some in rising order."""
+    return int(np.argmax(np.append(distinct, -1) != np.arange(len(distinct) + 1)))
+
+
+def _collect_rows(updates: Any, index: Any, size: int) -> tuple[Any, Any]:
+    order, starts, distinct = sorted_runs(index, size)
+    rows = np.zeros(updates.shape, updates.dtype)
+    if len(starts):
+        rows[: len(starts)] = np.add.reduceat(updates[order], starts, axis=0)
+    places = np.full(index.shape, unused_place(distinct), np.intp)
+    places[: len(distinct)] = distinct
+    return rows, places
+
+
+def _collect_rows_rule(updates: ShapedArray, index: ShapedArray, size: int) -> tuple[ShapedArray, ...]:
+    if index.ndim != 1 or updates.shape[:1] != index.shape or index.dtype.kind not in "iu":
+        raise ValueError(f"collect_rows: updates {updates} need an index each, received {index}")
+    if index.size >= size:
+        raise ValueError(f"collect_rows: {index.size} updates of {size} rows leave no place unused")
+    return updates, ShapedArray(index.shape, np.dtype(np.intp))
+
+
 def top_k_places(x: Any, k: int) -> Any:
     """The places of the k largest along the last axis, largest first: NaNs before all, of equals the first.
 
@@ -121,6 +166,15 @@ scatter = Primitive(
     _scatter_rule,
     failure=lambda node, arrays: _places_outside(node, arrays[0], arrays[2:]),
 )
+# What is not zero in zeros of `size` rows to which updates are added: the sums, one for each place in the index, and
+# these places in rising order. What is left of the results is zeros, and a place that is not among them.
+collect_rows = Primitive(
+    "collect_rows",
+    _collect_rows,
+    _collect_rows_rule,
+    multiple_results=True,
+    failure=lambda node, arrays: out_of_bounds(arrays[1], node.params["size"], 0),
+)
 sort = Primitive("sort", lambda x, axis: np.sort(x, axis=axis), lambda x, axis: x)
 argsort = Primitive("argsort", lambda x, axis: np.argsort(x, axis=axis, kind="stable"), _places)
 # All places if there are fewer than k.
@@ -131,4 +185,4 @@ searchsorted = Primitive(
     lambda a, v, side: ShapedArray(v.shape, np.dtype(np.intp)),
 )
 
-PRIMITIVES: tuple[Primitive, ...] = (gather, scatter, sort, argsort, top_k, searchsorted)
+PRIMITIVES: tuple[Primitive, ...] = (gather, scatter, collect_rows, sort, argsort, top_k, searchsorted)

@@ -103,6 +103,13 @@ def from_bytes(items: Sequence[bytes]) -> Strings:
     return Strings(buffer_of(b"".join(items)), np.cumsum(lengths) - lengths, lengths)
 
 
+def together(first: Any, second: Any) -> Any:
+    """The ones and behind them the others, of two `Strings` or two arrays of integers."""
+    if isinstance(first, Strings):
+        return from_bytes(first.tolist() + second.tolist())
+    return np.concatenate([first, second])
+
+
 def from_list(items: Sequence[Any]) -> Strings:
     """Strings of text, of bytes, or of both.
 
@@ -130,17 +137,30 @@ def _bytes(item: Any) -> bytes:
     raise TypeError(f"Expected strings, but one of them is {item!r}, of type {type(item).__name__}.")
 
 
+def from_lengths(data: Array, lengths: Array) -> Strings:
+    """Strings of such lengths, one behind the other."""
+    return Strings(buffer_of(data.tobytes()), np.cumsum(lengths) - lengths, lengths)
+
+
+def texts(x: Any) -> Array:
+    """Strings as an array; NumPy would make its own text of a list's, without the zeros at their ends."""
+    return np.asarray(x, None if hasattr(x, "dtype") else object)
+
+
+def is_text(x: Array) -> bool:
+    """Whether an array is one of strings."""
+    return x.dtype.kind in _KINDS
+
+
 def strings(x: Any) -> tuple[Strings, tuple[int, ...]]:
     """The strings of an array or of a nested list, in order, and its shape.
 
     Raises:
         TypeError: there is something else in it.
     """
-    if isinstance(x, (list, tuple)):
-        if x and all(isinstance(item, (str, bytes)) for item in x):
-            return from_list(x), (len(x),)
-        x = np.array(x, object)
-    x = np.asarray(x, object if isinstance(x, (str, bytes)) else None)
+    if isinstance(x, (list, tuple)) and x and all(isinstance(item, (str, bytes)) for item in x):
+        return from_list(x), (len(x),)
+    x = texts(x)
     return (_KINDS.get(x.dtype.kind, _refuse) if x.size else _nothing)(x), x.shape
 
 

@@ -16,7 +16,9 @@ from kerasflow.strings.flat import WORD, Array, Strings, new_buffer
 
 _U = np.uint64
 _DIGITS = 24  # the most that are written for 64 bits, as whole words
-_K0, _K1, _K2 = _U(0xC3A5C85C97CB3127), _U(0xB492B66FBE98F273), _U(0x9AE16A3B2F90404F)
+_K0 = _U(0xC3A5C85C97CB3127)
+_K1 = _U(0xB492B66FBE98F273)
+_K2 = _U(0x9AE16A3B2F90404F)
 
 
 def fingerprint64(strings: Strings) -> Array:

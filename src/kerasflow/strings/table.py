@@ -84,6 +84,11 @@ class Texts:
         return np.concatenate(found)
 
 
+def keys_of(values: Any) -> Integers | Texts:
+    """`Strings` or an array of integers as keys."""
+    return Texts(values) if isinstance(values, Strings) else Integers(values)
+
+
 def _and(hashes: Array, words: Array) -> Array:
     return (hashes ^ (hashes >> np.uint64(32)) ^ words) * _FACTOR
 

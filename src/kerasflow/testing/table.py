@@ -304,6 +304,16 @@ _INDEXING = [
         OpSpec("scatter", (Operand((3, 2)), Operand(()), _index((1, 0, 1))), {"mode": mode}, NUMBERS, (0, 1))
         for mode in ("set", "add", "multiply", "maximum")
     ),
+    *(
+        OpSpec("collect_rows", (Operand(shape), index), {"size": 9}, NUMBERS, (0,) if 0 not in shape else ())
+        for shape, index in (
+            ((5, 2), _index((3, -1, 0, 3, 8))),
+            ((4,), _index((2, 1, 0, 1))),
+            ((2, 3, 2), _index((4, 5))),
+            ((3, 2), _index((0, 1, 2))),
+            ((0, 2), Operand(dtype="int32", values=())),
+        )
+    ),
     # Zeros among the factors.
     OpSpec(
         "scatter",

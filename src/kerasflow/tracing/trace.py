@@ -300,7 +300,7 @@ class Trace:
     def bind(self, primitive: Primitive, operands: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Record one operation; a tracer, or a tuple of tracers if it has several results."""
         values = [self.value_of(x) for x in operands]
-        if any(isinstance(x, TextTracer) for x in operands):
+        if not primitive.takes_text and any(isinstance(x, TextTracer) for x in operands):
             raise TracingError(at_user_line(f"A program has no `{primitive.name}` of strings."))
         try:
             avals = infer(primitive, [v.aval for v in values], params)

@@ -327,9 +327,6 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def transpose(self, *axes: Any) -> Any:
         return np.transpose(self, axes[0] if len(axes) == 1 else (axes or None))
 
-    def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
-        return np.clip(self, min, max, out, **kwargs)  # Before 2.1 NumPy's function has other names for them.
-
     def flatten(self) -> Any:
         return np.ravel(self)
 
@@ -345,7 +342,7 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 METHODS = (
     "sum prod max min mean var std any all argmax argmin cumsum cumprod ravel squeeze swapaxes repeat take "
-    "round copy dot argsort diagonal trace conj conjugate nonzero searchsorted compress"
+    "clip round copy dot argsort diagonal trace conj conjugate nonzero searchsorted compress"
 ).split()
 for _name in METHODS:
     setattr(Tracer, _name, _method(getattr(np, _name)))

@@ -123,6 +123,8 @@ EXACT = [
     g > 0.5
     g + np.float32(1)
     g + i
+    g + np.arange(4)
+    np.add(g, i.astype(np.int64))
     h + i
     h + u
     x + i

@@ -42,6 +42,13 @@ def _scatter(gs: Any, results: Any, operands: Any, wanted: Any, mode: str) -> li
     return [*pair, *[None] * len(indices)]
 
 
+def _collect_rows(gs: Any, results: Any, operands: Any, wanted: Any, size: int) -> list[Any]:
+    """Each update has the cotangent of the sum that it is in."""
+    (g, _), (_, places), (_, index) = gs, results, operands
+    row = apply("scatter", np.zeros(size, np.intp), np.arange(index.shape[0]), places, mode="set")
+    return [apply("gather", g, apply("gather", row, index)), None]
+
+
 def _scatter_multiply(g: Any, x: Any, updates: Any, indices: list[Any]) -> list[Any]:
     """The product of all other factors of a place: of those that are not 0 by division, else by counting zeros."""
     zero, one = np.zeros((), g.dtype), np.ones((), g.dtype)
@@ -67,5 +74,6 @@ def _sort(g: Any, result: Any, x: Any, axis: int) -> Any:
 RULES: dict[str, Any] = {
     "gather": Joint(_gather),
     "scatter": Joint(_scatter),
+    "collect_rows": Joint(_collect_rows),
     "sort": (_sort,),
 }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.bridge.deferred import is_installed
-from kerasflow.bridge.versions import LAYOUT
+from kerasflow.bridge.versions import LAYOUT, keras_version
 
 # Keras's lazy modules, with the package that each of them is, and the extra that brings it.
 EXTRAS = {
@@ -128,7 +128,7 @@ def read_sounds(module: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def cut_series(module: ModuleType) -> Iterator[None]:
-    """Windows of a series; before 3.14 Keras had nothing but TensorFlow for them."""
+    """Windows of a series, for which a Keras may have nothing but TensorFlow."""
     yield
     function = module.timeseries_dataset_from_array
     if function.__name__ not in LAYOUT.without_grain:
@@ -138,11 +138,9 @@ def cut_series(module: ModuleType) -> Iterator[None]:
     @functools.wraps(function)
     def timeseries_dataset_from_array(*args: Any, **kwargs: Any) -> Any:
         if "format" in kwargs or not is_installed("tensorflow"):
-            from keras.src.version import __version__
-
             raise ImportError(
                 "`timeseries_dataset_from_array` makes datasets of grain's from Keras 3.14 on; this is Keras "
-                f'{__version__}. Install a newer one, pip install "keras>=3.14" "kerasflow[data]", or TensorFlow, '
+                f'{keras_version()}. Install a newer one, pip install "keras>=3.14" "kerasflow[data]", or TensorFlow, '
                 'pip install "kerasflow[tensorflow]", and leave out `format`.'
             )
         return function(*args, **kwargs)
@@ -152,7 +150,7 @@ def cut_series(module: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def find_shared_memory(module: ModuleType) -> Iterator[None]:
-    """Keras asks whether batches are of a class of grain's, which is somewhere else now than Keras 3.13 knows."""
+    """Keras asks whether batches are of a class of grain's, which is somewhere else now than an older Keras looks."""
     yield
     get_iterator = module.GrainDatasetAdapter.get_numpy_iterator
 

@@ -13,6 +13,7 @@ from typing import Any
 from kerasflow.bridge.adjust.seen import Seen
 from kerasflow.bridge.symbolic import is_symbolic
 from kerasflow.bridge.text import features, hashing, lookup, vectorization
+from kerasflow.bridge.text.batch import is_recorded
 from kerasflow.bridge.text.standin import Standin, for_tensorflow, genuine, graph_scope, imported
 from kerasflow.bridge.versions import LAYOUT
 
@@ -28,7 +29,7 @@ def _with_numpy(
 
     @functools.wraps(theirs)
     def method(self: Any, inputs: Any) -> Any:
-        if for_tensorflow(inputs) or (asks(self) and imported() is not None):
+        if for_tensorflow(inputs) or (asks(self) and imported() is not None and not is_recorded(inputs)):
             return genuinely(theirs)(self, inputs)
         return ours(self, inputs)
 

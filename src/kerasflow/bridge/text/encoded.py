@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from keras.src.utils import numerical_utils
 
-from kerasflow.bridge.text.batch import Batch
+from kerasflow.bridge.ops.tensors import convert_to_tensor
+from kerasflow.bridge.text.batch import computed, is_recorded
 from kerasflow.sparse.arrays import squeeze
 from kerasflow.sparse.places import unique
-from kerasflow.strings.encode import occurrences
+from kerasflow.strings.batch import Batch
+from kerasflow.strings.layers import Recipe, occurrences
 from kerasflow.tracing.sparse import SparseTensor, index_dtype
 
 
-def encoded(numbers: Batch, mode: str, depth: int, dtype: str, sparse: bool = False) -> Any:
+def encoded(numbers: Any, mode: str, depth: int, dtype: str, sparse: bool = False) -> Any:
     """The numbers in the form that a layer's `output_mode` says; see Keras's `encode_categorical_inputs`.
 
     Args:
-        sparse: give a sparse tensor.
-
-    Raises:
-        ValueError: rows of different lengths, of which it cannot be made.
+        sparse: give a sparse tensor, but for a program that is recorded.
     """
-    if mode in ("multi_hot", "count") and len(numbers.shape) <= (2 if numbers.counts is None else 1):
-        rows = len(numbers.counts) if numbers.counts is not None else int(np.prod(numbers.shape[:-1]))
-        flat = numbers.counts is None and len(numbers.shape) < 2
-        given = numbers.values, numbers.rows, (rows, depth), mode == "multi_hot"
-        if sparse:
-            stored = counted(*given).astype(dtype)
-            return squeeze(stored, 0) if flat else stored
-        found = occurrences(*given).astype(dtype)
-        return found[0] if flat else found
-    if numbers.counts is not None:
-        raise ValueError(
-            f"`output_mode={mode!r}` cannot be made of rows that differ in length, as those of a text that is split; "
-            "`'multi_hot'`, `'count'` and `'tf_idf'` can, of texts of the shape (batch,) or (batch, 1)."
-        )
-    values = numbers.values.reshape(numbers.shape)
-    found = numerical_utils.encode_categorical_inputs(values, mode, depth, dtype, sparse=sparse)
-    return found if sparse else np.asarray(found)
+    sparse = sparse and not is_recorded(numbers)
+    if mode == "int":
+        return convert_to_tensor(numbers, dtype)
+    if mode == "one_hot" or numbers.ndim > 2:
+        return numerical_utils.encode_categorical_inputs(numbers, mode, depth, dtype, sparse=sparse)
+    binary = mode == "multi_hot"
+    if sparse:
+        return stored_counts(Batch(numbers.ravel(), numbers.shape), depth, binary).astype(dtype)
+    return computed(Recipe(occurrences, (depth, binary)), numbers).astype(dtype)
 
 
-def counted(values: Any, rows: Any, shape: tuple[int, int], binary: bool) -> SparseTensor:
-    """`occurrences` as a sparse tensor."""
-    known = (values >= 0) & (values < shape[1])
-    coords = [x[known].astype(index_dtype(shape)) for x in (rows, values)]
-    found = unique(SparseTensor.of(coords, np.ones(len(coords[0]), np.int64), shape))
-    return found.with_values(np.ones_like(found.values)) if binary else found
+def stored_counts(numbers: Batch, depth: int, binary: bool) -> SparseTensor:
+    """`occurrences` as a sparse tensor, also of rows that differ in length."""
+    count = math.prod(numbers.shape[:-1]) if numbers.counts is None else len(numbers.counts)
+    known = (numbers.values >= 0) & (numbers.values < depth)
+    coords = [x[known].astype(index_dtype((count, depth))) for x in (numbers.rows, numbers.values)]
+    found = unique(SparseTensor.of(coords, np.ones(len(coords[0]), np.int64), (count, depth)))
+    if binary:
+        found = found.with_values(np.ones_like(found.values))
+    return squeeze(found, 0) if numbers.counts is None and len(numbers.shape) < 2 else found

@@ -9,13 +9,15 @@ import numpy as np
 from keras.src import backend
 
 from kerasflow.bridge.ops.tensors import convert_to_tensor, is_tensor
-from kerasflow.bridge.text.batch import Batch, batch
+from kerasflow.bridge.text.batch import batch, computed, given, is_recorded
 from kerasflow.bridge.text.encoded import encoded
 from kerasflow.bridge.text.standin import Variable, is_tensorflows
 from kerasflow.bridge.text.table import Table, lines
+from kerasflow.errors import TracingError
+from kerasflow.strings.batch import Batch
 from kerasflow.strings.flat import Array
-from kerasflow.strings.hashing import bins, decimals, fingerprint64, siphash
-from kerasflow.strings.table import counted
+from kerasflow.strings.layers import Recipe, look_up
+from kerasflow.strings.table import counted, keys_of
 
 
 def table_from_tokens(self: Any, tokens: Any) -> Table:
@@ -82,7 +84,7 @@ def update_state(self: Any, data: Any) -> None:
     found = data if isinstance(data, Batch) else batch(data, self.vocabulary_dtype)
     if found.counts is None and len(found.shape) < 2:
         found = Batch(found.values, (1, *(found.shape or (1,))))  # one document
-    keys = found.keys
+    keys = keys_of(found.values)
     if not len(keys):
         return
     distinct, numbers, counts = counted(keys)
@@ -145,57 +147,37 @@ def finalize_state(self: Any) -> None:
 
 def call(self: Any, inputs: Any) -> Any:
     """What the layer gives."""
-    return convert_to_tensor(looked_up(self, batch(inputs, self._key_dtype)))
-
-
-def looked_up(self: Any, given: Batch) -> Any:
-    """What the layer makes of strings or integers; in rows of different lengths their numbers, one behind the other."""
     self._ensure_known_vocab_size()
-    values = _numbers(self, given)
+    x = given(inputs)
+    if self.invert:
+        if is_recorded(x):
+            raise TracingError(f"{self.name} gives strings (`invert=True`), which no program does.")
+        numbers = batch(x, "int64")
+        return convert_to_tensor(self.lookup_table.tokens(self, numbers.values).reshape(numbers.shape))
+    lookup = self.lookup_table.lookup_of(self)
+    return convert_to_tensor(in_form(self, computed(Recipe(look_up, (lookup,)), x)))
+
+
+def depth_of(self: Any) -> int:
+    """How many numbers there are, where not they themselves are given."""
+    self._ensure_known_vocab_size()
+    depth: int = self.max_tokens if self.pad_to_max_tokens else self._frozen_vocab_size
+    return depth
+
+
+def in_form(self: Any, numbers: Any) -> Any:
+    """Numbers in the layer's form."""
     if self.output_mode == "int":
-        return values if given.counts is not None else values.reshape(given.shape)
-    depth = self.max_tokens if self.pad_to_max_tokens else self._frozen_vocab_size
+        return numbers
     mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-    rows = Batch(values, given.shape or (1,), given.counts)
-    result = encoded(rows, mode, depth, self._value_dtype, self.sparse)
+    return weighted(self, encoded(numbers, mode, depth_of(self), self._value_dtype, self.sparse))
+
+
+def weighted(self: Any, counts: Any) -> Any:
+    """What has been counted, by the weights of `tf_idf`."""
     if self.output_mode != "tf_idf":
-        return result
+        return counts
     if self.idf_weights_const is None:
         raise ValueError("When `output_mode` is `'tf_idf'`, `idf_weights` must be provided.")
     weights = self.idf_weights_const.numpy()
-    return result.astype(weights.dtype) * weights
-
-
-def _numbers(self: Any, given: Batch) -> Array:
-    """`_lookup_dense`: the table's values, those of the mask's token, and the bins of what is in no vocabulary."""
-    found = self.lookup_table.find(given)
-    if self.mask_token is not None:
-        mask_key = 0 if self.invert else self.mask_token
-        masked = _equal(given, mask_key, self._key_dtype)
-        found[masked] = batch([self._mask_value], self._value_dtype).values.tolist()[0]
-    if self.invert or self.num_oov_indices == 1:
-        return found
-    unknown = np.flatnonzero(found == -1)
-    if len(unknown) and self.num_oov_indices == 0:
-        raise ValueError(
-            "When `num_oov_indices=0` all inputs should be in vocabulary, found OOV values "
-            f"{given.values[unknown[:10]].tolist()}, consider setting `num_oov_indices=1`."
-        )
-    if len(unknown):
-        found[unknown] = _bins(self, given.values[unknown]) + self._oov_start_index()
-    return found
-
-
-def _equal(given: Batch, key: Any, dtype: str) -> Array:
-    """Where a key is."""
-    return Table([key], [1], (dtype, "int64"), 0).find(given) == 1
-
-
-def _bins(self: Any, values: Any) -> Array:
-    count = self.num_oov_indices
-    integers = isinstance(values, np.ndarray)
-    if integers and getattr(self, "oov_method", "floormod") != "farmhash":  # Keras 3.13 has no other.
-        return values % count
-    strings = decimals(values) if integers else values
-    salt = getattr(self, "salt", None)
-    return bins(fingerprint64(strings) if salt is None else siphash(strings, salt), count)
+    return counts.astype(weights.dtype) * weights

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.bridge.text.batch import Batch, batch
-from kerasflow.bridge.text.standin import Array, array, imported
-from kerasflow.strings.table import Index
+from kerasflow.bridge.text.batch import batch
+from kerasflow.bridge.text.standin import Array as Asked
+from kerasflow.bridge.text.standin import array, imported
+from kerasflow.strings.flat import Array, together
+from kerasflow.strings.lookup import Lookup
 
 
 class Table:
@@ -18,46 +20,66 @@ class Table:
     Args:
         keys, values: equally many, of strings or of integers.
         dtypes: of both: "string" or "int64". default: the value of what is no key.
-
-    Raises:
-        ValueError: two keys are equal.
     """
 
     def __init__(self, keys: Any, values: Any, dtypes: tuple[str, str], default: Any) -> None:
         self._dtypes, self._default = dtypes, default
-        self._keys = batch(keys, dtypes[0]).values
-        self._values = batch(values, dtypes[1]).values
+        self.keys = batch(keys, dtypes[0]).values
+        self.values = batch(values, dtypes[1]).values
         self._theirs: Any = None
-        self._index: Any = None
-        self._results: Any = None
+        self._lookup: Lookup | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_theirs": None, "_index": None, "_results": None}
+        return vars(self) | {"_theirs": None, "_lookup": None}
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
-    def find(self, given: Batch) -> np.ndarray[Any, Any]:
-        """The values of what is given.
+    def lookup_of(self, layer: Any) -> Lookup:
+        """The numbers that a layer gives, whose table this is: also of the mask's token, and of what is no key.
 
         Raises:
             RuntimeError: there is no key at all.
         """
-        if self._index is None:
+        if self._lookup is None:
             self._require_keys()
-            self._index = Index(Batch(self._keys, (len(self),)).keys)
-            default = batch([self._default], self._dtypes[1]).values
-            # Of what is no key the number is -1.
-            self._results = np.append(_objects(self._values), _objects(default))
-        return self._results[self._index.find(given.keys)]
+            keys, numbers = self.keys, self.values
+            if layer.mask_token is not None:
+                mask = batch([layer.mask_token], self._dtypes[0]).values
+                keys, number = together(keys, mask), batch([layer._mask_value], "int64").values
+                numbers = np.append(numbers, number)
+            salt = getattr(layer, "salt", None)
+            self._lookup = Lookup(
+                keys,
+                np.append(numbers, self._default),
+                layer.num_oov_indices,
+                layer._oov_start_index(),
+                None if salt is None else tuple(salt),
+                getattr(layer, "oov_method", None) == "farmhash",
+            )
+        return self._lookup
 
-    def size(self) -> Array:
+    def tokens(self, layer: Any, numbers: Array) -> Array:
+        """What `invert` gives: the keys of numbers that are values.
+
+        Raises:
+            RuntimeError: there is no key at all.
+        """
+        self._require_keys()
+        tokens = np.append(_objects(self.values), _objects(batch([self._default], self._dtypes[1]).values))
+        place = numbers - self.keys[0]
+        found = tokens[np.where((place >= 0) & (place < len(self)), place, len(self))]
+        if layer.mask_token is not None:
+            found[numbers == 0] = _objects(batch([layer.mask_token], self._dtypes[1]).values)
+        return found
+
+    def size(self) -> Asked:
         """How many keys there are, as Keras asks for it."""
         return array(len(self))
 
-    def export(self) -> tuple[Array, Array]:
+    def export(self) -> tuple[Asked, Asked]:
         """The keys and the values, likewise."""
-        return array(_objects(self._keys)), array(_objects(self._values))
+        return array(_objects(self.keys)), array(_objects(self.values))
 
     def lookup(self, tensor: Any) -> Any:
         """The values of a tensor of TensorFlow's, by a table of TensorFlow's."""
@@ -79,7 +101,7 @@ class Table:
             )
 
 
-def _objects(values: Any) -> np.ndarray[Any, Any]:
+def _objects(values: Any) -> Array:
     """Strings as Python's, integers as they are."""
     return values if isinstance(values, np.ndarray) else np.fromiter(values.tolist(), object, len(values))
 

@@ -11,6 +11,7 @@ import numpy as np
 from kerasflow.exporting.batch import Varying, dtype_text, number_text
 from kerasflow.exporting.numpy.expression import ATOM, UNARY, Expression
 from kerasflow.exporting.numpy.inclusion import Inclusion
+from kerasflow.exporting.numpy.keeping import Keeping
 from kerasflow.exporting.numpy.table import INCLUDED, TEMPLATES, Operation
 from kerasflow.graph import Constant, Graph, Node, Size, Value, identifier, plain
 
@@ -80,13 +81,24 @@ class Contents:
         self.fixed: list[str] = []
         self.constants: dict[str, np.ndarray[Any, Any]] = {}
         self._defined: dict[str, str] = {}
+        self.keep = Keeping(self.include.function, self.store, self._fix)
+
+    def store(self, wish: str, array: np.ndarray[Any, Any]) -> str:
+        """The name of an array that is stored with the weights."""
+        name = self.names(wish)
+        self.constants[name] = array
+        return name
+
+    def _fix(self, wish: str, expression: str) -> str:
+        name = self.names(wish)
+        self.fixed.append(f"{name} = {expression}")
+        return name
 
     def define(self, wish: str, expression: str, imported: str) -> str:
         """A `Define`."""
         if expression not in self._defined:
-            self._defined[expression] = name = self.names(wish)
             self.include.imports.append(imported)
-            self.fixed.append(f"{name} = {expression}")
+            self._defined[expression] = self._fix(wish, expression)
         return self._defined[expression]
 
 
@@ -164,7 +176,11 @@ class Writer:
 
     def written(self, node: Node, args: Sequence[Expression]) -> Expression:
         """The expression that computes a node's results from its operands."""
-        return TEMPLATES[node.primitive.name](Operation(node, args, self.contents.include.function))
+
+        def keep(x: Any) -> str:
+            return self.contents.keep(x, self.wish(node))
+
+        return TEMPLATES[node.primitive.name](Operation(node, args, self.contents.include.function, keep))
 
     def number(self, array: np.ndarray[Any, Any]) -> Expression:
         """A number beside an array of its dtype."""
@@ -200,12 +216,11 @@ class Writer:
         array = constant.array
         if array.ndim == 0:
             return Expression(f"{dtype_text(array.dtype)}({_number(array)})")
+        if array.size > MAX_TEXT:
+            return Expression(self.contents.store("constant", array))
         name = self.names("constant")
-        if array.size <= MAX_TEXT:
-            shape = f".reshape({array.shape})" if array.ndim > 1 else ""
-            self.contents.fixed.append(f"{name} = np.array({_list(array)}, {dtype_text(array.dtype)}){shape}")
-        else:
-            self.contents.constants[name] = array
+        shape = f".reshape({array.shape})" if array.ndim > 1 else ""
+        self.contents.fixed.append(f"{name} = np.array({_list(array)}, {dtype_text(array.dtype)}){shape}")
         return Expression(name)
 
     # -- statements -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Functions of this package as parts of an exported file: their own source, with all that they use."""
+"""Functions and classes of this package as parts of an exported file: their own source, with all that they use."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class Inclusion:
             return name
         self.names[module, name] = new = self.name(wish or name)
         plain = _Plain().visit(ast.parse(ast.unparse(found)))
-        used = {n.id for n in ast.walk(plain) if isinstance(n, ast.Name)} - {name}
+        own = {name, *(n.arg for n in ast.walk(plain) if isinstance(n, ast.arg))}
+        used = {n.id for n in ast.walk(plain) if isinstance(n, ast.Name)} - own
         known = {
             other: self._include(module, other)
             for other in sorted(used & _definitions(module).keys() - set(dir(builtins)))
@@ -61,7 +62,7 @@ def _definitions(module: str) -> dict[str, ast.stmt]:
     result: dict[str, ast.stmt] = {}
     for statement in ast.parse(inspect.getsource(importlib.import_module(module))).body:
         match statement:
-            case ast.FunctionDef(name=name):
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 result[name] = statement
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 result[name] = statement
@@ -82,6 +83,13 @@ class _Plain(ast.NodeTransformer):
         node.returns = None
         return self.generic_visit(node)
 
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        for statement in node.body:
+            if isinstance(statement, ast.AnnAssign):  # A field, which a dataclass finds by its annotation.
+                statement.annotation = ast.Name("object")
+        node.body = [x if isinstance(x, ast.AnnAssign) else self.visit(x) for x in node.body]
+        return node
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         assert node.value is not None
         plain = ast.Assign(targets=[node.target], value=node.value)
@@ -96,6 +104,8 @@ class _Renamed(ast.NodeTransformer):
         node.id = self.names.get(node.id, node.id)
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: Any) -> ast.AST:
         node.name = self.names.get(node.name, node.name)
         return self.generic_visit(node)
+
+    visit_ClassDef = visit_FunctionDef

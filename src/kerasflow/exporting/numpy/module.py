@@ -15,11 +15,13 @@ import numpy as np
 from kerasflow.exporting.batch import dtype_text
 from kerasflow.exporting.numpy.block import Contents, Define, Names, Writer
 from kerasflow.exporting.numpy.expression import Expression
-from kerasflow.graph import Graph, Size, Value, endings, literal, plain
+from kerasflow.graph import Graph, Size, Value, endings, is_text, literal, plain
+from kerasflow.strings.flat import texts
 
 # What the file itself, and the functions that it may include, call by these names.
 RESERVED = (
-    "np x y sample_weight n state weights WEIGHTS base64 collections io math itertools Path problem _".split()
+    "np x y sample_weight n state weights WEIGHTS base64 collections io math itertools string dataclass "
+    "cached_property Path problem _".split()
 )
 
 
@@ -180,7 +182,10 @@ def _inputs(f: Function, writer: Writer) -> tuple[list[str], str]:
         name = argument.place if argument.place.isidentifier() else writer.names.local(argument.name)
         writer.env[value] = Expression(name)
         shape, grows = value.aval.shape, any(isinstance(n, Size) for n in value.aval.shape)
-        lines.append(f"{name} = np.asarray({argument.place}, {dtype_text(value.aval.dtype)})")
+        if is_text(value.aval.dtype):
+            lines.append(f"{name} = {writer.contents.include.function(texts)}({argument.place})")
+        else:
+            lines.append(f"{name} = np.asarray({argument.place}, {dtype_text(value.aval.dtype)})")
         wrong = f"{name}.shape[1:] != {shape[1:]}" if grows else f"{name}.shape != {shape}"
         if grows and counted:
             wrong += f" or len({name}) != len({counted})"
@@ -201,7 +206,7 @@ def _docstring(text: str) -> str:
 
 def _described(f: Function) -> str:
     listed = ", ".join(
-        f"{a.shown}: {v.aval.dtype.name} of shape {v.aval.shape}"
+        f"{a.shown}: {'strings' if is_text(v.aval.dtype) else v.aval.dtype.name} of shape {v.aval.shape}"
         for a, v in zip(f.arguments, f.graph.inputs, strict=True)
     )
     return f"{f.description} ({listed})." if listed else f"{f.description}."

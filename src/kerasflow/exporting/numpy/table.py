@@ -45,11 +45,13 @@ class Operation:
     Attributes:
         args: an expression for each operand.
         include: puts a function of this package into the file; its name there.
+        keep: puts what a recipe is made with into the file; the expression that reads it.
     """
 
     node: Node
     args: Sequence[Expression]
     include: Callable[[Callable[..., Any]], str]
+    keep: Callable[[Any], str] = repr
 
     @property
     def params(self) -> dict[str, Any]:
@@ -202,6 +204,12 @@ def _einsum(op: Operation) -> Expression:
     return Expression(f"{op.include(helpers.einsum)}({listed})")
 
 
+def _of_texts(op: Operation) -> Expression:
+    recipe = op.params["recipe"]
+    made_with = map(op.keep, recipe.arguments)
+    return Expression(f"{op.include(recipe.function)}({', '.join([*made_with, *map(str, op.args)])})")
+
+
 def _solve_triangular(op: Operation) -> Expression:
     triangle = "np.tril" if op.params["lower"] else "np.triu"
     return Expression(f"np.linalg.solve({triangle}({op.args[0]}), {op.args[1]})")
@@ -264,6 +272,7 @@ INCLUDED: dict[str, Callable[..., Any]] = {
     "setitem": shape._setitem,
     "view": shape._view,
     "scatter": indexing._scatter,
+    "collect_rows": indexing._collect_rows,
     "top_k": indexing.top_k_places,
     "sparse_matmul": sparse._sparse_matmul,
     "lstsq": decompositions.lstsq,
@@ -302,6 +311,7 @@ TEMPLATES: dict[str, Template] = {
     "gather": _gather,
     "einsum": _einsum,
     "solve_triangular": _solve_triangular,
+    "of_texts": _of_texts,
 }
 
 # What is written as statements (`block.py`).

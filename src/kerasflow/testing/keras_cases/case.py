@@ -6,7 +6,7 @@ program imports it into stock Keras on TensorFlow, the tests into kerasflow.
 
 import inspect
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +110,6 @@ def public_classes(module: Any, base: Any) -> dict[str, Any]:
     }
 
 
-def known(table: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """The classes that a table has an entry for; test_every_class.py says which are missing."""
+def known(table: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """The classes, of those that this Keras has, which a table has an entry for; test_every_class.py says which not."""
     return {name: cls for name, cls in found.items() if name in table}

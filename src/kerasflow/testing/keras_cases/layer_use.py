@@ -14,7 +14,7 @@ from unittest import mock
 import keras
 import numpy as np
 
-from .case import Case, Results, classes, normal, public_classes, rng, set_weights
+from .case import Case, Results, classes, known, normal, public_classes, rng, set_weights
 
 L = keras.layers
 
@@ -165,7 +165,6 @@ def layer_results(use: Use) -> Results:
 
 def use_cases(table: Mapping[str, Mapping[str, Use]]) -> list[Case]:
     """The cases of a table of layer classes: by class and kind of use."""
-    here = public_classes(L, L.Layer)
     return [
         Case(
             f"layer/{name} {what}".rstrip(),
@@ -174,7 +173,6 @@ def use_cases(table: Mapping[str, Mapping[str, Use]]) -> list[Case]:
             limits=dict(use.limits),
             checked=not use.vanishing,
         )
-        for name, uses in table.items()
-        if name in here  # older versions of Keras lack some
-        for what, use in uses.items()
+        for name in known(table, public_classes(L, L.Layer))
+        for what, use in table[name].items()
     ]

@@ -93,13 +93,18 @@ def multi() -> Any:
     return o.MultiOptimizer(chosen)
 
 
+# Made of others.
+MADE: dict[str, Callable[[], Any]] = {"MultiOptimizer": multi}
+
+
 def scheduled(schedule: Any, arguments: tuple[Any, ...]) -> Any:
     return keras.optimizers.SGD(schedule(*arguments), momentum=0.5)
 
 
 def cases() -> list[Case]:
     found = []
-    for name, cls in public_classes(keras.optimizers, keras.optimizers.Optimizer).items():
+    here = public_classes(keras.optimizers, keras.optimizers.Optimizer)
+    for name, cls in here.items():
         if name in APART:
             continue
         for option, kwargs in (COMMON | OWN.get(name, {})).items():
@@ -112,8 +117,7 @@ def cases() -> list[Case]:
         case("LossScaleOptimizer growing", lambda: loss_scale(initial_scale=4.0, dynamic_growth_steps=4)),
         case("LossScaleOptimizer overflowing", lambda: loss_scale(initial_scale=2.0**127)),
     ]
-    if hasattr(keras.optimizers, "MultiOptimizer"):
-        found.append(case("MultiOptimizer", multi, "MultiOptimizer"))
+    found += [case(name, MADE[name], name) for name in known(MADE, here)]
     schedules = keras.optimizers.schedules
     for name, cls in known(SCHEDULES, public_classes(schedules, schedules.LearningRateSchedule)).items():
         found.append(case(f"schedule {name}", partial(scheduled, cls, SCHEDULES[name]), name))

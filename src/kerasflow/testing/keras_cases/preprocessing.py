@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from .case import Case, Results, rng
+from .case import Case, Results, known, public_classes, rng
 from .layer_use import Use, drawn, use_cases
 
 L = keras.layers
@@ -155,7 +155,6 @@ WITH_BOXES = {
 
 def cases() -> list[Case]:
     return use_cases(USES) + [
-        Case(f"layer/{name} with boxes", partial(labelled, make), covers=name)
-        for name, make in WITH_BOXES.items()
-        if hasattr(L, name)
+        Case(f"layer/{name} with boxes", partial(labelled, WITH_BOXES[name]), covers=name)
+        for name in known(WITH_BOXES, public_classes(L, L.Layer))
     ]

@@ -8,7 +8,8 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# A result with so many times more rows than numbers are stored is made of the rows that they are in.
+# A result with so many times more rows than numbers are stored is made of the rows that they are in (measured: from
+# there on that is faster, and takes less memory).
 _MANY = 2
 
 
@@ -20,8 +21,12 @@ def sparse_matmul(values: Array, rows: Array, columns: Array, dense: Array, out:
         np.copyto(out, _product(values, rows, columns, dense, out.shape[0]), casting="same_kind")
         return
     out.fill(0)
-    touched, places = np.unique(rows, return_inverse=True)
-    out[touched] = _product(values, places, columns, dense, len(touched))
+    is_touched = np.zeros(out.shape[0], bool)
+    is_touched[rows] = True
+    touched = np.flatnonzero(is_touched)
+    place = np.empty(out.shape[0], rows.dtype)
+    place[touched] = np.arange(len(touched))
+    out[touched] = _product(values, place[rows], columns, dense, len(touched))
 
 
 def _inside(places: Array, size: int, axis: int) -> Array:

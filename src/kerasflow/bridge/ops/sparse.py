@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,32 +17,32 @@ from kerasflow.tracing.sparse import SparseTensor, from_scipy
 Operation = Callable[..., Any]
 
 
-def is_scipy(x: Any) -> bool:
-    """Whether x is a sparse matrix or array of SciPy's, which need not be imported for that."""
-    return type(x).__module__.startswith("scipy.sparse") and hasattr(x, "tocoo")
-
-
 def sparse_tensor(x: Any) -> Any:
     """The sparse tensor for one of SciPy's, TensorFlow's or JAX's; anything else as it is."""
-    kind = type(x)
-    if is_scipy(x):
-        return from_scipy(x)
-    if kind.__name__ == "SparseTensor" and kind.__module__.startswith("tensorflow."):
-        return SparseTensor(np.asarray(x.indices), np.asarray(x.values), x.shape)
-    if kind.__name__ == "BCOO" and kind.__module__.startswith("jax.") and not x.n_batch:
-        return SparseTensor(np.asarray(x.indices), np.asarray(x.data), x.shape)
-    return x
+    convert = _converter(type(x))
+    return x if convert is None else convert(x)
+
+
+@functools.lru_cache(1024)
+def _converter(kind: type) -> Callable[[Any], Any] | None:
+    """What makes a sparse tensor of objects of a type, whose package need not be imported for that."""
+    package, _, rest = kind.__module__.partition(".")
+    if package == "scipy" and rest.startswith("sparse") and hasattr(kind, "tocoo"):
+        return from_scipy
+    if package == "tensorflow" and kind.__name__ == "SparseTensor":
+        return lambda x: SparseTensor(np.asarray(x.indices), np.asarray(x.values), x.shape)
+    if package == "jax" and kind.__name__ == "BCOO":
+        return lambda x: SparseTensor(np.asarray(x.indices), np.asarray(x.data), x.shape)
+    return None
 
 
 def any_sparse(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether an argument of an operation is a sparse tensor, or a sequence with one."""
-    return any(map(_is_sparse, args)) or any(map(_is_sparse, kwargs.values()))
-
-
-def _is_sparse(x: Any) -> bool:
-    return isinstance(x, SparseTensor) or (
-        isinstance(x, (list, tuple)) and any(isinstance(part, SparseTensor) for part in x)
-    )
+    for x in (*args, *kwargs.values()) if kwargs else args:
+        kind = type(x)
+        if kind is SparseTensor or ((kind is list or kind is tuple) and SparseTensor in map(type, x)):
+            return True
+    return False
 
 
 def on_sparse(name: str, function: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -146,4 +147,4 @@ RULES: dict[str, Operation] = {
 }
 
 
-__all__ = ["SparseTensor", "any_sparse", "dense", "is_scipy", "on_sparse", "sparse_tensor", "tensor_of_dtype"]
+__all__ = ["SparseTensor", "any_sparse", "dense", "on_sparse", "sparse_tensor", "tensor_of_dtype"]

@@ -81,9 +81,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
     if isinstance(x, KerasVariable):
         x = x.value
     else:
-        x = tracing.watched(sparse_tensor(x))
-    if isinstance(x, SparseTensor):
-        x = x.todense()
+        x = tracing.watched(x)
     if isinstance(x, (np.ndarray, np.generic, Tracer)):
         if dtype is None:
             return x if isinstance(x, (Tracer, np.ndarray)) else np.asarray(x)
@@ -101,6 +99,9 @@ def tensor(x: Any, dtype: Any = None) -> Any:
         if dtype == "string":  # NumPy has a dtype for each length of them.
             return np.asarray(x) if is_text(x.dtype) else np.asarray(x).astype(str)
         return np.asanyarray(x).astype(dtype, copy=False)
+    x = sparse_tensor(x)
+    if isinstance(x, SparseTensor):
+        return tensor(x.todense(), dtype)
     leaves, asked = tree.flatten(x), dtype
     if any(leaf is None for leaf in leaves):
         raise ValueError(at_user_line("None values not supported: there is no tensor of nothing."))

@@ -31,7 +31,7 @@ ENVIRONMENTS = {
     "pydot": ("pydot",),
     "OpenCV": ("opencv-python-headless",),
     "Matplotlib and OpenCV": ("kerasflow[plot]", "opencv-python-headless"),
-    "orbax-checkpoint": ("orbax-checkpoint",),
+    "orbax-checkpoint, which brings JAX": ("orbax-checkpoint",),
     "`kerasflow[tensorflow]`": ("kerasflow[tensorflow]",),
     "`kerasflow[tensorflow]` and TensorBoard": ("kerasflow[tensorflow]", "tensorboard"),
 }

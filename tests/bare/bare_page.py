@@ -19,6 +19,7 @@ REASONS = {
     "keras.layers.JaxLayer": _CALLS_JAX,
     "keras.layers.FlaxLayer": _CALLS_JAX,
     "keras.layers.TorchModuleWrapper": "needs stock Keras on PyTorch: it calls a module of PyTorch's",
+    "keras.layers.TFSMLayer": "needs stock Keras on TensorFlow: it calls a SavedModel",
     "keras.utils.plot_model": "needs pydot and Graphviz, which was not at hand; `kerasflow.plot_graph` needs neither",
     'keras.Model.export(format="openvino")': 'not here: OpenVINO reads what `format="onnx"` writes',
     'keras.Model.export(format="litert")': (

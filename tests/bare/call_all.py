@@ -5,10 +5,12 @@ python tests/bare/call_all.py [NAME …]
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import io
 import json
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -17,12 +19,13 @@ from importlib import metadata
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["MPLBACKEND"] = "agg"
-_home = tempfile.TemporaryDirectory()
-os.environ["KERAS_HOME"] = _home.name
+os.environ["KERAS_HOME"] = tempfile.mkdtemp()
 
 import kerasflow  # noqa: F401  # isort: skip  (before Keras)
 import keras
 from all_uses import NAMES, USES
+
+atexit.register(shutil.rmtree, os.environ["KERAS_HOME"], ignore_errors=True)
 
 
 def outcome(path: str) -> str | None:

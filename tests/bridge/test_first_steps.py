@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import sysconfig
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +75,23 @@ def test_a_program_computes_what_its_layers_do(
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-5)
     exported = imported(kerasflow.export_numpy(model, tmp_path / "exported.py"))
     np.testing.assert_allclose(exported.predict(x), expected, atol=1e-5)
+
+
+def test_models_train_in_threads_at_once() -> None:
+    """Each as it does alone; and where Python has no global lock, nothing that is imported turns one on."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(64, 8)).astype(np.float32)
+    y = x[:, :1] - x[:, 1:2]
+
+    def losses(seed: int) -> list[float]:
+        initial = keras.initializers.GlorotUniform(seed)
+        parts = [keras.layers.Dense(units, kernel_initializer=initial.clone()) for units in (16, 1)]
+        model = keras.Sequential([keras.Input((8,)), *parts])
+        model.compile("adam", "mse")
+        return model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history["loss"]
+
+    alone = [losses(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(losses, range(4))) == alone
+    if sysconfig.get_config_var("Py_GIL_DISABLED") and os.environ.get("PYTHON_GIL") != "1":
+        assert not sys._is_gil_enabled()

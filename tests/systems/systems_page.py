@@ -37,8 +37,10 @@ Each row is a run of this project's tests, in an environment of its own, and say
 folder, and writes this table. *all* is the README's test command, as in CI; *fast* is without Keras's suite, which the
 first part of this page is about, and without slow tests; *core* is a part of these: graphs, tracing, derivatives,
 compilation, every operation of `keras.ops`, training, saving, export; *short* is a part of that, and *first* four
-networks that are trained, saved, loaded and exported. What needs a package that the environment lacks is skipped. *t*
-is a Python without the global lock; *aarch64* is emulated."""
+networks that are trained, saved, loaded and exported. What needs a package that the environment lacks is skipped.
+
+*t* is a Python without the global lock, which nothing that kerasflow imports turns on again; nothing warns, and models
+train in several threads at once. *aarch64* is emulated."""
 
 
 def stored() -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, Primitive, Value, evaluate_node, infer
 from kerasflow.passes.cse import eliminate_common_subexpressions, value_key
 from kerasflow.passes.dce import eliminate_dead_code
+from kerasflow.passes.interfaces import replaced
 from kerasflow.passes.rewrite import Builder, uniform_value
 from kerasflow.primitives import PRIMITIVES
 from kerasflow.primitives.indexing import collect_rows
@@ -66,7 +67,11 @@ def update_rows(graph: Graph) -> Graph:
     """The graph with updates of tables that treat the rows alone that were looked up, where that is less work."""
     if not any(_gradient(node) or _cast_table(node) for node in graph.nodes):
         return graph
-    return eliminate_dead_code(eliminate_common_subexpressions(_Walk(graph).run()))
+    found = eliminate_dead_code(eliminate_common_subexpressions(_Walk(graph).run()))
+    changed = any(node.primitive is collect_rows for node in found.nodes) or any(
+        map(_cast_table, graph.nodes)
+    )
+    return found if changed else graph  # All that was patched was wanted as a whole.
 
 
 def pays(rows: int, size: int, indices: int) -> bool:
@@ -117,6 +122,8 @@ class _Walk:
         g = self.graph
         for node in g.nodes:
             self.builder.scope = node.scope
+            if node.primitive.name == "switch" and self._switch(node):
+                continue
             found = self._visit(node)
             if isinstance(found, _Patched):
                 self.patched[node.outputs[0]] = found
@@ -227,6 +234,24 @@ class _Walk:
             aval.shape[0],
         )
 
+    def _switch(self, node: Node) -> bool:
+        """Give a conditional the rows of what is zero elsewhere; whether one of its branches makes do with them.
+
+        So gradients reach the optimizer where it waits for several batches, or looks whether they are finite.
+        """
+        index, *operands = node.inputs
+        rows = [(p.rows, p.places) if p and _is(p.base, 0) else None for p in map(self.patched.get, operands)]
+        branches = [_given_rows(branch, rows) for branch in node.params["branches"]]
+        found = tuple(map(update_rows, branches))
+        if all(one is other for one, other in zip(found, branches, strict=True)):
+            return False
+        inputs = [self.whole(index)]
+        for v, pair in zip(operands, rows, strict=True):
+            inputs += pair or (self.whole(v),)
+        made = self.builder.emit_all(node.primitive, inputs, {"branches": found})
+        self.whole_of.update(zip(node.outputs, made, strict=True))
+        return True
+
     # -- rows and bases -------------------------------------------------------------------------------------
 
     def _is_at(self, value: Value, places: Value) -> bool:
@@ -269,6 +294,23 @@ class _Walk:
             scalar = Node(node.primitive, bases, node.params, avals)
             return Constant(np.asarray(evaluate_node(scalar, [v.array for v in bases])[0], dtype))  # type: ignore[attr-defined]
         return self.emit(node.primitive, *bases, **node.params)
+
+
+def _given_rows(branch: Graph, rows: Sequence[tuple[Value, Value] | None]) -> Graph:
+    """A branch that takes rows and their places, where there are some, and makes of them what it took."""
+    inputs: list[Value] = []
+    made: dict[Value, Value] = {}
+    nodes: list[Node] = []
+    for v, pair in zip(branch.inputs, rows, strict=True):
+        if pair is None:
+            inputs.append(v)
+            continue
+        inputs += [Value(pair[0].aval), Value(pair[1].aval)]
+        zeros = Constant(np.broadcast_to(np.zeros((), v.aval.dtype), v.aval.shape))
+        nodes.append(Node(PRIMITIVES["scatter"], [zeros, *inputs[-2:]], {"mode": "add"}, [v.aval]))
+        made[v] = nodes[-1].outputs[0]
+    inner = replaced(branch, inputs, branch.outputs, made)
+    return Graph(inner.inputs, [*nodes, *inner.nodes], inner.outputs)
 
 
 def _number(number: Any, dtype: np.dtype[Any]) -> Constant:

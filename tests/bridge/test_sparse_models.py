@@ -123,6 +123,8 @@ def test_batches_of_a_dataset(kind: str) -> None:
     given = {"scipy": Batches(x, y), "sparse tensor": Tensors(x, y), "generator": batches()}[kind]
     model, dense = classifier(), classifier(sparse=False)
     found = model.fit(given, verbose=0, shuffle=False).history
+    for entry in model.train_function.step.compiled.entries.values():
+        assert "sparse_matmul" in {node.primitive.name for node in entry.graph.nodes}
     expected = dense.fit(Batches(x.toarray(), y), verbose=0, shuffle=False).history
     assert_same(found, expected)
 

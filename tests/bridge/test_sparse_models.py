@@ -123,6 +123,8 @@ def test_batches_of_a_dataset(kind: str) -> None:
     given = {"scipy": Batches(x, y), "sparse tensor": Tensors(x, y), "generator": batches()}[kind]
     model, dense = classifier(), classifier(sparse=False)
     found = model.fit(given, verbose=0, shuffle=False).history
+    for entry in model.train_function.step.compiled.entries.values():
+        assert "sparse_matmul" in {node.primitive.name for node in entry.graph.nodes}
     expected = dense.fit(Batches(x.toarray(), y), verbose=0, shuffle=False).history
     assert_same(found, expected)
 
@@ -195,26 +197,31 @@ def test_sparse_targets_and_outputs() -> None:
 TEXTS = np.array(["a good film", "a bad one", "good, good!", "nothing"])
 
 
-@pytest.mark.parametrize("mode", ["multi_hot", "count", "tf_idf"])
-def test_text(mode: str, tmp_path: Path) -> None:
-    def model(sparse: bool) -> Any:
-        keras.utils.set_random_seed(0)
-        texts = layers.TextVectorization(output_mode=mode, sparse=sparse)
-        texts.adapt(TEXTS)
-        assert isinstance(texts(TEXTS), SparseTensor) == sparse
-        found = keras.Sequential([texts, layers.Dense(1, "sigmoid")])
-        found.compile("sgd", "binary_crossentropy")
-        return found
+def of_texts(mode: str, sparse: bool) -> Any:
+    keras.utils.set_random_seed(0)
+    texts = layers.TextVectorization(output_mode=mode, sparse=sparse)
+    texts.adapt(TEXTS)
+    assert isinstance(texts(TEXTS), SparseTensor) == sparse
+    model = keras.Sequential([texts, layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    return model
 
-    y = np.array([1, 0, 1, 0])
-    sparse, dense = model(True), model(False)
-    assert_same(
-        *(m.fit(TEXTS, y, batch_size=3, epochs=3, verbose=0, shuffle=False).history for m in (sparse, dense))
-    )
-    sparse.save(tmp_path / "model.keras")
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count", "tf_idf"])
+def test_text(mode: str) -> None:
+    options = {"batch_size": 3, "epochs": 3, "verbose": 0, "shuffle": False}
+    sparse, dense = (of_texts(mode, sparse) for sparse in (True, False))
+    assert_same(*(m.fit(TEXTS, np.array([1, 0, 1, 0]), **options).history for m in (sparse, dense)))
+    assert_same(sparse.predict(TEXTS, verbose=0), dense.predict(TEXTS, verbose=0))
+
+
+def test_a_model_of_texts_is_saved(tmp_path: Path) -> None:
+    model = of_texts("count", sparse=True)
+    expected = model.predict(TEXTS, verbose=0)
+    model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert again.layers[0].get_config()["sparse"]
-    assert_same(again.predict(TEXTS, verbose=0), dense.predict(TEXTS, verbose=0))
+    assert_same(again.predict(TEXTS, verbose=0), expected)
 
 
 NUMBERS, WORDS = np.array([[1, 2], [3, 1]]), np.array([["a", "b"], ["c", "a"]])

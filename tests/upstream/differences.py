@@ -24,7 +24,7 @@ LIFTED = {
 
 # Skips that are right for kerasflow too, likewise, and why.
 SKIPPED = {
-    r"(sparse|ragged) not supported on": "there are no sparse and no ragged tensors",
+    r"(sparse|ragged) not supported on": "the tests make ragged tensors, or sparse ones of TensorFlow's or JAX's own",
     r"jit_compile not supported on": "the test calls `tf.function` or `jax.jit` itself",
     r"(Tensorflow|TensorFlow|JAX|Jax|jax)[ -](specific|only)": "the subject is another backend",
     r"KerasTuner can only use TensorBoard": "KerasTuner tells TensorBoard of hyperparameters on TensorFlow alone",

@@ -24,14 +24,13 @@ def train(
     kind: str, features: int, samples: int, words: int, batch_size: int, units: int
 ) -> dict[str, float]:
     """Seconds of an epoch and megabytes of a training in this process."""
+    import kerasflow  # isort: skip  (before Keras)
+
     import keras
     import numpy as np
     import scipy.sparse
 
-    import kerasflow  # noqa: F401  (before Keras: it is the backend from here on)
-    from kerasflow.compiler import current_backend
-
-    current_backend("numpy")
+    kerasflow.set_backend("numpy")
     before = _peak_megabytes()
     rng = np.random.default_rng(0)
     # As of words, few are in most texts.

@@ -37,6 +37,7 @@ class Layout:
         arguments: of our operations that older versions do not have; there they are no part of signatures.
         unadjusted: modules that need no adjustment.
         standardizes_arrays: whether a user's `standardize` for text is given an array instead of the tensor.
+        chooses_bins: whether lookups have `oov_method` and `salt`, for what is in no vocabulary.
         without_grain: utilities that make datasets of TensorFlow's alone, of those that make grain's in the newest.
     """
 
@@ -48,6 +49,7 @@ class Layout:
     arguments: frozenset[str] = frozenset()
     unadjusted: frozenset[str] = frozenset()
     standardizes_arrays: bool = True
+    chooses_bins: bool = True
     without_grain: frozenset[str] = frozenset()
 
 
@@ -67,9 +69,15 @@ _3_13 = Layout(
     archive=Place("keras.src.backend.numpy.export", "NumpyExportArchive"),
     absent=frozenset({"i0", "unique", *_NANS}),
     standardizes_arrays=False,
+    chooses_bins=False,
     without_grain=frozenset({_SERIES, _SOUNDS}),
 )
-_3_14 = replace(_3_13, absent=frozenset({"nanpercentile", "unique"}), without_grain=frozenset({_SOUNDS}))
+_3_14 = replace(
+    _3_13,
+    absent=frozenset({"nanpercentile", "unique"}),
+    chooses_bins=True,
+    without_grain=frozenset({_SOUNDS}),
+)
 _3_15 = replace(_3_14, absent=frozenset(), standardizes_arrays=True)
 _3_16 = replace(
     _3_15,

@@ -117,7 +117,7 @@ class Index:
         self._table = np.full(1 << (64 - int(self._shift)), n, np.int32 if n < 1 << 31 else np.int64)
         self._heads = np.append(keys.heads, np.uint64(0))  # The last one is for where the table has no key.
         self.first = np.arange(n)
-        left, place = self.first, self._place(keys)
+        left, place = np.arange(n), self._place(keys)
         while len(left):
             free = np.flatnonzero(self._table.take(place) == n)
             self._table[place[free]] = left[free]  # Of several the last one is there.
@@ -155,7 +155,7 @@ class Index:
 
     def _compared(self, keys: Any, place: Array) -> tuple[Array, Array]:
         """Which key is at the place of each one, and whether the two are equal."""
-        there = self._table.take(place)
+        there: Any = self._table.take(place)
         same = self._heads.take(there) == keys.heads
         same &= there != len(self._keys)
         same[keys.differing(same, self._keys, there)] = False

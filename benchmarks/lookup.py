@@ -32,7 +32,7 @@ def main(rounds: int) -> None:
         )
         for before in CONTESTANTS.values()
     ]
-    names = [_answer(process, "") for process in processes][0].split(";")
+    names, _ = (_answer(process, "").split(";") for process in processes)
     print(f"| of {NUMBER:,} | {' | '.join(CONTESTANTS)} | ratio |")
     print(f"|---|{'---:|' * (len(CONTESTANTS) + 1)}")
     for i, name in enumerate(names):

@@ -40,6 +40,7 @@ class Layout:
         standardizes_arrays: whether a user's `standardize` for text is given an array instead of the tensor.
         number_of_pass: the attribute of those data adapters that make the order of samples from the number of the
             pass; "" where it is drawn from the random generators.
+        chooses_bins: whether lookups have `oov_method` and `salt`, for what is in no vocabulary.
         without_grain: utilities that make datasets of TensorFlow's alone, of those that make grain's in the newest.
     """
 
@@ -53,6 +54,7 @@ class Layout:
     asks_pandas: bool = True
     standardizes_arrays: bool = True
     number_of_pass: str = ""
+    chooses_bins: bool = True
     without_grain: frozenset[str] = frozenset()
 
 
@@ -76,12 +78,14 @@ _3_13 = Layout(
     absent=frozenset({"i0", "unique", *_NANS}),
     unadjusted=frozenset(_CUTTING),
     standardizes_arrays=False,
+    chooses_bins=False,
     without_grain=frozenset({_SERIES, _SOUNDS}),
 )
 _3_14 = replace(
     _3_13,
     absent=frozenset({"nanpercentile", "unique"}),
     unadjusted=frozenset({_GRAIN, *_CUTTING}),  # The first looks in both places.
+    chooses_bins=True,
     without_grain=frozenset({_SOUNDS}),
 )
 _3_15 = replace(_3_14, absent=frozenset(), standardizes_arrays=True)

@@ -65,13 +65,15 @@ class Texts:
             return left
         equal = self.strings.lengths[left] == others.strings.lengths[those[left]]
         found, left = [left[~equal]], left[equal]
+        mine, other = self.strings[left], others.strings[those[left]]
         place = 0
         while len(left):
-            mine, other = self.strings[left], others.strings[those[left]]
             differs = mine.own_word(place) != other.own_word(place)
             found.append(left[differs])
             place += WORD
-            left = left[~differs & (mine.lengths > place)]
+            going = ~differs & (mine.lengths > place)
+            if not going.all():
+                left, mine, other = left[going], mine[going], other[going]
         return np.concatenate(found)
 
 
@@ -82,16 +84,21 @@ def _heads(strings: Strings) -> Array:
         return heads | (lengths.view(np.uint64) << _LENGTH)
     long = np.flatnonzero(lengths >= WORD)
     heads |= np.where(lengths < WORD, lengths, 0).view(np.uint64) << _LENGTH
-    hashes, which = heads[long], strings[long]
+    hashes, left, which = heads[long], np.arange(len(long)), strings[long]
     for place in range(WORD, min(longest, _HASHED * WORD), WORD):
-        further = np.flatnonzero(which.lengths > place)
-        hashes[further] = _and(hashes[further], which[further].own_word(place))
-    further = np.flatnonzero(which.lengths > _HASHED * WORD)
-    ends = which[further]
-    for back in range(WORD, _HASHED * WORD + 1, WORD):
-        hashes[further] = _and(hashes[further], ends.word(ends.lengths - back))
+        left, which = _longer(left, which, place)
+        hashes[left] = _and(hashes[left], which.own_word(place))
+    left, which = _longer(left, which, _HASHED * WORD)
+    for back in range(WORD, _HASHED * WORD + 1, WORD) if len(left) else ():
+        hashes[left] = _and(hashes[left], which.word(which.lengths - back))
     heads[long] = hashes | _LONG
     return heads
+
+
+def _longer(left: Array, strings: Strings, place: int) -> tuple[Array, Strings]:
+    """Those strings that do not end before a place, and their numbers."""
+    going = strings.lengths > place
+    return (left, strings) if going.all() else (left[going], strings[going])
 
 
 def keys_of(values: Any) -> Integers | Texts:
@@ -117,7 +124,7 @@ class Index:
         self._table = np.full(1 << (64 - int(self._shift)), n, np.int32 if n < 1 << 31 else np.int64)
         self._heads = np.append(keys.heads, np.uint64(0))  # The last one is for where the table has no key.
         self.first = np.arange(n)
-        left, place = self.first, self._place(keys)
+        left, place = np.arange(n), self._place(keys)
         while len(left):
             free = np.flatnonzero(self._table.take(place) == n)
             self._table[place[free]] = left[free]  # Of several the last one is there.
@@ -155,7 +162,7 @@ class Index:
 
     def _compared(self, keys: Any, place: Array) -> tuple[Array, Array]:
         """Which key is at the place of each one, and whether the two are equal."""
-        there = self._table.take(place)
+        there: Any = self._table.take(place)
         same = self._heads.take(there) == keys.heads
         same &= there != len(self._keys)
         same[keys.differing(same, self._keys, there)] = False

@@ -28,14 +28,14 @@ def flaw_of_attributes(path: Path) -> str:
     # Where Python is embedded, this may be any program.
     if not re.fullmatch(r"(python|pypy)[\d.]*w?(\.exe)?", Path(sys.executable or "").name, re.IGNORECASE):
         return ""
-    command = [sys.executable, "-P", __file__, str(path.absolute())]
+    command = [sys.executable, "-P", __file__, str(path.absolute()), str(PATIENCE)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAITING)
     except subprocess.TimeoutExpired:
         return _FOR_EVER
     except OSError:  # No process can be started here.
         return ""
-    if done.returncode == -getattr(signal, "SIGXCPU", 0) != 0:
+    if -done.returncode == getattr(signal, "SIGXCPU", None):
         return _FOR_EVER
     if done.returncode < 0:
         return "reading its attributes crashes"
@@ -79,7 +79,8 @@ if __name__ == "__main__":
     except ImportError:
         pass
     else:
-        resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE + 1))
+        patience = int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_CPU, (patience, patience + 1))
     try:
         _read_attributes(sys.argv[1])
     except Exception as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from kerasflow.strings import tokens
 from kerasflow.strings.encode import occurrences
-from kerasflow.strings.flat import from_bytes, strings
+from kerasflow.strings.flat import AT_ONCE, from_bytes, strings
 from kerasflow.strings.hashing import decimals, fingerprint64, siphash
 from kerasflow.strings.table import Index, Integers, Texts, counted
 
@@ -127,3 +128,28 @@ def test_rows_and_occurrences() -> None:
     rows = np.array([0, 0, 0, 2, 2])
     assert occurrences(values - 4, rows, (3, 2), False).tolist() == [[1, 1], [0, 0], [0, 2]]
     assert occurrences(values - 5, rows, (3, 2), True).tolist() == [[1, 1], [0, 0], [1, 0]]
+
+
+def test_short_strings_that_differ_in_zeros_alone() -> None:
+    short = [b"", b"\0", b"\0\0", b"a", b"a\0", b"a\0\0\0\0\0\0"]
+    assert Index(Texts(from_bytes(short))).first.tolist() == list(range(len(short)))
+    assert Index(Texts(from_bytes(short[::2]))).find(Texts(from_bytes(short))).tolist() == [
+        0,
+        -1,
+        1,
+        -1,
+        2,
+        -1,
+    ]
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_more_than_are_taken_at_once(text: bool) -> None:
+    """Keys that come again in other parts, and some in one alone."""
+    numbers = np.concatenate([RNG.integers(0, 5000, 3 * AT_ONCE), [-1, -2]])
+    written = [str(n).encode() * 3 for n in numbers.tolist()]
+    keys: Any = Texts(from_bytes(written)) if text else Integers(numbers)
+    distinct, which, counts = counted(keys)
+    np.testing.assert_array_equal(numbers[distinct][which], numbers)
+    assert dict(zip(numbers[distinct].tolist(), counts.tolist(), strict=True)) == Counter(numbers.tolist())
+    np.testing.assert_array_equal(numbers[distinct][Index(keys[distinct]).find(keys)], numbers)

@@ -23,7 +23,7 @@ def run(program: str, folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,  # on a loaded machine an import of TensorFlow alone takes minutes
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.strip()

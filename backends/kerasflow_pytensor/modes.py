@@ -13,7 +13,11 @@ from kerasflow_pytensor.interpreted import Interpret
 # Merging, loop fusion and work in place keep every number. PyTensor's algebra ("canonicalize", "stabilize",
 # "specialize") does not: to it x * 0 is 0 and x / x is 1 also where x is NaN. Kerasflow's own passes have simplified
 # graphs before, and the search for rewrites is most of the time that PyTensor takes to compile.
-REWRITES = RewriteDatabaseQuery(include=["minimum_compile", "merge", "fusion", "inplace"])
+# A sum over a square as one operation, which PyTensor makes for its C code, is wrong where `Interpret` runs it: it goes
+# axis by axis, and squares again what it has summed.
+REWRITES = RewriteDatabaseQuery(
+    include=["minimum_compile", "merge", "fusion", "inplace"], exclude=["local_careduce_fusion"]
+)
 
 # The linkers that call one operation after the other; all others compile a program as a whole.
 STEPWISE = frozenset("cvm cvm_nogc vm vm_nogc c|py c|py_nogc py".split())

@@ -13,7 +13,8 @@ import pytest
 from kerasflow.compiler import CompiledFunction, current_backend
 from kerasflow.errors import UnknownDeviceError, UnsupportedPrimitiveError
 from kerasflow.testing import SPECS, OpSpec, assert_backends_agree
-from kerasflow_tensorflow.lowering import WITHOUT_XLA
+
+WITHOUT_XLA = pytest.importorskip("kerasflow_tensorflow.lowering").WITHOUT_XLA
 
 X = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
 

@@ -232,3 +232,17 @@ assert pytensor.config.floatX == "float64" and pytensor.config.linker == "auto"
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[[0.0, 0.0], [0.0, 0.0]]\n"
     assert "pytensor" not in done.stderr.lower(), done.stderr
+
+
+@pytest.mark.parametrize("axis", [(0, 1), (1,), (0,)])
+def test_sums_of_what_a_loop_computes(axis: tuple[int, ...]) -> None:
+    """Enough numbers for compiled loops: a norm's squares are squared once."""
+    x = np.random.default_rng(0).normal(size=(1100, 16))
+
+    def norms(x: Any) -> Any:
+        return np.sum(np.square(x) + 1, axis=axis), np.sum(np.square(x @ x.T), axis=axis)
+
+    graph = graph_of(norms, aval(*x.shape, dtype="float64"))
+    found, _ = PytensorBackend().compile(graph)([], [x])
+    for ours, theirs in zip(found, norms(x), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)

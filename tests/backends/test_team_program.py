@@ -353,7 +353,7 @@ x, y = np.ones((256, 784), "float32"), np.ones((256, 10), "float32")
 print("run", flush=True)  # once: nothing imports this file again
 model.fit(x, y, batch_size=128, epochs=2, verbose=0)
 from kerasflow_numpy.team import team
-print(*[process.pid for process in team.team(2)._children._processes])
+print(*[process.pid for process in team.team(2)._children._processes], flush=True)
 """
 
 

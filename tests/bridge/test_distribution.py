@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import kerasflow  # isort: skip  (before Keras)
 import keras
 import numpy as np
 import pytest
+from keras.src.distribution import distribution_lib
+from keras.src.trainers.data_adapters import get_data_adapter
 
 from kerasflow.errors import UnknownDeviceError
 
@@ -60,6 +64,23 @@ def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         keras.distribution.initialize("10.0.0.1:1234", process_id=0)
     with pytest.raises(ValueError, match="3 addresses"):
         keras.distribution.initialize("10.0.0.1,10.0.0.2,10.0.0.3")
+
+
+class Slices(keras.utils.PyDataset):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return np.full(2, index)
+
+
+@pytest.mark.parametrize("x", [np.arange(8), Slices()], ids=["arrays", "PyDataset"])
+def test_keras_cuts_no_data(x: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever distribution is set: each process has all batches, and takes its rows of them."""
+    half = SimpleNamespace(auto_shard_dataset=True, num_data_shards=2, data_shard_id=1)
+    monkeypatch.setattr(distribution_lib, "distribution", lambda: half)
+    adapter = get_data_adapter(x, batch_size=2 if isinstance(x, np.ndarray) else None)
+    assert adapter.num_batches == len(list(adapter.get_numpy_iterator())) == 4
 
 
 def test_each_backend_lists_its_own_devices() -> None:

@@ -12,7 +12,6 @@ import kerasflow  # isort: skip  (before Keras)
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers, ops
 from text_models import (
     COLOR,
@@ -27,6 +26,7 @@ from text_models import (
     mixed,
     sequential,
     text,
+    tf,
     unbuilt,
     vectorization,
 )

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from kerasflow.bridge import hdf5
 from kerasflow.errors import DamagedFileError
 
 X = np.random.default_rng(3).normal(size=(24, 3)).astype("float32")
@@ -239,3 +240,14 @@ def test_keras_protects_from_hostile_files(tmp_path):
     ):
         keras.models.load_model(path)
     assert not evil.exists() and not (tmp_path.parent / "evil").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is limited by the clock alone")
+def test_a_file_that_is_never_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is limited is the processor's time: on a loaded machine everything takes long."""
+    (tmp_path / "h5py.py").write_text(
+        "class File:\n    def __init__(self, path):\n        while True: pass\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(hdf5, "PATIENCE", 1)
+    assert hdf5.flaw_of_attributes(tmp_path / "some.h5") == "reading its attributes takes for ever"

@@ -6,8 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+import pytest
 from keras import layers, ops
+
+tf: Any = pytest.importorskip("tensorflow")
 
 rng = np.random.default_rng(0)
 WORDS = np.array("red green blue dark light sky sea tree".split())

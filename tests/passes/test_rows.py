@@ -379,3 +379,18 @@ def test_runs(index: list[int]) -> None:
     assert (given % 5)[order].tolist() == sorted(i % 5 for i in index)
     assert (given % 5)[order][starts].tolist() == distinct.tolist()
     assert unused_place(distinct) == min(set(range(6)) - {i % 5 for i in index})
+
+
+@pytest.mark.parametrize("toward", [0.0, 3.0])
+def test_an_average_of_a_number(toward: float) -> None:
+    """Where no row has been looked up, a moment is an average with 0: one product, and with other numbers a sum."""
+    moment = Variable(np.ones((300, 200)), "moment")
+
+    def update() -> None:
+        moment.assign(moment.value + (toward - moment.value) * 0.1)
+
+    graph = optimize(graph_of(update, variables=[moment]))
+    program = assert_runs(
+        NumpyBackend(), graph, [DRAW.normal(size=(300, 200))], [], lambda a, b: assert_close(a, b, 64)
+    )
+    assert ("np.multiply(moment" in program.source) == (toward == 0)

@@ -74,13 +74,20 @@ CASES = (
 
 def places(folder: Path) -> dict[str, Place]:
     """The places of the cases."""
-    newest = ("python3.14-venv", "python3.15-venv", "python3.15-dev", "pkg-config", "libhdf5-dev")
-    without_wheels = ("python3-venv", "python3-dev", "python3-numpy", "python3-scipy", "python3-h5py", "g++")
+    tools = ("python3-venv", "python3-dev", "g++", "git")
+    newest = (
+        *(f"python3.{minor}-{part}" for minor in (14, 15) for part in ("venv", "dev")),
+        "pkg-config",
+        "libhdf5-dev",
+    )
+    without_wheels = ("python3-numpy", "python3-scipy", "python3-h5py")
     return {
         "here": Here(folder / "here"),
-        "trixie": Debian(folder / "trixie", "trixie", "amd64", ("python3-venv",)),
-        "sid": Debian(folder / "sid", "sid", "amd64", (*newest, *FOR_FREE_THREADED), more=FREE_THREADED),
-        "i386": Debian(folder / "i386", "trixie", "i386", without_wheels, shared=True),  # 32 bits
+        "trixie": Debian(folder / "trixie", "trixie", "amd64", tools),
+        "sid": Debian(
+            folder / "sid", "sid", "amd64", (*tools, *newest, *FOR_FREE_THREADED), more=FREE_THREADED
+        ),
+        "i386": Debian(folder / "i386", "trixie", "i386", (*tools, *without_wheels), shared=True),  # 32 bits
         "arm64": Emulated(folder / "arm64", "trixie", "arm64", "aarch64"),
     }
 

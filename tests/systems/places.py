@@ -19,7 +19,8 @@ MIRROR = "http://deb.debian.org/debian"
 
 # The Debian has this machine's devices and processes, in a namespace that ends with the command.
 _ENTER = """
-mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" && mount -t tmpfs none "$0/dev/shm" || exit 1
+for part in proc sys dev; do mount --rbind "/$part" "$0/$part" || exit 1; done
+mount -t tmpfs none "$0/dev/shm" || exit 1
 export HDF5_DIR=/$(cd "$0" && echo usr/lib/*/hdf5/serial)  # where h5py is built against
 export HOME=/root LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 exec chroot "$0" env -C "$1" "${@:2}"
@@ -36,8 +37,8 @@ make -s altinstall
 ln -sf /opt/3.13t/bin/python3.13t /usr/local/bin/
 """
 FOR_FREE_THREADED = (
-    *("dpkg-dev", "make", "g++", "zlib1g-dev", "libssl-dev", "libffi-dev", "libbz2-dev", "liblzma-dev"),
-    "libsqlite3-dev",
+    *("dpkg-dev", "make"),
+    *("zlib1g-dev", "libssl-dev", "libffi-dev", "libbz2-dev", "liblzma-dev", "libsqlite3-dev"),
 )
 # What packages without a wheel are built with: without isolation, so that the NumPy that is there serves.
 BUILDING = ("setuptools", "hatchling", "editables", "cython", "pkgconfig")

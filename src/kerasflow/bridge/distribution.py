@@ -117,7 +117,7 @@ def _require_one_device(device_mesh: Any) -> None:
 def require_one_device_for_variables() -> None:
     """Checked where a variable is made, as where JAX's variables are laid out: Keras then knows the distribution."""
     distribution = global_state.get_global_attribute("distribution")
-    if distribution is not None and distribution.num_processes == 1:
+    if distribution is not None and not distribution._is_multi_process:  # The same in each version of Keras.
         _require_one_device(distribution.device_mesh)
 
 

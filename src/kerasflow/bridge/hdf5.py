@@ -7,6 +7,7 @@ or never come back: there another process reads first. That is this file, as a p
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Any
 
 import h5py
 
-# Seconds for reading attributes, of which a large file has no more than a small one.
-PATIENCE = 20.0
+# Seconds of a processor's time for reading attributes, of which a large file has no more than a small one; and of the
+# clock's, where processes cannot be limited so (on Windows), or wait: a loaded machine is no damage.
+PATIENCE, WAITING = 20, 300
 # A data set may claim to have any size; compressed, it has at most so many bytes for each of the file.
 _EXPANSION = 1100
+_FOR_EVER = "reading its attributes takes for ever"
 
 
 def flaw_of_attributes(path: Path) -> str:
@@ -25,13 +28,15 @@ def flaw_of_attributes(path: Path) -> str:
     # Where Python is embedded, this may be any program.
     if not re.fullmatch(r"(python|pypy)[\d.]*w?(\.exe)?", Path(sys.executable or "").name, re.IGNORECASE):
         return ""
-    command = [sys.executable, "-P", __file__, str(path.absolute())]
+    command = [sys.executable, "-P", __file__, str(path.absolute()), str(PATIENCE)]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAITING)
     except subprocess.TimeoutExpired:
-        return "reading its attributes takes for ever"
+        return _FOR_EVER
     except OSError:  # No process can be started here.
         return ""
+    if -done.returncode == getattr(signal, "SIGXCPU", None):
+        return _FOR_EVER
     if done.returncode < 0:
         return "reading its attributes crashes"
     lines = done.stdout.decode(errors="replace").splitlines()
@@ -69,6 +74,13 @@ def _read_attributes(path: str) -> None:
 
 
 if __name__ == "__main__":
+    try:
+        import resource
+    except ImportError:
+        pass
+    else:
+        patience = int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_CPU, (patience, patience + 1))
     try:
         _read_attributes(sys.argv[1])
     except Exception as problem:

@@ -29,6 +29,7 @@ from kerasflow.bridge.generators import random_state, set_random_state
 from kerasflow.bridge.host import declines
 from kerasflow.bridge.ops.sparse import sparse_tensor
 from kerasflow.bridge.sparse_rows import of_floatx
+from kerasflow.bridge.versions import LAYOUT
 from kerasflow.compiler import Entry, current_backend, running_on
 from kerasflow.compiler.interrupts import all_or_nothing, undisturbed
 from kerasflow.compiler.nans import scaled_gradients
@@ -329,6 +330,7 @@ class Batches(EpochIterator):
         done: how many lists of this epoch have been given out.
         drawn: how many batches of this pass over the data, of them `before` in earlier epochs.
         begun: the states of the random generators when the pass began; None if it has not begun.
+        number: that of the pass, from which a Keras may make the order of the samples instead; None if it does not.
     """
 
     def __init__(
@@ -338,6 +340,7 @@ class Batches(EpochIterator):
 
     done = drawn = before = 0
     begun: Any = None
+    number: int | None = None
     _is_there = False
 
     def _get_iterator(self) -> Iterator[Any]:
@@ -345,7 +348,7 @@ class Batches(EpochIterator):
         return self._counted(super()._get_iterator())
 
     def _counted(self, batches: Iterable[Any]) -> Iterator[Any]:
-        self.begun = random_state()
+        self.begun, self.number = random_state(), self._next_number
         for batch in batches:
             self.drawn += 1
             yield kept_sparse(*batch) if type(batch) is tuple else batch
@@ -386,11 +389,23 @@ class Batches(EpochIterator):
     @property
     def place(self) -> dict[str, Any]:
         """What `go_to` needs to know."""
-        return {"done": self.done, "before": self.before, "begun": self.begun}
+        numbers = (self.number, self._next_number)
+        return {"done": self.done, "before": self.before, "begun": self.begun, "numbers": numbers}
+
+    @property
+    def _next_number(self) -> int | None:
+        """The number of a pass that begins now."""
+        return vars(self.data_adapter).get(LAYOUT.number_of_pass)
+
+    def _count_from(self, number: int | None) -> None:
+        if number is not None:
+            setattr(self.data_adapter, LAYOUT.number_of_pass, number)
 
     def go_to(self, place: Mapping[str, Any]) -> Any:
         """Draw what was drawn up to a place; the last batch of its epoch so far, None between epochs."""
         last = None
+        number, next_number = place.get("numbers", (None, None))  # A backup of 0.1.0 has none.
+        self._count_from(number)
         if place["begun"] is not None:
             set_random_state(place["begun"])
         if place["before"]:
@@ -401,4 +416,5 @@ class Batches(EpochIterator):
             for _, _, batches in itertools.islice(self, place["done"]):
                 last = batches[-1]
             self._is_there = True
+        self._count_from(next_number)
         return last

@@ -38,6 +38,9 @@ class Layout:
         unadjusted: modules that need no adjustment.
         asks_pandas: whether pandas is imported to ask for its arrays.
         standardizes_arrays: whether a user's `standardize` for text is given an array instead of the tensor.
+        number_of_pass: the attribute of those data adapters that make the order of samples from the number of the
+            pass; "" where it is drawn from the random generators.
+        chooses_bins: whether lookups have `oov_method` and `salt`, for what is in no vocabulary.
         without_grain: utilities that make datasets of TensorFlow's alone, of those that make grain's in the newest.
     """
 
@@ -50,11 +53,16 @@ class Layout:
     unadjusted: frozenset[str] = frozenset()
     asks_pandas: bool = True
     standardizes_arrays: bool = True
+    number_of_pass: str = ""
+    chooses_bins: bool = True
     without_grain: frozenset[str] = frozenset()
 
 
 _EQUALIZATION = "keras.src.layers.preprocessing.image_preprocessing.equalization"
-_GRAIN = "keras.src.trainers.data_adapters.grain_dataset_adapter"
+_ADAPTERS = "keras.src.trainers.data_adapters"
+_GRAIN = f"{_ADAPTERS}.grain_dataset_adapter"
+# What cuts data for several processes; before, Keras did that where it chooses the adapter.
+_CUTTING = {f"{_ADAPTERS}.{name}_adapter" for name in ("array_data", "py_dataset", "torch_data_loader")}
 _SERIES = "timeseries_dataset_from_array"
 _SOUNDS = "audio_dataset_from_directory"
 _NANS = (
@@ -68,13 +76,16 @@ _3_13 = Layout(
     base_trainer=Place("keras.src.trainers.trainer", "Trainer"),
     archive=Place("keras.src.backend.numpy.export", "NumpyExportArchive"),
     absent=frozenset({"i0", "unique", *_NANS}),
+    unadjusted=frozenset(_CUTTING),
     standardizes_arrays=False,
+    chooses_bins=False,
     without_grain=frozenset({_SERIES, _SOUNDS}),
 )
 _3_14 = replace(
     _3_13,
     absent=frozenset({"nanpercentile", "unique"}),
-    unadjusted=frozenset({_GRAIN}),  # It looks in both places.
+    unadjusted=frozenset({_GRAIN, *_CUTTING}),  # The first looks in both places.
+    chooses_bins=True,
     without_grain=frozenset({_SOUNDS}),
 )
 _3_15 = replace(_3_14, absent=frozenset(), standardizes_arrays=True)
@@ -89,6 +100,7 @@ _3_16 = replace(
     # Shapes do not depend on values any more.
     unadjusted=frozenset({_EQUALIZATION, _GRAIN}),
     asks_pandas=False,
+    number_of_pass="_epoch",
     without_grain=frozenset(),
 )
 

@@ -146,12 +146,13 @@ class _Walk:
         if value in self.whole_of or found is None:
             return self.whole_of.get(value, value)
         assert value.node is not None
-        self.builder.scope = value.node.scope
+        here, self.builder.scope = self.builder.scope, value.node.scope
         if found.node is not None:
             self._keep(found.node)
         else:
             base = self._broadcast(found.base, value.aval.shape)
             self.whole_of[value] = self.emit("scatter", base, found.rows, found.places, mode="set")
+        self.builder.scope = here
         return self.whole_of[value]
 
     def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:

@@ -5,7 +5,7 @@ Text is UTF-8, as in TensorFlow; bytes may be anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -17,6 +17,8 @@ Array = np.ndarray[Any, Any]
 WORD = 8  # bytes
 # So much is behind the last string: a word can be read wherever a string ends.
 _MARGIN = 2 * WORD
+# So many strings at a time: what is computed of them stays in the processor's cache.
+AT_ONCE = 1 << 14
 # The bits of a word that a string fills of which so many bytes are left.
 _MASKS = np.array([(1 << 8 * n) - 1 for n in range(WORD + 1)], np.uint64)
 
@@ -67,7 +69,7 @@ class Strings:
         words = self.word(place)
         return words if left.min(initial=WORD) >= WORD else words & _MASKS.take(left, mode="clip")
 
-    def packed(self, gap: int | None = None) -> Self:
+    def packed(self, gap: int | None = None) -> Strings:
         """The same strings one behind the other, in order, a byte behind each that has the value `gap`."""
         steps = self.lengths + (gap is not None)
         starts = np.cumsum(steps) - steps
@@ -77,12 +79,31 @@ class Strings:
         inside = places(self.lengths)
         of, to = np.repeat(self.starts, self.lengths), np.repeat(starts, self.lengths)
         buffer[to + inside] = self.buffer[of + inside]
-        return type(self)(buffer, starts, self.lengths)
+        return Strings(buffer, starts, self.lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows(Strings):
+    """Strings of which each has the same space, whole words, with zeros behind it."""
+
+    rows: Array
+
+    def __getitem__(self, key: Any) -> Self:
+        return type(self)(self.buffer, self.starts[key], self.lengths[key], self.rows[key])
+
+    def own_word(self, place: int) -> Array:
+        column = place // WORD
+        return self.rows[:, column].copy() if column < self.rows.shape[1] else np.zeros(len(self), np.uint64)
 
 
 def places(counts: Array) -> Array:
     """Of runs one behind the other, so long: of each element the place in its own."""
     return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def parts(count: int) -> Iterator[slice]:
+    """So many strings, a few at a time."""
+    return (slice(begin, min(begin + AT_ONCE, count)) for begin in range(0, count, AT_ONCE))
 
 
 def new_buffer(size: int) -> Array:
@@ -125,8 +146,12 @@ def from_list(items: Sequence[Any]) -> Strings:
     gaps = np.flatnonzero(buffer[: len(data)] == 0)
     if len(gaps) != len(items) - 1:  # There are some in the strings.
         return from_bytes(list(map(str.encode, items)))
-    starts = np.concatenate([[0], gaps + 1])
-    return Strings(buffer, starts, np.append(gaps, len(data)) - starts)
+    starts = np.zeros(len(items), np.int64)
+    np.add(gaps, 1, out=starts[1:])
+    lengths = np.empty_like(starts)
+    np.subtract(gaps, starts[:-1], out=lengths[:-1])
+    lengths[-1] = len(data) - starts[-1]
+    return Strings(buffer, starts, lengths)
 
 
 def _bytes(item: Any) -> bytes:
@@ -197,7 +222,8 @@ def _rows(codes: Array, x: Array) -> Strings:
     space = -(-width // WORD) * WORD
     buffer = new_buffer(len(x) * space)
     buffer[: len(x) * space].reshape(len(x), space)[:, :width] = codes.reshape(len(x), width)
-    return Strings(buffer, np.arange(len(x)) * space, np.strings.str_len(x).astype(np.int64))
+    words = buffer.view("<u8")[: len(x) * space // WORD].reshape(len(x), space // WORD)
+    return Rows(buffer, np.arange(len(x)) * space, np.strings.str_len(x).astype(np.int64), words)
 
 
 _KINDS = {"U": _of_text, "S": _of_bytes, "O": _of_objects, "T": _of_objects}

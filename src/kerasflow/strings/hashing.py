@@ -16,6 +16,10 @@ from kerasflow.strings.flat import WORD, Array, Strings, new_buffer
 
 _U = np.uint64
 _DIGITS = 24  # the most that are written for 64 bits, as whole words
+# The numbers of four digits as they are written.
+_FOURS = (
+    (np.arange(10**4)[:, None] // [1000, 100, 10, 1] % 10 + ord("0")).astype(np.uint8).view(np.uint32).ravel()
+)
 _K0 = _U(0xC3A5C85C97CB3127)
 _K1 = _U(0xB492B66FBE98F273)
 _K2 = _U(0x9AE16A3B2F90404F)
@@ -49,7 +53,9 @@ class _Reader(Strings):
 
 def _rotate(x: Array, by: int) -> Array:
     """The bits moved to the right, those that fall out come in again."""
-    return (x >> _U(by)) | (x << _U(64 - by))
+    result = x >> _U(by)
+    result |= x << _U(64 - by)
+    return result
 
 
 def _mixed(x: Array) -> Array:
@@ -161,50 +167,57 @@ def siphash(strings: Strings, key: Sequence[int]) -> Array:
     k0, k1 = (_U(part % 2**64) for part in key)
     s = _Reader(strings.buffer, strings.starts, strings.lengths)
     constants = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
-    state = np.stack(
-        [np.full(len(strings), _U(c) ^ k) for c, k in zip(constants, (k0, k1, k0, k1), strict=True)]
-    )
+    state = [np.full(len(strings), _U(c) ^ k) for c, k in zip(constants, (k0, k1, k0, k1), strict=True)]
     words = strings.lengths // WORD
     rest = strings.lengths % WORD
     with np.errstate(over="ignore"):
         for i in range(int(words.max(initial=0))):
             going = np.flatnonzero(words > i)
-            state[:, going] = _absorbed(state[:, going], s[going].word(i * WORD))
+            parts = [x[going] for x in state]
+            _absorb(parts, s[going].word(i * WORD))
+            for x, part in zip(state, parts, strict=True):
+                x[going] = part
         # The last word: what is left, and the length in its highest byte.
         mask = (_U(1) << (rest.astype(np.uint64) * _U(8))) - _U(1)
-        last = (s.word(words * WORD) & mask) | (s.size << _U(56))
-        state = _absorbed(state, last)
+        _absorb(state, (s.word(words * WORD) & mask) | (s.size << _U(56)))
         state[2] ^= _U(0xFF)
         for _ in range(4):
-            state = _round(state)
-    return state[0] ^ state[1] ^ state[2] ^ state[3]
-
-
-def _absorbed(state: Array, word: Array) -> Array:
-    state[3] ^= word
-    state = _round(_round(state))
-    state[0] ^= word
-    return state
-
-
-def _round(state: Array) -> Array:
+            _round(state)
     a, b, c, d = state
-    a = a + b
-    c = c + d
-    b = _rotate(b, 64 - 13) ^ a
-    d = _rotate(d, 64 - 16) ^ c
+    return a ^ b ^ c ^ d
+
+
+def _absorb(state: list[Array], word: Array) -> None:
+    state[3] ^= word
+    _round(state)
+    _round(state)
+    state[0] ^= word
+
+
+def _round(state: list[Array]) -> None:
+    a, b, c, d = state
+    a += b
+    c += d
+    b = _rotate(b, 64 - 13)
+    b ^= a
+    d = _rotate(d, 64 - 16)
+    d ^= c
     a = _rotate(a, 32)
-    c = c + b
-    a = a + d
-    b = _rotate(b, 64 - 17) ^ c
-    d = _rotate(d, 64 - 21) ^ a
-    c = _rotate(c, 32)
-    return np.stack([a, b, c, d])
+    c += b
+    a += d
+    b = _rotate(b, 64 - 17)
+    b ^= c
+    d = _rotate(d, 64 - 21)
+    d ^= a
+    state[:] = a, b, _rotate(c, 32), d
 
 
 def bins(hashes: Array, count: int) -> Array:
     """In which of so many bins hashes are."""
-    return (hashes % _U(count)).astype(np.int64)
+    by = _U(count)
+    return (hashes - hashes // by * by).view(
+        np.int64
+    )  # NumPy divides by one number faster than it takes remainders.
 
 
 def crossed(columns: Sequence[Array]) -> Array:
@@ -224,15 +237,18 @@ def decimals(values: Array) -> Strings:
     bits = values.astype(np.uint64) if values.dtype.kind == "u" else values.astype(np.int64).view(np.uint64)
     with np.errstate(over="ignore"):
         left = np.where(negative, -bits, bits)
+    lengths = np.ones(len(values), np.int64)
+    largest = int(left.max(initial=0))
+    for digits in range(1, len(str(largest))):
+        lengths += left >= _U(10**digits)
     written = new_buffer(len(values) * _DIGITS)
-    columns = written[: len(values) * _DIGITS].reshape(len(values), _DIGITS)
-    lengths = np.zeros(len(values), np.int64)
-    for column in range(_DIGITS - 1, 0, -1):
-        lengths += (left > 0) | (column == _DIGITS - 1)
-        tens = left // _U(10)
-        columns[:, column] = left - tens * _U(10) + _U(ord("0"))
-        left = tens
-        if not left.any():
+    fours = written[: len(values) * _DIGITS].view(np.uint32).reshape(len(values), _DIGITS // 4)
+    for column in range(_DIGITS // 4 - 1, -1, -1):
+        higher = left // _U(10**4)
+        fours[:, column] = _FOURS.take((left - higher * _U(10**4)).view(np.int64))
+        left = higher
+        largest //= 10**4
+        if not largest:
             break
     lengths += negative
     starts = np.arange(1, len(values) + 1) * _DIGITS - lengths

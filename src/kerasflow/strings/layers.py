@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasflow.strings.batch import Batch, batch
 from kerasflow.strings.encode import occurrences as in_rows
-from kerasflow.strings.flat import Array, Strings, from_list, is_text, strings
+from kerasflow.strings.flat import Array, Strings, from_list, is_text, parts, strings
 from kerasflow.strings.hashing import bins, crossed, decimals, fingerprint64, siphash
 from kerasflow.strings.lookup import Lookup
 from kerasflow.strings.table import Index, keys_of
@@ -63,36 +63,48 @@ def hashed(count: int, salt: Sequence[int] | None, mask: Any, x: Array) -> Array
     Args:
         salt: SipHash's key; None takes FarmHash. mask: what is in a bin of its own, the first one.
     """
+    values = strings(x)[0] if is_text(x) else x.ravel()
+    result = np.empty(len(values), np.int64)
+    for part in parts(len(values)):
+        result[part] = _hashed(count, salt, mask, values[part])
+    return result.reshape(x.shape)
+
+
+def _hashed(count: int, salt: Sequence[int] | None, mask: Any, x: Any) -> Array:
     values = _spelled(x)
     hashes = siphash(values, salt) if salt is not None else fingerprint64(values)
     if mask is None or count <= 1:
-        return bins(hashes, count).reshape(x.shape)
-    if is_text(x):
+        return bins(hashes, count)
+    if isinstance(x, Strings):
         masked = Index(keys_of(from_list([mask]))).find(keys_of(values)) == 0
     else:
-        masked = (x == np.asarray(mask).astype(x.dtype)).ravel()
-    return np.where(masked, 0, bins(hashes, count - 1) + 1).reshape(x.shape)
+        masked = x == np.asarray(mask).astype(x.dtype)
+    return np.where(masked, 0, bins(hashes, count - 1) + 1)
 
 
-def _spelled(x: Array) -> Strings:
+def _spelled(x: Any) -> Strings:
     """What is hashed: numbers as they are written, without what is behind the point."""
-    if is_text(x):
-        return strings(x)[0]
+    if isinstance(x, Strings):
+        return x
     if x.dtype == bool:
-        return from_list(["false", "true"])[x.astype(np.int64).ravel()]
+        return from_list(["false", "true"])[x.astype(np.int64)]
     if x.dtype.kind not in "iu":
         with np.errstate(invalid="ignore"):
             x = x.astype(np.int64)
-    return decimals(x.ravel())
+    return decimals(x)
 
 
 def cross(count: int, *columns: Array) -> Array:
     """The bin of what several arrays of strings or integers have at each place."""
-    return bins(crossed([_crossable(x) for x in columns]), count).reshape(columns[0].shape)
+    values = [strings(x)[0] if is_text(x) else x.astype(np.int64).ravel() for x in columns]
+    result = np.empty(len(values[0]), np.int64)
+    for part in parts(len(result)):
+        result[part] = bins(crossed([_crossable(x[part]) for x in values]), count)
+    return result.reshape(columns[0].shape)
 
 
-def _crossable(x: Array) -> Array:
-    return fingerprint64(strings(x)[0]).view(np.int64) if is_text(x) else x.astype(np.int64).ravel()
+def _crossable(x: Any) -> Array:
+    return fingerprint64(x).view(np.int64) if isinstance(x, Strings) else x
 
 
 def occurrences(depth: int, binary: bool, numbers: Array) -> Array:

@@ -43,10 +43,10 @@ class Lookup:
             ValueError: something is no key, and there are no bins.
         """
         places = self._index.find(keys_of(values))
-        found: Array = self.numbers[places]
+        found: Array = self.numbers.take(places, mode="wrap")
         if self.count == 1:
             return found
-        unknown = np.flatnonzero(places == -1)
+        unknown = np.flatnonzero(places < 0)
         if len(unknown) and not self.count:
             raise ValueError(
                 "When `num_oov_indices=0` all inputs should be in vocabulary, found OOV values "

@@ -6,82 +6,99 @@ every key that is left; most are done after the first.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from kerasflow.strings.flat import WORD, Array, Strings
+from kerasflow.strings.flat import AT_ONCE, WORD, Array, Strings, parts
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
+# A string of less than a word is that word, with its length in the last byte; a longer one has a hash there, with the
+# highest bit.
+_LENGTH = np.uint64(56)
+_LONG = np.uint64(1 << 63)
 # Of a longer string only so many words at its begin and its end are hashed; compared are all.
 _HASHED = 8
-# So many keys at a time: what is computed of them stays in the processor's cache.
-_AT_ONCE = 1 << 18
 
 
 class Integers:
     """Integers of 64 bits as keys.
 
     Attributes:
-        head: of each key, what most others differ in. size: the rest of that.
+        heads: a number for each, the same for those that are equal.
     """
 
     def __init__(self, values: Array) -> None:
-        self.head = values.astype(np.int64, copy=False).view(np.uint64)
-        self.size = np.broadcast_to(np.int64(0), len(values))
+        self.heads = values.astype(np.int64, copy=False).view(np.uint64)
 
     def __len__(self) -> int:
-        return len(self.head)
+        return len(self.heads)
 
     def __getitem__(self, key: Any) -> Integers:
-        return Integers(self.head[key].view(np.int64))
+        return Integers(self.heads[key].view(np.int64))
 
-    def hashes(self) -> Array:
-        """A number for each, the highest bits of which differ."""
-        return self.head * _FACTOR
-
-    def differing(self, these: Array, others: Any, those: Array) -> Array:
-        """Of keys whose heads and sizes are equal: which of the pairs are not."""
-        return these[:0]
+    def differing(self, same: Array, others: Any, those: Array) -> Array:
+        """Of the keys whose heads are those of others: which are others nevertheless."""
+        return those[:0]
 
 
 class Texts:
     """Strings as keys, likewise."""
 
-    def __init__(self, strings: Strings, head: Array | None = None) -> None:
+    def __init__(self, strings: Strings) -> None:
         self.strings = strings
-        self.size = strings.lengths
-        self.head = strings.own_word(0) if head is None else head
+
+    @cached_property
+    def heads(self) -> Array:
+        return _heads(self.strings)
 
     def __len__(self) -> int:
-        return len(self.head)
+        return len(self.strings)
 
     def __getitem__(self, key: Any) -> Texts:
-        return Texts(self.strings[key], self.head[key])
+        return Texts(self.strings[key])
 
-    def hashes(self) -> Array:
-        result = (self.head ^ self.size.view(np.uint64)) * _FACTOR
-        which = np.flatnonzero(self.size > WORD)
-        for place in range(WORD, min(int(self.size.max(initial=0)), _HASHED * WORD), WORD):
-            which = which[self.size[which] > place]
-            result[which] = _and(result[which], self.strings[which].own_word(place))
-        which = which[self.size[which] > _HASHED * WORD]
-        ends = self.strings[which]
-        for back in range(WORD, _HASHED * WORD + 1, WORD):
-            result[which] = _and(result[which], ends.word(ends.lengths - back))
-        return result
-
-    def differing(self, these: Array, others: Texts, those: Array) -> Array:
-        found = [these[:0]]
-        left = np.flatnonzero(self.size[these] > WORD)
-        place = WORD
+    def differing(self, same: Array, others: Texts, those: Array) -> Array:
+        left = np.flatnonzero(same & (self.heads >= _LONG))
+        if not len(left):
+            return left
+        equal = self.strings.lengths[left] == others.strings.lengths[those[left]]
+        found, left = [left[~equal]], left[equal]
+        mine, other = self.strings[left], others.strings[those[left]]
+        place = 0
         while len(left):
-            mine, other = self.strings[these[left]], others.strings[those[left]]
             differs = mine.own_word(place) != other.own_word(place)
             found.append(left[differs])
             place += WORD
-            left = left[~differs & (mine.lengths > place)]
+            going = ~differs & (mine.lengths > place)
+            if not going.all():
+                left, mine, other = left[going], mine[going], other[going]
         return np.concatenate(found)
+
+
+def _heads(strings: Strings) -> Array:
+    heads, lengths = strings.own_word(0), strings.lengths
+    longest = int(lengths.max(initial=0))
+    if longest < WORD:
+        return heads | (lengths.view(np.uint64) << _LENGTH)
+    long = np.flatnonzero(lengths >= WORD)
+    heads |= np.where(lengths < WORD, lengths, 0).view(np.uint64) << _LENGTH
+    hashes, left, which = heads[long], np.arange(len(long)), strings[long]
+    for place in range(WORD, min(longest, _HASHED * WORD), WORD):
+        left, which = _longer(left, which, place)
+        hashes[left] = _and(hashes[left], which.own_word(place))
+    left, which = _longer(left, which, _HASHED * WORD)
+    for back in range(WORD, _HASHED * WORD + 1, WORD) if len(left) else ():
+        hashes[left] = _and(hashes[left], which.word(which.lengths - back))
+    heads[long] = hashes | _LONG
+    return heads
+
+
+def _longer(left: Array, strings: Strings, place: int) -> tuple[Array, Strings]:
+    """Those strings that do not end before a place, and their numbers."""
+    going = strings.lengths > place
+    return (left, strings) if going.all() else (left[going], strings[going])
 
 
 def keys_of(values: Any) -> Integers | Texts:
@@ -104,55 +121,64 @@ class Index:
         n = len(keys)
         self._keys = keys
         self._shift = np.uint64(64 - max(4, int(4 * n).bit_length()))
-        self._table = np.full(1 << (64 - int(self._shift)), n)
-        # Where the table has no key it has one that is equal to none.
-        self._head, self._size = np.append(keys.head, np.uint64(0)), np.append(keys.size, -1)
+        self._table = np.full(1 << (64 - int(self._shift)), n, np.int32 if n < 1 << 31 else np.int64)
+        self._heads = np.append(keys.heads, np.uint64(0))  # The last one is for where the table has no key.
         self.first = np.arange(n)
-        left, place = np.arange(n), self._place(keys.hashes())
+        left, place = np.arange(n), self._place(keys)
         while len(left):
-            free = self._table[place] == n
+            free = np.flatnonzero(self._table.take(place) == n)
             self._table[place[free]] = left[free]  # Of several the last one is there.
-            same, there = self._compared(keys, left, place)
+            there, same = self._compared(keys, place)
             self.first[left] = np.where(same, there, left)
-            left, place = left[~same], self._next(place[~same])
+            other = np.flatnonzero(~same)
+            keys, left, place = keys[other], left[other], self._next(place[other])
 
     def find(self, keys: Any) -> Array:
         """For each key the index of an equal one, or -1."""
         result = np.empty(len(keys), np.int64)
-        for begin in range(0, len(keys), _AT_ONCE):
-            part = slice(begin, begin + _AT_ONCE)
-            result[part] = self._find(keys[part])
-        return result
-
-    def _find(self, keys: Any) -> Array:
-        result = np.full(len(keys), -1)
-        left, place = np.arange(len(keys)), self._place(keys.hashes())
+        some = [result[:0]]
+        for part in parts(len(keys)):
+            these = keys[part]
+            there, same = self._compared(these, self._place(these))
+            result[part] = np.where(same, there, -1)
+            some.append(np.flatnonzero(~same & (there < len(self._keys))) + part.start)
+        # Of the others most are found at the next place.
+        left = np.concatenate(some)
+        keys = keys[left]
+        place = self._place(keys)
         while len(left):
-            same, there = self._compared(keys, left, place)
+            place = self._next(place)
+            there, same = self._compared(keys, place)
             result[left[same]] = there[same]
             again = np.flatnonzero(~same & (there < len(self._keys)))
-            left, place = left[again], self._next(place[again])
+            keys, left, place = keys[again], left[again], place[again]
         return result
 
-    def _place(self, hashes: Array) -> Array:
-        return (hashes >> self._shift).view(np.int64)
+    def _place(self, keys: Any) -> Array:
+        return ((keys.heads * _FACTOR) >> self._shift).view(np.int64)
 
     def _next(self, place: Array) -> Array:
         return (place + 1) & (len(self._table) - 1)
 
-    def _compared(self, keys: Any, left: Array, place: Array) -> tuple[Array, Array]:
-        """Whether each key that is left is the one at its place, and which one that is."""
-        there = self._table.take(place)
-        same = self._head.take(there) == keys.head.take(left)
-        same &= self._size.take(there) == keys.size.take(left)
-        maybe = np.flatnonzero(same)
-        same[maybe[keys.differing(left[maybe], self._keys, there[maybe])]] = False
-        return same, there
+    def _compared(self, keys: Any, place: Array) -> tuple[Array, Array]:
+        """Which key is at the place of each one, and whether the two are equal."""
+        there: Any = self._table.take(place)
+        same = self._heads.take(there) == keys.heads
+        same &= there != len(self._keys)
+        same[keys.differing(same, self._keys, there)] = False
+        return there, same
 
 
 def counted(keys: Any) -> tuple[Array, Array, Array]:
     """The distinct keys, each by an index of one; for each key which of these it is; how often each is there."""
-    first = Index(keys).first
+    first = np.empty(len(keys), np.int64)
+    for part in parts(len(keys)):  # Those of a part first: most are few, and stay in the processor's cache.
+        first[part] = Index(keys[part]).first + part.start
+    if len(keys) > AT_ONCE:
+        ones = np.flatnonzero(first == np.arange(len(keys)))
+        place = np.empty(len(keys), np.int64)
+        place[ones] = ones[Index(keys[ones]).first]
+        first = place[first]
     occurrences = np.bincount(first, minlength=len(keys))
     distinct = np.flatnonzero(occurrences)
     number = np.cumsum(occurrences > 0) - 1

@@ -30,7 +30,7 @@ def share_batches_out(module: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def take_whole_data(module: ModuleType) -> Iterator[None]:
-    """Keras would refuse arrays, and cut a `tf.data.Dataset`; here each rank takes its rows of every whole batch."""
+    """Keras would refuse or cut the data; here each rank takes its rows of every whole batch."""
     yield
     module.distribution_lib = Seen(module.distribution_lib, distribution=lambda: None)  # type: ignore[attr-defined]
 

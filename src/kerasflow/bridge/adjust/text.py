@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -75,11 +75,30 @@ def _let_sparse(cls: Any, of_int: bool = False) -> None:
     cls.__init__ = __init__
 
 
-@contextmanager
-def look_up(module: ModuleType) -> Iterator[None]:
+Adjustment = Callable[[ModuleType], AbstractContextManager[None]]
+
+
+def _with_a_standin(change: Callable[[ModuleType], None]) -> Adjustment:
+    """What is changed in a module behind its execution, beside TensorFlow, for which there is a stand-in."""
+
+    @functools.wraps(change)
+    @contextmanager
+    def around(module: Any) -> Iterator[None]:
+        yield
+        module.tf = Standin()
+        change(module)
+
+    return around
+
+
+@_with_a_standin
+def ask_a_standin(module: ModuleType) -> None:
+    """Layers that ask TensorFlow alone whether data are its datasets."""
+
+
+@_with_a_standin
+def look_up(module: ModuleType) -> None:
     """`IndexLookup`: its tables, its vocabulary and what it gives."""
-    yield
-    module.tf = Standin()  # type: ignore[attr-defined]
     cls = module.IndexLookup
     cls._lookup_table_from_tokens = lookup.table_from_tokens
     cls._lookup_table_from_file = lookup.table_from_file
@@ -97,21 +116,17 @@ def look_up(module: ModuleType) -> Iterator[None]:
     cls.call = _with_numpy(lookup.call, cls.call)
 
 
-@contextmanager
-def look_up_strings(module: ModuleType) -> Iterator[None]:
+@_with_a_standin
+def look_up_strings(module: ModuleType) -> None:
     """`StringLookup` and `IntegerLookup`, which take more than that one does."""
-    yield
-    module.tf = Standin()  # type: ignore[attr-defined]
     cls = getattr(module, "StringLookup", None) or module.IntegerLookup
     _let_sparse(cls)
     cls.call = _with_numpy(lookup.call, cls.call)
 
 
-@contextmanager
-def split_texts(module: ModuleType) -> Iterator[None]:
+@_with_a_standin
+def split_texts(module: ModuleType) -> None:
     """`TextVectorization`."""
-    yield
-    module.tf = Standin()  # type: ignore[attr-defined]
     cls = module.TextVectorization
     _let_sparse(cls)
     cls.adapt = functools.wraps(cls.adapt)(vectorization.adapt)
@@ -144,35 +159,22 @@ def _in_graphs(apply: Callable[..., Any]) -> Callable[..., Any]:
     return standardize
 
 
-@contextmanager
-def hash_values(module: ModuleType) -> Iterator[None]:
+@_with_a_standin
+def hash_values(module: ModuleType) -> None:
     """`Hashing`."""
-    yield
-    module.tf = Standin()  # type: ignore[attr-defined]
     module.Hashing.call = _with_numpy(hashing.hash_call, module.Hashing.call)
 
 
-@contextmanager
-def cross_values(module: ModuleType) -> Iterator[None]:
+@_with_a_standin
+def cross_values(module: ModuleType) -> None:
     """`HashedCrossing`."""
-    yield
-    module.tf = Standin()  # type: ignore[attr-defined]
     _let_sparse(module.HashedCrossing, of_int=True)
     module.HashedCrossing.call = _with_numpy(hashing.cross_call, module.HashedCrossing.call)
 
 
-@contextmanager
-def ask_a_standin(module: ModuleType) -> Iterator[None]:
-    """Layers that ask TensorFlow alone whether data are its datasets."""
-    yield
-    module.tf = Standin()  # type: ignore[attr-defined]
-
-
-@contextmanager
-def prepare_features(module: ModuleType) -> Iterator[None]:
+@_with_a_standin
+def prepare_features(module: ModuleType) -> None:
     """`FeatureSpace`."""
-    yield
-    module.tf = Standin()  # type: ignore[attr-defined]
     module.backend_utils = Seen(module.backend_utils, TFGraphScope=graph_scope)  # type: ignore[attr-defined]
     cls = module.FeatureSpace
     adapt, call = cls.adapt, cls.__call__

@@ -12,16 +12,16 @@ from kerasflow.bridge.text.batch import computed, given, is_recorded
 from kerasflow.bridge.text.encoded import encoded
 from kerasflow.bridge.text.standin import Dtype
 from kerasflow.graph import is_text
+from kerasflow.strings.flat import texts
 from kerasflow.strings.layers import Recipe, cross, hashed
 
 
 def _array(x: Any) -> Any:
     x = given(x)
-    if is_recorded(x):
+    if is_recorded(x) or isinstance(x, np.ndarray):
         return x
     array = np.asarray(x)
-    # NumPy's own strings lose the zeros at their ends.
-    return np.asarray(x, object) if is_text(array.dtype) else array
+    return texts(x) if is_text(array.dtype) else array
 
 
 def hash_call(self: Any, inputs: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from kerasflow.bridge.text.batch import batch
 from kerasflow.bridge.text.standin import Array as Asked
 from kerasflow.bridge.text.standin import array, imported
+from kerasflow.bridge.versions import LAYOUT
 from kerasflow.strings.flat import Array, together
 from kerasflow.strings.lookup import Lookup
 
@@ -48,14 +49,14 @@ class Table:
                 mask = batch([layer.mask_token], self._dtypes[0]).values
                 keys, number = together(keys, mask), batch([layer._mask_value], "int64").values
                 numbers = np.append(numbers, number)
-            salt = getattr(layer, "salt", None)
+            salt, method = (layer.salt, layer.oov_method) if LAYOUT.chooses_bins else (None, None)
             self._lookup = Lookup(
                 keys,
                 np.append(numbers, self._default),
                 layer.num_oov_indices,
                 layer._oov_start_index(),
                 None if salt is None else tuple(salt),
-                getattr(layer, "oov_method", None) == "farmhash",
+                method == "farmhash",
             )
         return self._lookup
 

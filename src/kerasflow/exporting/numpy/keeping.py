@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import numbers
 from collections.abc import Callable
@@ -19,21 +20,21 @@ Array = np.ndarray[Any, Any]
 Made = tuple[Callable[..., Any], str, dict[str, Any], tuple[Any, ...]]
 
 
+@functools.singledispatch
+def _made(x: Any) -> Made:
+    raise NotImplementedError(type(x))
+
+
+@_made.register
 def _of_lookup(x: Lookup) -> Made:
     parts = {"vocabulary": x.keys, "numbers": x.numbers}
     return Lookup, "lookup", parts, (x.count, x.first, x.salt, x.spelled)
 
 
+@_made.register
 def _of_strings(x: Strings) -> Made:
-    return (
-        from_lengths,
-        "strings",
-        {"bytes": np.frombuffer(b"".join(x.tolist()), np.uint8), "lengths": x.lengths},
-        (),
-    )
-
-
-_MADE: dict[type, Callable[[Any], Made]] = {Lookup: _of_lookup, Strings: _of_strings}
+    parts = {"bytes": np.frombuffer(b"".join(x.tolist()), np.uint8), "lengths": x.lengths}
+    return from_lengths, "strings", parts, ()
 
 
 class Keeping:
@@ -74,7 +75,7 @@ class Keeping:
     def _named(self, x: Any, wish: str) -> str:
         if isinstance(x, np.ndarray):
             return self.store(wish, x)
-        function, word, named, others = _MADE[type(x)](x)
+        function, word, named, others = _made(x)
         parts = [self(part, f"{wish}_{name}") for name, part in named.items()]
         parts += [self(part, wish) for part in others]
         return self.define(f"{wish}_{word}", f"{self.include(function)}({', '.join(parts)})")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.sparse.places import added, compact, flat, scalars, unflat, unique
+from kerasflow.sparse.places import compact, flat, scalars, unflat, unique
 from kerasflow.tracing import Tracer
 from kerasflow.tracing.normalize import canonical_axes, canonical_axis
 from kerasflow.tracing.sparse import SparseTensor, index_dtype
@@ -152,7 +152,6 @@ def bincount(x: Any, weights: Any, least: int) -> SparseTensor:
 
 
 __all__ = [
-    "added",
     "bincount",
     "concatenate",
     "expand_dims",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.sparse.arrays import reshape, stored, transpose
+from kerasflow.sparse.arrays import stored, transpose
 from kerasflow.sparse.elementwise import dense
-from kerasflow.sparse.places import compact, scalars
+from kerasflow.sparse.places import compact, flat, scalars
 from kerasflow.tracing import apply
 from kerasflow.tracing.sparse import SparseTensor
 
@@ -46,20 +46,12 @@ def _times(x: SparseTensor, y: Any) -> Any:
         return np.matmul(x.todense(), y)
     count = math.prod(batch)
     # One matrix with those of the stack along its diagonal.
-    rows, stack = np.int64(n), flat_stack(x)
+    stack = flat(x.coords[:-2], batch)
     diagonal = SparseTensor.of(
-        (stack * rows + x.coords[-2], stack * np.int64(m) + x.coords[-1]), x.values, (count * n, count * m)
+        (stack * n + x.coords[-2], stack * m + x.coords[-1]), x.values, (count * n, count * m)
     )
     below = np.reshape(np.broadcast_to(y, (*batch, m, k)), (count * m, k))
     return np.reshape(_one(diagonal, below), (*batch, n, k))
-
-
-def flat_stack(x: SparseTensor) -> Any:
-    """Of each number the matrix that it is in."""
-    found: Any = np.int64(0)
-    for along, n in zip(x.coords[:-2], x.shape[:-2], strict=True):
-        found = found * n + along.astype(np.int64)
-    return found
 
 
 def _one(x: SparseTensor, y: Any) -> Any:
@@ -79,6 +71,3 @@ def _sparse(x1: SparseTensor, x2: SparseTensor) -> SparseTensor:
     )
     found = (one @ other).tocoo()
     return SparseTensor.of(found.coords, found.data.astype(x1.dtype), found.shape, True)
-
-
-__all__ = ["matmul", "reshape"]

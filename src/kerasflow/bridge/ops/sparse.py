@@ -19,7 +19,8 @@ Operation = Callable[..., Any]
 
 def sparse_tensor(x: Any) -> Any:
     """The sparse tensor for one of SciPy's, TensorFlow's or JAX's; anything else as it is."""
-    convert = _converter(type(x))
+    kind: Any = type(x)
+    convert = _converter(kind)
     return x if convert is None else convert(x)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import kerasflow  # noqa: F401  # isort: skip  (before Keras)
@@ -25,6 +25,8 @@ from kerasflow.testing import assert_close
 from kerasflow.testing.programs import assert_runs
 from kerasflow.tracing import apply
 from kerasflow_numpy import NumpyBackend
+
+pytestmark = pytest.mark.usefixtures("double")
 
 ROWS, COLUMNS = 4096, 16
 DRAW = np.random.default_rng(0)
@@ -63,14 +65,6 @@ class Tied(keras.Model):
         x = keras.ops.mean(self.table(x), axis=1)
         words = keras.ops.matmul(x, keras.ops.transpose(self.table.embeddings))
         return keras.ops.logsumexp(words, axis=-1, keepdims=True)
-
-
-@pytest.fixture(autouse=True)
-def double_precision() -> Iterator[None]:
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
 
 
 def step(optimizer: Any, make: Make = pooled, **options: Any) -> tuple[Graph, Graph, list[Any]]:
@@ -252,6 +246,7 @@ def test_a_gradient_that_is_infinite_spoils_no_other_rows() -> None:
 
 def test_half_precision_casts_the_rows_alone() -> None:
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
     _, graph, _ = step(optimizers.SGD(), dtype="mixed_bfloat16")
     assert of_table_size(graph) == ["scatter"]
 

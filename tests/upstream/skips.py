@@ -42,6 +42,7 @@ KEPT = {
     r"(Dynamic scan fallback|These JSON serialization tests|Skipping test because the backend is not)": _OTHER,
     r"(Guards the torch-backend|torch backend runs in eager|torch\.export graph|Sequential \+ tf\.data)": _OTHER,
     r"(synchronized=True only|Channels-first axis only|`unrolled_steps_per_execution` is only)": _OTHER,
+    r"sparse=True cannot be combined with": _COMBINATION,
     r"dilation_rate>1 with strides>1 not supported with TF": "TensorFlow computes what the test expects",
     r".*(does not|doesn't) support ragged tensors": _RAGGED,
     r"Need string tensor support": "the test expects TensorFlow's sparse tensors, which become kerasflow's",

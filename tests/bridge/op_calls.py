@@ -6,8 +6,13 @@ expression: its derivative is not compared with differences (it is zero, has kin
 
 from __future__ import annotations
 
+import functools
+import inspect
+import re
 from typing import Any
 
+import kerasflow  # noqa: F401  # isort: skip  (before Keras)
+import keras
 import numpy as np
 
 
@@ -453,6 +458,22 @@ TABLES = (
     _IMAGE,
 )
 CALLS = [line for table in TABLES for line in table.strip().splitlines()]
+
+
+def is_there(expression: str) -> bool:
+    """Whether the installed Keras has the operations of a call: older ones have not all."""
+    missing = object()
+    if (
+        "reduction=" in expression
+        and "reduction" not in inspect.signature(keras.ops.scatter_update).parameters
+    ):
+        return False
+    names = [name.split(".") for name in re.findall(r"\bops\.([a-z][\w.]*)\(", expression)]
+    return all(
+        functools.reduce(lambda x, part: getattr(x, part, missing), name, keras.ops) is not missing
+        for name in names
+    )
+
 
 # Operations that compute nothing from arrays, by the reason.
 NOT_CALLED: dict[str, str] = {

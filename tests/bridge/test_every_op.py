@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
 from typing import Any
 
 import numpy as np
 import optree
 import pytest
-from op_calls import CALLS, NOT_CALLED, operands
+from op_calls import CALLS, NOT_CALLED, is_there, operands
 
 import kerasflow
 from kerasflow.errors import TracingError
@@ -52,21 +50,6 @@ def public_operations() -> list[str]:
 def test_every_operation_is_called(name: str) -> None:
     called = any(re.search(rf"\bops\.{re.escape(name)}\(", expression) for expression in CALLS)
     assert called or name in NOT_CALLED, f"keras.ops.{name}: a call, or a reason for none"
-
-
-def is_there(expression: str) -> bool:
-    """Whether the installed Keras has the operations of a call: older ones have not all."""
-    missing = object()
-    if (
-        "reduction=" in expression
-        and "reduction" not in inspect.signature(keras.ops.scatter_update).parameters
-    ):
-        return False
-    names = [name.split(".") for name in re.findall(r"\bops\.([a-z][\w.]*)\(", expression)]
-    return all(
-        functools.reduce(lambda x, part: getattr(x, part, missing), name, keras.ops) is not missing
-        for name in names
-    )
 
 
 @pytest.mark.parametrize("expression", list(filter(is_there, CALLS)))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optree
 import pytest
-from op_calls import CALLS
+from op_calls import CALLS, is_there
 from test_every_op import call, in_float32, used
 
 import kerasflow
@@ -123,7 +123,7 @@ def test_a_change_in_place_is_an_error_with_the_remedy(change: Callable[[Any], A
     np.testing.assert_array_equal(x, 1)
 
 
-@pytest.mark.parametrize("expression", CALLS)
+@pytest.mark.parametrize("expression", list(filter(is_there, CALLS)))
 def test_every_operation_gives_tensors(expression: str) -> None:
     arrays = {name: in_float32(x) for name, x in used(expression).items()}
     with np.errstate(all="ignore"):

@@ -18,7 +18,7 @@ from public_names import public_names
 from kerasflow.testing.keras_cases.tables import all_cases, run
 
 sys.path.append(str(Path(__file__).parents[1] / "bridge"))
-from op_calls import CALLS, operands
+from op_calls import CALLS, is_there, operands
 
 Use = Callable[[], Any]
 L = keras.layers
@@ -62,7 +62,7 @@ def _all(cases: Iterable[Any]) -> None:
 def from_calls() -> dict[str, Use]:
     """Operations: their calls in the tests of all of them."""
     found: dict[str, list[str]] = {}
-    for line in CALLS:
+    for line in filter(is_there, CALLS):
         for name in re.findall(r"\bops\.([a-z][\w.]*)\(", line):
             found.setdefault(f"keras.ops.{name}", []).append(line.removeprefix("~ "))
     return {path: functools.partial(_evaluate, lines) for path, lines in found.items()}

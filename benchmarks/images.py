@@ -3,9 +3,9 @@
     python benchmarks/images.py --kerasflow PYTHON --against tensorflow=PYTHON
 
 A small convolutional network learns from JPEG files of 64 x 64 pixels, by `image_dataset_from_directory` with its
-default: a dataset of grain's on kerasflow where TensorFlow is not installed, else one of `tf.data`. The wait is the time
-in which a training has no batch; a step takes longer than from memory, besides, because files are read on the same
-processors. The contestants run in turn, in a process of its own each.
+default: a dataset of grain's on kerasflow where TensorFlow is not installed, else one of `tf.data`. The wait is the
+time in which a training has no batch; a step takes longer than from memory, besides, because files are read on the
+same processors. The contestants run in turn, in a process of its own each.
 It needs pillow, here and with kerasflow: pip install "kerasflow[data]"
 """
 
@@ -75,7 +75,7 @@ def _run(runner: Contestant, folder: str) -> list[float]:
 
 
 def measure(folder: str) -> None:
-    """Print the seconds of a step on images from files, those of its wait, and those of a step on the same in memory."""
+    """Print the seconds of a step on images from files, of its wait, and of a step on the same ones in memory."""
     import keras
     import numpy as np
     from keras import layers

@@ -116,6 +116,7 @@ def excluded(results: list[dict[str, Any]]) -> str:
             ", ".join(f"`{test.rpartition('/')[2]}`" for test in tests),
         ]
         for reason, tests in EXCLUSIONS.items()
+        if counts[reason]  # Files are left out whose package is missing.
     ]
     others = [
         [reason, n, "Keras's own, on every backend"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import installed
 import measured
 import parts
 import pytest
@@ -29,6 +30,15 @@ TOGETHER = (
     "tests/upstream/test_keras_suite.py",
     "tests/upstream/test_libraries.py",
 )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test on a backend is skipped where the backend's framework is not installed."""
+    given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    for name in {x for x in given if isinstance(x, str)}.intersection(installed.ALL).difference(
+        installed.BACKENDS
+    ):
+        pytest.skip(f"{name} is not installed")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,12 +9,12 @@ import kerasflow  # isort: skip  (before Keras)
 import keras
 import numpy as np
 import pytest
+from installed import BACKENDS
 from keras import ops
 
 from kerasflow.testing import check_grads
 from kerasflow.tracing.tensor import Tensor
 
-BACKENDS = ["numpy", "tensorflow", "pytensor"]
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 

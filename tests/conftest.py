@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import installed
+import at_hand
 import measured
 import parts
 import pytest
@@ -35,8 +35,8 @@ TOGETHER = (
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test on a backend is skipped where the backend's framework is not installed."""
     given = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    for name in {x for x in given if isinstance(x, str)}.intersection(installed.ALL).difference(
-        installed.BACKENDS
+    for name in {x for x in given if isinstance(x, str)}.intersection(at_hand.ALL).difference(
+        at_hand.BACKENDS
     ):
         pytest.skip(f"{name} is not installed")
 

@@ -192,6 +192,7 @@ def test_stop_training():
 
 
 def test_tensorboard(tmp_path):
+    pytest.importorskip("tensorflow")
     fit(make(), callbacks.TensorBoard(tmp_path, histogram_freq=1))
     for part in ("train", "validation"):
         assert [path.stat().st_size > 0 for path in (tmp_path / part).glob("events.out.tfevents.*")] == [True]

@@ -9,7 +9,7 @@ import kerasflow  # isort: skip  (before Keras)
 import keras
 import numpy as np
 import pytest
-from installed import BACKENDS
+from at_hand import BACKENDS
 from keras import ops
 
 from kerasflow.graph import locate

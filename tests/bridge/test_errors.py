@@ -298,6 +298,7 @@ class TensorflowsTape(keras.Model):
 
 @pytest.mark.parametrize("eagerly", [False, True])
 def test_tensorflows_tape(eagerly):
+    pytest.importorskip("tensorflow")
     model = TensorflowsTape()
     model.compile("sgd", "mse", run_eagerly=eagerly)
     with pytest.raises(

@@ -115,6 +115,7 @@ def singles() -> dict[str, tuple[Any, list[np.ndarray]]]:
 
 def test_loaded_by_tensorflow(tmp_path: Path) -> None:
     """TensorFlow finds what the models predict, without kerasflow, for one sample and for several."""
+    pytest.importorskip("tensorflow")
     keras.utils.set_random_seed(1)
     archive = tmp_path / "archive"
     archive.mkdir()
@@ -181,12 +182,14 @@ def an_archive(folder: Path) -> Any:
 
 
 def test_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorflow")
     mlp().export(tmp_path / "model")
     assert "* Endpoint 'serve'\n    pixels: float32(None, 20) -> float32(None, 10)" in capsys.readouterr().out
 
 
 def test_one_onnx_file_of_any_backend(tmp_path: Path) -> None:
     """The backend that a model has run on makes no difference to the file."""
+    pytest.importorskip("tensorflow")
     model, path = mlp(), tmp_path / "model.onnx"
     model.export(path, format="onnx", verbose=False)
     before = path.read_bytes()

@@ -58,7 +58,7 @@ def test_without_a_history_there_is_a_first_part(tmp_path):
 
 def test_what_pytest_collects(history):
     folder, commit = history
-    for name in ("conftest.py", "measured.py", "parts.py"):
+    for name in ("at_hand.py", "conftest.py", "measured.py", "parts.py"):
         (folder / name).write_text((HERE / name).read_text())
     (folder / "test_here.py").write_text(TESTS)
     first = collected(folder)

@@ -105,7 +105,7 @@ def test_a_run_says_what_it_was(tmp_path: Path) -> None:
     """Of all tests of a folder that has the project's conftest; of single ones nothing."""
     folder = tmp_path / "tests"
     folder.mkdir()
-    for name in ("conftest.py", "measured.py", "parts.py"):
+    for name in ("at_hand.py", "conftest.py", "measured.py", "parts.py"):
         (folder / name).write_text((ROOT / "tests" / name).read_text("utf-8"))
     (folder / "test_outcomes.py").write_text(textwrap.dedent(OUTCOMES))
     (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")

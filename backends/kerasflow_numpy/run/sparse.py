@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.primitives.indexing import out_of_bounds
+
 Array = np.ndarray[Any, Any]
 
 # A result with so many times more rows than numbers are stored is made of the rows that they are in (measured: from
@@ -35,14 +37,9 @@ def _inside(places: Array, size: int, axis: int) -> Array:
     Raises:
         IndexError: one is outside.
     """
-    if not places.size:
-        return places
-    least, most = places.min(), places.max()
-    if most >= size or least < -size:
-        raise IndexError(
-            f"index {most if most >= size else least} is out of bounds for axis {axis} with size {size}"
-        )
-    return np.where(places < 0, places + size, places) if least < 0 else places
+    if (error := out_of_bounds(places, size, axis)) is not None:
+        raise error
+    return np.where(places < 0, places + size, places) if (places < 0).any() else places
 
 
 def _product(values: Array, rows: Array, columns: Array, dense: Array, size: int) -> Array:

@@ -61,10 +61,10 @@ def compile_graph(
     alone = update_rows(graph) if collect_rows.name in backend.primitives else graph
     if alone is not graph and settings.verify:
         verify(alone, update_rows.__name__)
-    program = locally(graph, backend, _samples(graph, samples), alone) if group is None else None
-    if program is not None:
-        return graph, program
-    return alone, program_of(alone, backend, group, given, samples, **options)
+    if group is not None:
+        return alone, program_of(alone, backend, group, given, samples, **options)
+    program = locally(graph, backend, _samples(graph, samples), alone)
+    return (graph, program) if program is not None else (alone, backend.compile(alone, **options))
 
 
 def program_of(

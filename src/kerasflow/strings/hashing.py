@@ -215,9 +215,8 @@ def _round(state: list[Array]) -> None:
 def bins(hashes: Array, count: int) -> Array:
     """In which of so many bins hashes are."""
     by = _U(count)
-    return (hashes - hashes // by * by).view(
-        np.int64
-    )  # NumPy divides by one number faster than it takes remainders.
+    # NumPy divides by one number faster than it takes remainders.
+    return (hashes - hashes // by * by).view(np.int64)
 
 
 def crossed(columns: Sequence[Array]) -> Array:

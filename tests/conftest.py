@@ -35,10 +35,7 @@ TOGETHER = (
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test on a backend is skipped where the backend's framework is not installed."""
     given = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    for name in {x for x in given if isinstance(x, str)}.intersection(at_hand.ALL).difference(
-        at_hand.BACKENDS
-    ):
-        pytest.skip(f"{name} is not installed")
+    at_hand.skip_without(x for x in given if isinstance(x, str))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -69,6 +69,11 @@ def blocks(page: str) -> list[Block]:
     return found
 
 
+def program(path: Path) -> str:
+    """All that the Python blocks of a page say."""
+    return "\n".join(block.code for block in blocks(path.read_text("utf-8")))
+
+
 def _run(block: Block, name: str, names: dict[str, object]) -> tuple[str, bool]:
     """What a block prints, with the error that it raises; and whether it raises."""
     printed = io.StringIO()

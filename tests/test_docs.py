@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+import at_hand
 import numpy as np
 import pages
 import pytest
@@ -41,6 +42,7 @@ def environment(tmp_path):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(DOCS).with_suffix("").as_posix())
 def test_the_blocks_of_a_page(path, environment, tmp_path):
+    at_hand.skip_without_those_of(pages.program(path))
     assert not (problems := pages.problems(path, env=environment, cwd=tmp_path)), "\n".join(problems)
 
 

@@ -7,6 +7,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import at_hand
 import pages
 import pytest
 
@@ -27,6 +28,7 @@ def environment() -> dict[str, str]:
 
 
 def test_its_blocks_run_in_order(environment: dict[str, str], tmp_path: Path) -> None:
+    at_hand.skip_without_those_of(pages.program(README))
     assert not (problems := pages.problems(README, env=environment, cwd=tmp_path)), "\n".join(problems)
 
 

@@ -24,9 +24,14 @@ from kerasflow.testing.keras_cases.zoo.pace import SLOWER, slow_down
 from kerasflow.testing.keras_cases.zoo_steps import set_kernels
 
 NAMES = [architecture.__name__ for architecture in ARCHITECTURES]
-# The networks that stock Keras trains on. (Training steps of their own need a tape, which JAX does not have.)
+# By framework the networks that stock Keras trains on. (Training steps of their own need a tape, which JAX does not
+# have.)
 WITH_TAPE = ("variational_autoencoder", "wasserstein_gan")
-STOCK = {"tensorflow": NAMES, "jax": [name for name in NAMES if name not in WITH_TAPE]}
+STOCK = {
+    framework: [name for name in NAMES if framework != "jax" or name not in WITH_TAPE]
+    for framework in ("tensorflow", "jax")
+    if importlib.util.find_spec(framework)
+}
 # The backends of kerasflow on which what comes back from there goes on; "numpy" otherwise.
 THEN = {("tensorflow", "siamese"): "tensorflow", ("jax", "siamese"): "pytensor"}
 # Of each kind of file, what it brings back (see `exchange.REFUSED`).
@@ -71,7 +76,6 @@ class Stock:
     """Stock Keras in a process of its own, at work on the files of a folder, one network after the other."""
 
     def __init__(self, backend: str, folder: Path, names: Sequence[str]) -> None:
-        assert importlib.util.find_spec(backend), f"the tests need {backend}"
         self.folder, self.log = folder / backend, folder / f"{backend}.log"
         program = str(Path(__file__).with_name("exchange.py"))
         trained = [name for name in names if name in STOCK[backend]]
@@ -135,6 +139,7 @@ def exchanged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 ALWAYS = ("siamese", "variational_autoencoder", "resnet")
 
 
+@pytest.mark.skipif(not STOCK, reason="neither TensorFlow nor JAX is installed")
 @pytest.mark.parametrize(
     "both_ways",
     [pytest.param(f, marks=() if f.__name__ in ALWAYS else pytest.mark.slow) for f in ARCHITECTURES],

@@ -20,5 +20,5 @@ def skip_without(names: Iterable[str]) -> None:
 
 
 def skip_without_those_of(text: str) -> None:
-    """The same for the names in a program."""
+    """The same for the names in a program, or in what it says."""
     skip_without(re.findall(r"\w+", text))

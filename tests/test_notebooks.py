@@ -83,7 +83,7 @@ def differences(stored: Any, found: Any) -> list[str]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_gives_what_is_stored(path, store):
     kept = code(nbformat.read(path, as_version=4))
-    at_hand.skip_without_those_of("\n".join(cell.source for cell in kept))
+    at_hand.skip_without_those_of("\n".join(cell.source + said(cell) for cell in kept))
     cells = zip(kept, code(store.executed(path)), strict=True)
     wrong = [f"{stored.source}\n{text}" for stored, found in cells for text in differences(stored, found)]
     assert not wrong, "\n\n".join([f"python notebooks/store.py {path.stem}", *wrong])

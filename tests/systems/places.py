@@ -32,7 +32,7 @@ apt-get -qq -o Acquire::Check-Valid-Until=false update
 cd /root
 apt-get -qq source python3.13
 cd python3.13-*/
-./configure -q --disable-gil --prefix=/opt/3.13t
+./configure -q --disable-gil --with-ensurepip=no --prefix=/opt/3.13t  # Debian's ensurepip is for environments alone
 make -s altinstall
 ln -sf /opt/3.13t/bin/python3.13t /usr/local/bin/
 """

@@ -22,7 +22,7 @@ import numpy as np
 from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, evaluate, infer
 from kerasflow.passes.parted_scans import scan_part, scan_splits
 from kerasflow.passes.partition import Split, part_params, splits
-from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives.builder import Builder
 from kerasflow.primitives.collective import MEETINGS
 from kerasflow_numpy.plan.cutting import cut
 
@@ -104,7 +104,7 @@ def block(graph: Graph, apart: set[Node], threads: int) -> Graph:
     if samples < 2:
         return graph
     schedule = _schedule(graph, apart, samples)
-    return _Builder(graph, schedule, samples, threads).run()
+    return _Blocks(graph, schedule, samples, threads).run()
 
 
 def _schedule(graph: Graph, apart: set[Node], samples: int) -> _Schedule:
@@ -261,16 +261,16 @@ def _needed(nodes: list[Node], time: int, used: Times, homes: Times) -> list[Nod
     return kept[::-1]
 
 
-class _Builder:
+class _Blocks(Builder):
     """Builds the graph with bodies."""
 
     def __init__(self, graph: Graph, schedule: _Schedule, samples: int, threads: int) -> None:
+        super().__init__()
         self.graph = graph
         self.schedule = schedule
         self.samples = samples
         self.threads = threads
         self.env: dict[Value, Value] = {}
-        self.nodes: list[Node] = []
 
     def run(self) -> Graph:
         g, nodes_at = self.graph, self.schedule.nodes
@@ -300,10 +300,8 @@ class _Builder:
         return Graph(g.inputs, self.nodes, outputs, g.state_inputs, state, g.state_names)
 
     def _copy(self, node: Node) -> None:
-        inputs = [self.env.get(v, v) for v in node.inputs]
-        new = Node(node.primitive, inputs, node.params, [v.aval for v in node.outputs], node.scope)
-        self.nodes.append(new)
-        self.env.update(zip(node.outputs, new.outputs, strict=True))
+        made = self.keep(node, tuple(self.env.get(v, v) for v in node.inputs))
+        self.env.update(zip(node.outputs, made, strict=True))
 
     def _count(self, nodes: list[Node]) -> int:
         """In how many blocks; 0 if they are not worth it."""
@@ -349,16 +347,13 @@ class _Builder:
         joins = tuple(self.schedule.axes.get(v) for v in results)
         graph = Graph(list(given.values()), body, [inside[v] for v in results])
         params = {"body": graph, "count": count, "cuts": cuts, "joins": joins}
-        operands = [v for v, _ in given]
-        avals = infer(blocks, [v.aval for v in operands], params)
-        node = Node(blocks, operands, params, avals)
-        self.nodes.append(node)
-        for v, axis, made in zip(results, joins, node.outputs, strict=True):
+        self.scope = ""
+        for v, axis, made in zip(
+            results, joins, self.emit_all(blocks, [v for v, _ in given], params), strict=True
+        ):
             self.env[v] = made if axis is not None else self._sum(made, v)
 
     def _sum(self, parts: Value, whole: Value) -> Value:
-        params: dict[str, Any] = {"axis": (0,), "keepdims": False}
         assert whole.node is not None
-        node = Node(PRIMITIVES["sum"], [parts], params, [whole.aval], whole.node.scope)
-        self.nodes.append(node)
-        return node.outputs[0]
+        self.scope = whole.node.scope
+        return self.emit("sum", parts, axis=(0,), keepdims=False)

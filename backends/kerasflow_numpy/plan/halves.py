@@ -16,14 +16,14 @@ stays, in four rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, all_nodes, infer, users
-from kerasflow.primitives import PRIMITIVES
+from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, all_nodes, users
+from kerasflow.primitives.builder import Builder
 
 SINGLE = np.dtype(np.float32)
 FLOAT16 = np.dtype(np.float16)
@@ -69,7 +69,7 @@ _ALWAYS = frozenset("tanh logistic sin cos arctan arctan2 arcsin arccos erf erfc
 _ASKING = frozenset("astype isfinite isinf isnan".split())
 
 
-class _Widener:
+class _Widener(Builder):
     """Makes one graph, or sub-graph, with float32 instead of half precision.
 
     Attributes:
@@ -82,6 +82,7 @@ class _Widener:
     """
 
     def __init__(self, graph: Graph, inside: bool, computed: Iterable[Value] = ()) -> None:
+        super().__init__()
         self.graph = graph
         self.inside = inside
         self.computed = set(computed)
@@ -89,8 +90,6 @@ class _Widener:
         self.wide: dict[Value, Value] = {}
         self.held: dict[Value, Value] = {}
         self.within: set[Value] = set()
-        self.nodes: list[Node] = []
-        self.scope = ""
 
     def run(self) -> Graph:
         g = self.graph
@@ -100,17 +99,6 @@ class _Widener:
             self._node(node)
         outputs, new_state = ([self._result(v) for v in values] for values in (g.outputs, g.state_outputs))
         return Graph(inputs, self.nodes, outputs, state, new_state, g.state_names)
-
-    def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
-        return self.emit_all(primitive, inputs, params)[0]
-
-    def emit_all(
-        self, primitive: Primitive | str, inputs: Sequence[Value], params: dict[str, Any]
-    ) -> tuple[Value, ...]:
-        primitive = PRIMITIVES[primitive] if isinstance(primitive, str) else primitive
-        node = Node(primitive, inputs, params, infer(primitive, [v.aval for v in inputs], params), self.scope)
-        self.nodes.append(node)
-        return node.outputs
 
     def _argument(self, value: Value) -> Value:
         """What is given: to a program as it is, to a sub-graph as float32."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Primitive, Value, infer
-from kerasflow.primitives import PRIMITIVES
+from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow.primitives.builder import Builder
 from kerasflow.primitives.elementwise import broadcast_shapes
 
 
@@ -130,15 +130,14 @@ class _Version:
         return {node for node, box in self.applied.items() if box.meets(part)} == part.updates
 
 
-class _Rewriter:
+class _Rewriter(Builder):
     """Rebuilds a graph; `parts` are those whose roots are put together again, `updates` what is done to them."""
 
     def __init__(self, graph: Graph, parts: dict[Value, Part], updates: set[Node]) -> None:
+        super().__init__()
         self.graph = graph
         self.parts = parts
         self.updates = updates
-        self.nodes: list[Node] = []
-        self.scope = ""
         self.env: dict[Value, Value] = {}
         self.versions = {p.root: [_Version(p.root)] for p in parts.values()}
 
@@ -148,18 +147,10 @@ class _Rewriter:
             if node in self.updates:
                 self._update(node)
             if node.outputs[0] in self.versions or self._version(node.outputs[0]) is None:
-                new = self._add(node.primitive, tuple(map(self._value, node.inputs)), node.params)
-                self.env.update(zip(node.outputs, new.outputs, strict=True))
+                made = self.keep(node, tuple(map(self._value, node.inputs)))
+                self.env.update(zip(node.outputs, made, strict=True))
         outputs, state = (list(map(self._value, v)) for v in (self.graph.outputs, self.graph.state_outputs))
         return replace(self.graph, nodes=self.nodes, outputs=outputs, state_outputs=state)
-
-    def _add(self, primitive: Primitive, inputs: Sequence[Value], params: dict[str, Any]) -> Node:
-        avals = infer(primitive, [v.aval for v in inputs], params)
-        self.nodes.append(Node(primitive, inputs, params, avals, self.scope))
-        return self.nodes[-1]
-
-    def _emit(self, name: str, *inputs: Value, **params: Any) -> Value:
-        return self._add(PRIMITIVES[name], inputs, params).outputs[0]
 
     def _version(self, value: Value) -> _Version | None:
         """The newest version of its root that a part is in."""
@@ -177,8 +168,8 @@ class _Rewriter:
         found = self.env.get(version.value, version.value)
         if part.sizes != part.root.aval.shape:
             index = tuple((a, a + n, 1) for a, n in zip(part.starts, part.sizes, strict=True))
-            found = self._emit("getitem", found, index=index)
-        return found if found.aval == value.aval else self._emit("reshape", found, shape=value.aval.shape)
+            found = self.emit("getitem", found, index=index)
+        return found if found.aval == value.aval else self.emit("reshape", found, shape=value.aval.shape)
 
     def _update(self, node: Node) -> None:
         """Do to the root what the node does to a part, if that is possible."""
@@ -187,7 +178,7 @@ class _Rewriter:
         places = _places(before, node.inputs[2:])
         if places is not None and last.has(before):
             root = self.env.get(last.value, last.value)
-            value = self._emit("scatter", root, *map(self._value, [node.inputs[1], *places]), mode="set")
+            value = self.emit("scatter", root, *map(self._value, [node.inputs[1], *places]), mode="set")
             self.versions[part.root].append(_Version(value, {**last.applied, node: part}))
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, infer, needed
-from kerasflow.primitives import PRIMITIVES
+from kerasflow.graph import Constant, Graph, Node, Primitive, ShapedArray, Value, needed
+from kerasflow.primitives.builder import SharingBuilder
 from kerasflow.primitives.elementwise import broadcast_shapes
 from kerasflow.primitives.linalg import split_subscripts
 from kerasflow_numpy.plan.combinations import combine, updates
@@ -53,27 +53,14 @@ mask_bits = Primitive(
 )
 
 
-class _Rewriter:
+class _Rewriter(SharingBuilder):
     def __init__(self, graph: Graph, exact: bool) -> None:
+        super().__init__()
         self.graph = graph
         self.exact = exact
         self.updates = set() if exact else updates(graph)
-        self.nodes: list[Node] = []
         self.env: dict[Value, Value] = {}
-        self.known: dict[Hashable, Value] = {}
         self.constants: dict[Hashable, Constant] = {}
-        self.scope = ""
-
-    def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
-        primitive = PRIMITIVES[primitive] if isinstance(primitive, str) else primitive
-        # The scalars of several combinations are mostly the same.
-        key = (primitive, inputs, tuple(params.items()))
-        if key in self.known:
-            return self.known[key]
-        node = Node(primitive, inputs, params, infer(primitive, [v.aval for v in inputs], params), self.scope)
-        self.nodes.append(node)
-        self.known[key] = node.outputs[0]
-        return node.outputs[0]
 
     def shaped(self, value: Value, shape: tuple[int, ...]) -> Value:
         """The value in another shape."""
@@ -125,9 +112,7 @@ class _Rewriter:
                 continue
             inputs = self.long_rows(node, inputs)
             params = {key: self.prepared(param) for key, param in node.params.items()}
-            new = Node(node.primitive, inputs, params, [v.aval for v in node.outputs], node.scope)
-            self.nodes.append(new)
-            self.env.update(zip(node.outputs, new.outputs, strict=True))
+            self.env.update(zip(node.outputs, self.keep(node, inputs, params), strict=True))
         g = self.graph
         outputs = [self.env.get(v, v) for v in g.outputs]
         state = [self.env.get(v, v) for v in g.state_outputs]

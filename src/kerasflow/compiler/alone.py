@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from kerasflow.graph import Constant, Graph, Node, Value
-from kerasflow.passes.cse import value_key
+from kerasflow.primitives.builder import value_key
 
 
 def alone(node: Node) -> tuple[Graph, list[int]]:

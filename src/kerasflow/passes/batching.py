@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Value
-from kerasflow.passes.rewrite import Builder
+from kerasflow.primitives.builder import Builder
 from kerasflow.primitives.linalg import split_subscripts
 
 Rule = Callable[[Builder, Node, Sequence[Value], Sequence[bool], int], Value | None]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Value, evaluate_node
-from kerasflow.passes.rewrite import Builder, rebuild
+from kerasflow.passes.rewrite import rebuild
+from kerasflow.primitives.builder import Builder
 from kerasflow.primitives.foreign import foreign_function
 
 # Larger results are left to run time: a program should not carry megabytes that one operation makes.

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Value, needed
-from kerasflow.passes.cse import value_key
-from kerasflow.passes.rewrite import Builder, rebuild, uniform_value
+from kerasflow.passes.rewrite import rebuild, uniform_value
+from kerasflow.primitives.builder import Builder, value_key
 
 
 def narrow_interfaces(graph: Graph) -> Graph:

@@ -21,7 +21,8 @@ from typing import Any
 
 from kerasflow.graph import Constant, Graph, Node, Value, needed, users
 from kerasflow.passes.batching import Batch
-from kerasflow.passes.rewrite import Builder, rebuild, uniform_value
+from kerasflow.passes.rewrite import rebuild, uniform_value
+from kerasflow.primitives.builder import Builder
 from kerasflow.primitives.linalg import split_subscripts
 
 # Views that may lie between a product and the sum that it is a term of.

@@ -11,8 +11,8 @@ from collections.abc import Hashable
 from typing import Any
 
 from kerasflow.graph import Graph, Node, Value
-from kerasflow.passes.cse import value_key
-from kerasflow.passes.rewrite import Builder, rebuild
+from kerasflow.passes.rewrite import rebuild
+from kerasflow.primitives.builder import Builder, value_key
 
 
 def merge_scans(graph: Graph) -> Graph:

@@ -12,8 +12,9 @@ from kerasflow.passes.fold import fold_constants
 from kerasflow.passes.interfaces import narrow_interfaces
 from kerasflow.passes.loops import split_scans
 from kerasflow.passes.merge import merge_scans
-from kerasflow.passes.rewrite import Builder, rebuild
+from kerasflow.passes.rewrite import rebuild
 from kerasflow.passes.simplify import simplify
+from kerasflow.primitives.builder import Builder
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
     eliminate_dead_code,

@@ -5,40 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kerasflow.graph import Constant, Graph, Node, Primitive, Value, infer
-from kerasflow.primitives import PRIMITIVES
+from kerasflow.graph import Constant, Graph, Node, Value
+from kerasflow.primitives.builder import Builder
 
 # Constants of more elements than this are not searched for one value.
 _LARGE = 1 << 20
-
-
-class Builder:
-    """The nodes of the new graph so far."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.scope = ""
-
-    def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
-        """A new node with one result; the result."""
-        return self.emit_all(primitive, inputs, params)[0]
-
-    def emit_all(
-        self, primitive: Primitive | str, inputs: Sequence[Value], params: dict[str, Any]
-    ) -> tuple[Value, ...]:
-        """A new node; all its results."""
-        if isinstance(primitive, str):
-            primitive = PRIMITIVES[primitive]
-        node = Node(primitive, inputs, params, infer(primitive, [v.aval for v in inputs], params), self.scope)
-        self.nodes.append(node)
-        return node.outputs
-
-    def keep(self, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-        """A node as it is, but for inputs that stand for the same values; all its results."""
-        if inputs != node.inputs:
-            node = Node(node.primitive, inputs, node.params, [v.aval for v in node.outputs], node.scope)
-        self.nodes.append(node)
-        return node.outputs
 
 
 Visitor = Callable[[Builder, Node, tuple[Value, ...]], Sequence[Value] | None]

@@ -19,18 +19,18 @@ anything and `x - x` are taken for 0, which they are unless something is infinit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from kerasflow.graph import Constant, Graph, Node, Primitive, Value, evaluate_node, infer
-from kerasflow.passes.cse import eliminate_common_subexpressions, value_key
+from kerasflow.graph import Constant, Graph, Node, Value, evaluate_node, infer
 from kerasflow.passes.dce import eliminate_dead_code
 from kerasflow.passes.interfaces import replaced
-from kerasflow.passes.rewrite import Builder, uniform_value
+from kerasflow.passes.rewrite import uniform_value
 from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives.builder import SharingBuilder, value_key
 from kerasflow.primitives.indexing import collect_rows
 
 # A table of fewer elements is updated as a whole, and so is one that has not this many times as many rows as are looked
@@ -67,7 +67,7 @@ def update_rows(graph: Graph) -> Graph:
     """The graph with updates of tables that treat the rows alone that were looked up, where that is less work."""
     if not any(_gradient(node) or _cast_table(node) for node in graph.nodes):
         return graph
-    found = eliminate_dead_code(eliminate_common_subexpressions(_Walk(graph).run()))
+    found = eliminate_dead_code(_Walk(graph).run())
     changed = any(node.primitive is collect_rows for node in found.nodes) or any(
         map(_cast_table, graph.nodes)
     )
@@ -102,26 +102,25 @@ def _cast_table(node: Node) -> Node | None:
     return cast if pays(table.aval.shape[0], table.aval.size, index.aval.size) else None
 
 
-class _Walk:
+class _Walk(SharingBuilder):
     """Makes the new graph, node by node.
 
     Attributes:
         whole_of: what stands for a value of the old graph, as a whole. patched: the patched values of the old graph.
-        made: what has been computed for bases and rows. rows_at: the rows of values at places.
+        rows_at: the rows of values at places.
     """
 
     def __init__(self, graph: Graph) -> None:
+        super().__init__()
         self.graph = graph
-        self.builder = Builder()
         self.whole_of: dict[Value, Value] = {}
         self.patched: dict[Value, _Patched] = {}
-        self.made: dict[Hashable, tuple[Value, ...]] = {}
         self.rows_at: dict[tuple[Value, Value], Value] = {}
 
     def run(self) -> Graph:
         g = self.graph
         for node in g.nodes:
-            self.builder.scope = node.scope
+            self.scope = node.scope
             if node.primitive.name == "switch" and self._switch(node):
                 continue
             found = self._visit(node)
@@ -134,10 +133,10 @@ class _Walk:
         # Rows are put into the state at the very end, in place: nobody reads the old state any more.
         outputs = [self.whole(v) for v in g.outputs]
         state = [self.whole(v) for v in g.state_outputs]
-        return Graph(g.inputs, self.builder.nodes, outputs, g.state_inputs, state, g.state_names)
+        return Graph(g.inputs, self.nodes, outputs, g.state_inputs, state, g.state_names)
 
     def _keep(self, node: Node) -> None:
-        made = self.builder.keep(node, tuple(map(self.whole, node.inputs)))
+        made = self.keep(node, tuple(map(self.whole, node.inputs)))
         self.whole_of.update(zip(node.outputs, made, strict=True))
 
     def whole(self, value: Value) -> Value:
@@ -146,27 +145,14 @@ class _Walk:
         if value in self.whole_of or found is None:
             return self.whole_of.get(value, value)
         assert value.node is not None
-        here, self.builder.scope = self.builder.scope, value.node.scope
+        here, self.scope = self.scope, value.node.scope
         if found.node is not None:
             self._keep(found.node)
         else:
             base = self._broadcast(found.base, value.aval.shape)
             self.whole_of[value] = self.emit("scatter", base, found.rows, found.places, mode="set")
-        self.builder.scope = here
+        self.scope = here
         return self.whole_of[value]
-
-    def emit(self, primitive: Primitive | str, *inputs: Value, **params: Any) -> Value:
-        """A node's only result; of the same node only once."""
-        return self.emit_all(primitive, inputs, params)[0]
-
-    def emit_all(
-        self, primitive: Primitive | str, inputs: Sequence[Value], params: dict[str, Any]
-    ) -> tuple[Value, ...]:
-        primitive = PRIMITIVES[primitive] if isinstance(primitive, str) else primitive
-        key = (primitive, tuple(map(value_key, inputs)), tuple(params.items()))
-        if key not in self.made:
-            self.made[key] = self.builder.emit_all(primitive, inputs, params)
-        return self.made[key]
 
     def _broadcast(self, value: Value, shape: tuple[int, ...]) -> Value:
         return value if value.aval.shape == shape else self.emit("broadcast_to", value, shape=shape)
@@ -249,7 +235,7 @@ class _Walk:
         inputs = [self.whole(index)]
         for v, pair in zip(operands, rows, strict=True):
             inputs += pair or (self.whole(v),)
-        made = self.builder.emit_all(node.primitive, inputs, {"branches": found})
+        made = self.emit_all(node.primitive, inputs, {"branches": found})
         self.whole_of.update(zip(node.outputs, made, strict=True))
         return True
 

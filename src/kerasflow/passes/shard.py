@@ -26,7 +26,8 @@ from kerasflow.passes.cse import eliminate_common_subexpressions
 from kerasflow.passes.dce import eliminate_dead_code
 from kerasflow.passes.parted_scans import scan_part, scan_splits
 from kerasflow.passes.partition import Split, part_params, shorter, splits
-from kerasflow.passes.rewrite import Builder, uniform_value
+from kerasflow.passes.rewrite import uniform_value
+from kerasflow.primitives.builder import Builder
 from kerasflow.primitives.collective import MEETINGS
 
 # What gives a term of the result from terms of its operands: linear in all of them together, or in any one of them.

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from kerasflow.graph import Constant, Graph, Node, Primitive, Value
-from kerasflow.passes.rewrite import Builder, rebuild, uniform_value
+from kerasflow.passes.rewrite import rebuild, uniform_value
+from kerasflow.primitives.builder import Builder
 from kerasflow.primitives.elementwise import broadcast_shapes
 
 Rule = Callable[..., Value | None]

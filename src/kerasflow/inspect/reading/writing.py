@@ -17,7 +17,8 @@ from kerasflow.exporting.numpy.table import INCLUDED, STATEMENTS, TEMPLATES, Ope
 from kerasflow.graph import Constant, Graph, Node, Value, plain, printable, shaped
 from kerasflow.inspect.reading.naming import Naming, state_wishes
 from kerasflow.inspect.reading.sections import in_sections
-from kerasflow.passes.rewrite import Builder, rebuild, uniform_value
+from kerasflow.passes.rewrite import rebuild, uniform_value
+from kerasflow.primitives.builder import Builder
 
 _INDENT = "    "
 _WIDTH = 96

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +31,11 @@ TOGETHER = (
     "tests/upstream/test_keras_suite.py",
     "tests/upstream/test_libraries.py",
 )
+
+
+def pytest_configure() -> None:
+    # Tests press Ctrl-C, which what a shell runs in the background ignores, with all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -40,6 +41,19 @@ def test_ranks_that_do_different_things_say_so(launch: Launch, what: str, expect
     # Who says so first ends the others, and may be any of them.
     said = re.sub("rank 0", "rank 2", done.stdout) if what == "sizes" else done.stdout
     assert re.search(expected, said) or "does something else" in said or "waits for" in said, done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody asks there how much of a pipe has been read")
+def test_what_was_printed_is_read_before_all_ends() -> None:
+    """By a launcher that takes its time."""
+    program = "from kerasflow.groups import mpi; mpi._READ = 60; print('why'); mpi._pass_on()"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        select.select([process.stdout], [], [])
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)  # it waits, with 0.2 seconds for what has been read
+        assert process.stdout.readline() == b"why\n"
+        assert process.wait(10) == 0
 
 
 def test_keras_distribution(launch: Launch) -> None:

@@ -22,8 +22,6 @@ from kerasflow.groups.mpi import MPI
 
 # What all ranks raise is shown once: the others leave rank 0 so many seconds to show it and to end them.
 _AFTER_YOU = 0.5
-# Seconds for the launcher to pass on what has been printed, before it ends all.
-_PASSED_ON = 0.2
 
 
 @cache
@@ -64,9 +62,6 @@ def _end_all(group: MPI, error: BaseException, show: Callable[[], Any]) -> None:
         if not (group.rank and interrupted):
             print(f"Rank {group.rank} of {group.size} ends all:", file=sys.stderr)
             show()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        time.sleep(_PASSED_ON)
     finally:
         group.abort(130 if interrupted else 1)
 
@@ -84,8 +79,6 @@ def ending_as_one() -> Iterator[None]:
             elif error.code not in (None, 0):
                 if not isinstance(error.code, int):
                     print(error.code, file=sys.stderr)
-                sys.stdout.flush()
-                sys.stderr.flush()
                 group.abort(error.code if isinstance(error.code, int) else 1)
         raise
 

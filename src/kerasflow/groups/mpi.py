@@ -10,9 +10,12 @@ that has waited long tells the others for what. If they wait for something else,
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
+import stat
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,6 +31,9 @@ SMALL = 1 << 18
 # after so many seconds it tells the others.
 _EAGER, _POLITE, PATIENCE = 50, 2_000, 1.0
 _NAP = 1e-4
+# Seconds within which a launcher reads what has been printed, and then passes it on: what it has not is lost when it
+# ends the ranks.
+_READ, _PASSED_ON = 2.0, 0.2
 # In front of what every rank gets from every rank: which meeting it is for. So long that numbers behind it are aligned.
 _HEADER = 16
 
@@ -118,7 +124,8 @@ class MPI:
         self._tell("end", ended=True)
 
     def abort(self, code: int) -> None:
-        """End the processes of all ranks, this one included, at once."""
+        """End the processes of all ranks, this one included, once what this one has printed is passed on."""
+        _pass_on()
         self._mpi.COMM_WORLD.Abort(code)
         os._exit(code)  # The library may give itself time.
 
@@ -315,3 +322,27 @@ def _sum_into(terms: Array, out: Array) -> None:
     np.copyto(out, terms[0])
     for term in terms[1:]:
         np.add(out, term.astype(out.dtype, copy=False), out=out)
+
+
+def _pass_on() -> None:
+    """Wait until the launcher has what this process has printed."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, or it has been closed
+            stream.flush()
+    end = time.monotonic() + _READ
+    while time.monotonic() < end and any(map(_unread, (1, 2))):
+        time.sleep(0.01)
+    time.sleep(_PASSED_ON)
+
+
+def _unread(descriptor: int) -> int:
+    """How many bytes are in a pipe; 0 of what is none, and where that cannot be asked."""
+    try:
+        import fcntl
+        import termios
+
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return 0
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    except (ImportError, OSError):
+        return 0

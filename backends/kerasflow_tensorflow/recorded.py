@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerasflow.errors import GradientError, TracingError
 from kerasflow.graph import ShapedArray
+from kerasflow_tensorflow.derivatives import Derivative
 from kerasflow_tensorflow.dtypes import Tensor, host_array, numpy_dtype
 
 # What stands for a tensor that comes from elsewhere.
@@ -95,12 +96,14 @@ class Recorded:
 
     def _with(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
         current = tf.compat.v1.get_default_graph()
-        known = {
+        given = known = {
             name: x if getattr(x, "graph", None) is current else tf.identity(x) for name, x in tensors.items()
         }
         for is_call, group in itertools.groupby(self.ops, lambda op: op.type in _CALLS):
             ops = list(group)
             known = {**(_inlined if is_call else _imported)(ops, known), **known}
+        if isinstance(current, Derivative) and self.outputs:
+            current.copied(self.outputs[0].graph, given, known)
         return [known[x.name] for x in self.outputs]
 
     @functools.cached_property
@@ -136,7 +139,7 @@ class Recorded:
         given = _by_name([*self.inputs, *(self.outputs[i] for i in drawn)])
         forward = Recorded([self.outputs[i] for i in flowing], given)
         self._require_derivative(forward, {self.inputs[i].name for i in wanted})
-        with tf.__internal__.FuncGraph("derivative").as_default():
+        with Derivative(lambda x, copies: Recorded([x], copies)._with(copies)[0]).as_default():
             taken = [placeholder(_aval(x)) for x in given.values()]
             weights = [placeholder(self.results[i]) for i in flowing]
             sources = [taken[i] for i in wanted]
@@ -153,6 +156,12 @@ class Recorded:
         before, behind = len(self.inputs), len(self.inputs) + len(self.outputs)
         places = [*range(before), *(before + i for i in drawn), *range(behind, behind + len(flowing))]
         place = dict(zip((x.name for x in (*taken, *weights)), places, strict=True))
+        if any(x.name not in place for x in function.inputs):
+            raise GradientError(
+                "A gradient of one's own (`tf.custom_gradient`) reads what was computed in a loop or a branch of "
+                "TensorFlow's, of which that is not kept. Compute it once more in the gradient, or take the loop or "
+                "branch of `keras.ops`."
+            )
         return function, [place[x.name] for x in function.inputs]
 
     def _require_derivative(self, forward: Recorded, wanted: set[str]) -> None:

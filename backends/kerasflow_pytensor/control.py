@@ -17,11 +17,15 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import Mode
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
-from pytensor.ifelse import ifelse
 
 from kerasflow.graph import Graph, Node
 from kerasflow_pytensor.dtypes import Array, Tensor, tensor_type
 from kerasflow_pytensor.modes import CXXFLAGS
+
+try:
+    from pytensor.conditional import ifelse
+except ModuleNotFoundError:  # before PyTensor 3.3, which warns of the old place
+    from pytensor.ifelse import ifelse
 
 # Graphs as tensors, and as functions of arrays.
 Run = Callable[[Graph, Sequence[Tensor]], list[Tensor]]

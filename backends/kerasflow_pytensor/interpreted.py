@@ -12,7 +12,6 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import GraphRewriter
-from pytensor.ifelse import IfElse
 from pytensor.link.c.op import COp
 from pytensor.tensor.elemwise import Elemwise
 
@@ -59,7 +58,7 @@ class Interpret(GraphRewriter):
             op: Op
             if self.threads > 1 and is_large(node):
                 op = Product(self.threads)
-            elif isinstance(node.op, COp) and not isinstance(node.op, Elemwise | IfElse):
+            elif isinstance(node.op, COp) and not isinstance(node.op, Elemwise):
                 op = Interpreted(node.op)
             else:
                 continue

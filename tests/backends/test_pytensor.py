@@ -234,6 +234,19 @@ assert pytensor.config.floatX == "float64" and pytensor.config.linker == "auto"
     assert "pytensor" not in done.stderr.lower(), done.stderr
 
 
+def test_conditionals_come_from_where_newer_pytensors_have_them() -> None:
+    """Since PyTensor 3.3 the old place warns."""
+    program = """
+import sys, types, pytensor.ifelse
+sys.modules["pytensor.conditional"] = newer = types.ModuleType("pytensor.conditional")
+newer.ifelse = lambda *given: pytensor.ifelse.ifelse(*given)
+import kerasflow_pytensor.control
+assert kerasflow_pytensor.control.ifelse is newer.ifelse
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("axis", [(0, 1), (1,), (0,)])
 def test_sums_of_what_a_loop_computes(axis: tuple[int, ...]) -> None:
     """Enough numbers for compiled loops: a norm's squares are squared once."""

@@ -56,6 +56,24 @@ def described(capfd):
     return {backend["name"]: backend for backend in json.loads(capfd.readouterr().out)}
 
 
+@pytest.mark.parametrize(
+    ("requirements", "brings"),
+    [
+        (("abacus; extra == 'homeless'",), True),
+        (("abacus; python_version < '3' and extra == 'homeless'", "wood; extra == 'odd'"), False),
+        (("abacus; python_version < '3' and extra == 'homeless'", "beads; extra == 'homeless'"), True),
+        (("abacus; python_version < '3'", "wood"), True),
+    ],
+)
+def test_an_extra_that_brings_nothing_here_is_no_remedy(odd, tmp_path, capfd, requirements, brings):
+    with (tmp_path / "odd_backends-1.0.dist-info" / "METADATA").open("a") as file:
+        file.writelines(f"Requires-Dist: {requirement}\n" for requirement in requirements)
+    problem = described(capfd)["homeless"]["problem"]
+    assert problem.endswith('pip install "odd-backends[homeless]"') is brings
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert (f"odd-backends[homeless] brings nothing for Python {python}" in problem) is not brings
+
+
 def test_what_is_known_of_each(odd, capfd):
     found = described(capfd)
     assert list(found) == kerasflow.backends()

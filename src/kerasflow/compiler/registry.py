@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import platform
 import random
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,7 +40,7 @@ def _load(name: str) -> Backend:
     except ModuleNotFoundError as error:
         raise UnknownBackendError(
             f"The backend {name!r} needs the module {error.name!r}, which is not installed. "
-            f"Install it with: {_installation(point, str(error.name))}"
+            f"{_remedy(point, str(error.name))}"
         ) from error
     except (Exception, SystemExit) as error:  # Frameworks fail in many ways while they are imported.
         raise UnknownBackendError(
@@ -57,11 +59,22 @@ def set_threads() -> None:
                 setattr(backend, cores, threads())
 
 
-def _installation(point: EntryPoint, module: str) -> str:
-    """The command that installs what a backend lacks: by an extra of its name, if its distribution has one."""
-    if point.dist is not None and point.name in (point.dist.metadata.get_all("Provides-Extra") or ()):
-        return f'pip install "{point.dist.name}[{point.name}]"'
-    return f"pip install {module.partition('.')[0]}"
+def _remedy(point: EntryPoint, module: str) -> str:
+    """How to install what a backend lacks: by an extra of its name, if its distribution has one."""
+    if point.dist is None or point.name not in (point.dist.metadata.get_all("Provides-Extra") or ()):
+        return f"Install it with: pip install {module.partition('.')[0]}"
+    from packaging.requirements import Requirement
+
+    extra = f"{point.dist.name}[{point.name}]"
+    markers = [requirement.marker for requirement in map(Requirement, point.dist.requires or ())]
+    own = [marker for marker in markers if marker and f'extra == "{point.name}"' in str(marker)]
+    if own and not any(marker.evaluate({"extra": point.name}) for marker in own):
+        python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        return (
+            f"{extra} brings nothing for {python} on this machine ({sys.platform}, {platform.machine()}): take another "
+            f"Python, or another backend of {', '.join(backends())}."
+        )
+    return f'Install it with: pip install "{extra}"'
 
 
 @contextmanager

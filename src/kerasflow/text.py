@@ -48,6 +48,13 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def paragraph(text: str, most: int) -> str:
+    """The text in its lines; a long one without its middle."""
+    if len(text) > most:
+        text = f"{text[: most // 2]} … {text[-most // 2 :]}"
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def html_table(rows: Sequence[Sequence[str]], left: int = 1, code: int = 0) -> str:
     """Cells as an HTML table.
 

@@ -16,15 +16,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import h5py
+
 from kerasflow.bridge import hdf5
 from kerasflow.bridge.files import flaw_of_zip
 from kerasflow.compiler.interrupts import all_or_nothing
 from kerasflow.errors import DamagedFileError
-from kerasflow.text import shortened
+from kerasflow.text import paragraph, shortened
 
 ZIPPED = ".keras"
 LEGACY = (".h5", ".hdf5")
-_WORDS = 160
+_WORDS, _CITED = 160, 4000  # characters, of damage and of an error of Keras's
 # The modules whose exceptions are a file's fault; anything else that runs while one is loaded is the user's.
 _OURS = frozenset(
     {"keras", "kerasflow", "numpy", "h5py", "optree", "ml_dtypes", "absl"} | sys.stdlib_module_names
@@ -61,6 +63,8 @@ def loading_whole(load: Callable[..., Any], into_a_model: bool) -> Callable[...,
         if flaw := _flaw(path):
             raise _damaged(path, flaw)
         try:
+            if _is_legacy(path):
+                _check_arrays(path)
             with all_or_nothing() if into_a_model else nullcontext():
                 return load(*args, **kwargs)
         except (DamagedFileError, PermissionError):
@@ -70,6 +74,7 @@ def loading_whole(load: Callable[..., Any], into_a_model: bool) -> Callable[...,
                 flaw = "" if path.suffix == ZIPPED else hdf5.flaw_of_data(path)
                 if flaw or not _is_said_clearly(problem):
                     raise _damaged(path, flaw or f"{type(problem).__name__}: {problem}") from problem
+            _make_printable(problem)
             problem.add_note(f"This happened while {shortened(str(path), 4096)} was being loaded.")
             raise
 
@@ -89,9 +94,38 @@ def _flaw(path: Path) -> str:
     if path.suffix == ZIPPED:
         return flaw_of_zip(path)
     # Of the newer kind Keras reads no attributes.
-    if path.suffix in LEGACY and not path.name.endswith(".weights.h5"):
-        return hdf5.flaw_of_attributes(path)
-    return ""
+    return hdf5.flaw_of_attributes(path) if _is_legacy(path) else ""
+
+
+def _is_legacy(path: Path) -> bool:
+    return path.suffix in LEGACY and not path.name.endswith(".weights.h5")
+
+
+def _check_arrays(path: Path) -> None:
+    """What `checking_arrays` does where Keras opens files itself.
+
+    Raises:
+        ValueError: as `hdf5.check_arrays`.
+    """
+    try:
+        file = h5py.File(path)
+    except Exception:  # which Keras will find
+        return
+    with file:
+        hdf5.check_arrays(file)
+
+
+def checking_arrays(opened: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of Keras that opens an HDF5 file, maybe one in an archive; its contents are looked at before."""
+
+    @functools.wraps(opened)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        file = opened(self, *args, **kwargs)
+        if file.mode == "r":
+            hdf5.check_arrays(file)
+        return file
+
+    return checked
 
 
 def _damaged(path: Path, what: str) -> DamagedFileError:
@@ -99,6 +133,15 @@ def _damaged(path: Path, what: str) -> DamagedFileError:
         f"The file {shortened(str(path), 4096)} is there, {path.stat().st_size} bytes, but it is damaged or of another "
         f"kind: its writing or its download was cut off, perhaps. {_remedy.get()} ({shortened(what, _WORDS)})"
     )
+
+
+def _make_printable(problem: BaseException | None) -> None:
+    """Take from an error, and from what led to it, what a file's strings could do to a terminal: Keras cites them."""
+    seen = set()
+    while problem is not None and id(problem) not in seen:
+        seen.add(id(problem))
+        problem.args = tuple(paragraph(x, _CITED) if isinstance(x, str) else x for x in problem.args)
+        problem = problem.__cause__ or problem.__context__
 
 
 def _is_said_clearly(problem: Exception) -> bool:

@@ -57,7 +57,7 @@ ADJUSTED = {
     "keras.src.optimizers.base_optimizer": "layers.build_once",
     "keras.src.saving.keras_saveable": "files.pickle_saveable",
     "keras.src.saving.saving_api": "files.load_whole",
-    "keras.src.saving.saving_lib": "files.save_archives_whole",
+    "keras.src.saving.saving_lib": "files.write_and_read_archives",
     "keras.src.saving.serialization_lib": "frameworks.leave_tensorflow",
     "keras.src.trainers.data_adapters": "ranks.take_whole_data",
     "keras.src.trainers.data_adapters.array_data_adapter": "ranks.take_whole_data",

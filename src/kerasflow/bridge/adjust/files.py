@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasflow.bridge.adjust.seen import Seen
 from kerasflow.bridge.first_rank import by_first_rank, of_first_rank
-from kerasflow.bridge.loading import loading_whole
+from kerasflow.bridge.loading import checking_arrays, loading_whole
 from kerasflow.bridge.pickling import brings_kerasflow
 from kerasflow.bridge.saving import backing_up_progress, opening_whole, saving_whole
 
@@ -23,7 +23,15 @@ def save_whole(module: ModuleType, names: Sequence[str]) -> Iterator[None]:
         setattr(module, name, saving_whole(getattr(module, name)))
 
 
-save_archives_whole = functools.partial(save_whole, names=("save_model", "save_weights_only"))
+@contextmanager
+def write_and_read_archives(module: ModuleType) -> Iterator[None]:
+    """Archives are saved whole, and looked at before Keras reads what they say is there."""
+    with save_whole(module, ("save_model", "save_weights_only")):
+        yield
+    store = module.H5IOStore
+    store._get_h5_file = checking_arrays(store._get_h5_file)
+
+
 save_hdf5_whole = functools.partial(save_whole, names=("save_model_to_hdf5",))
 
 

@@ -18,7 +18,8 @@ import pytest
 from keras import layers
 
 from kerasflow.bridge import hdf5
-from kerasflow.errors import DamagedFileError
+from kerasflow.datasets import mnist
+from kerasflow.errors import DamagedFileError, DatasetError
 
 BIAS = "layers/dense/vars/1"
 MEBIBYTE = 1 << 20
@@ -156,3 +157,38 @@ def test_what_keras_cites_of_a_file_is_text(key: str, name: str, model: Any, tmp
         assert len(str(problem)) < 10_000
         assert str(problem).replace("\n", "").isprintable()
         problem = problem.__cause__ or problem.__context__
+
+
+def _npz(path: Path, header: str) -> None:
+    """Four members of which each claims to be what the header says."""
+    text = f"{header:<117}\n".encode()
+    with zipfile.ZipFile(path, "w") as file:
+        for key in mnist.KEYS:
+            file.writestr(f"{key}.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+
+
+@pytest.mark.parametrize(
+    "shape", ["(10**12, 28, 28)", "(1000000000000, 28, 28)", "(2000000, 28, 28)", "(-1, 28, 28)"]
+)
+def test_images_that_are_not_there(shape: str, tmp_path: Path) -> None:
+    path = tmp_path / "digits.npz"
+    _npz(path, f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}")
+    with pytest.raises(DatasetError, match=r"digits\.npz is not a usable MNIST file"):
+        mnist.load_data(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[2J"
+    os.mkfifo(path)
+    with pytest.raises(DatasetError, match=r"it is a folder, a pipe or a device") as caught:
+        mnist.load_data(path)
+    assert str(caught.value).isprintable()
+
+
+def test_names_in_an_archive_are_shown_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "digits.npz"
+    np.savez(path, **{"\x1b[2Jcleared\n": np.ones(3)})
+    with pytest.raises(DatasetError, match=r"it lacks x_train") as caught:
+        mnist.load_data(path)
+    assert str(caught.value).isprintable()

@@ -161,7 +161,9 @@ class NumpyExportArchive:
             writer.export(FORMAT, str(draft), self._endpoints, collections, options=options)
         if verbose:
             listed = [_described(name, endpoint) for name, endpoint in self._endpoints.items()]
-            text = f"Saved artifact at '{filepath}'. The following endpoints are available:\n\n"
+            text = (
+                f"Saved artifact at '{printable(str(filepath))}'. The following endpoints are available:\n\n"
+            )
             io_utils.print_msg(text + "\n\n".join(listed))
 
     def _of_keras(self, variables: Any) -> list[SavedVariable]:

@@ -20,6 +20,7 @@ from kerasflow.bridge.exported import (
 from kerasflow.bridge.files import check_writable, written_whole
 from kerasflow.errors import ExportError, KerasflowError
 from kerasflow.exporting.onnx import OPSET, onnx_model
+from kerasflow.graph import printable
 
 
 def export_onnx(
@@ -75,7 +76,9 @@ def export_onnx(
     if verbose or verbose is None:
         values = [*(("input", x) for x in proto.graph.input), *(("output", x) for x in proto.graph.output)]
         lines = [f"* {kind} '{x.name}': {_described(x.type.tensor_type)}" for kind, x in values]
-        io_utils.print_msg("\n".join([f"Saved artifact at '{path}'. Its inputs and outputs:\n", *lines]))
+        io_utils.print_msg(
+            "\n".join([f"Saved artifact at '{printable(str(path))}'. Its inputs and outputs:\n", *lines])
+        )
 
 
 def _output_names(model: Any, found: Traced) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kerasflow.bridge.drafts import PREVIOUS, draft_folder
 from kerasflow.errors import KerasflowError
+from kerasflow.graph import printable
 
 _BLOCK = 1 << 20
 # What an archive may hold: so many bytes more than so many times what is stored. Keras and NumPy compress nothing.
@@ -27,16 +28,17 @@ def check_writable(path: Path, suffixes: Collection[str]) -> None:
     """
     if path.suffix.lower() not in suffixes:
         raise KerasflowError(f"the name has to end in {' or '.join(suffixes)}; received {str(path)!r}")
+    shown, folder = printable(str(path)), printable(str(path.parent))
     if path.is_dir():
-        raise KerasflowError(f"{path} is a folder; give the name of a file")
+        raise KerasflowError(f"{shown} is a folder; give the name of a file")
     if not path.parent.is_dir():
-        raise KerasflowError(f"there is no folder {path.parent}; make it first")
+        raise KerasflowError(f"there is no folder {folder}; make it first")
     try:
         # Access rights alone don't tell: the file system may be full or read-only.
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as problem:
-        raise KerasflowError(f"nothing can be written into {path.parent}: {problem.strerror}") from problem
+        raise KerasflowError(f"nothing can be written into {folder}: {problem.strerror}") from problem
 
 
 def flaw_of_zip(path: Path) -> str:
@@ -69,7 +71,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         with drafted(path) as draft:
             yield draft
     except OSError as problem:
-        raise KerasflowError(f"{path} could not be written: {problem}") from problem
+        raise KerasflowError(f"{printable(str(path))} could not be written: {problem}") from problem
 
 
 @contextlib.contextmanager
@@ -115,10 +117,10 @@ def folder_written_whole(path: Path, mark: str) -> Iterator[Path]:
     """
     target = path.resolve()
     if target.exists() and not target.is_dir():
-        raise KerasflowError(f"{path} is a file; give the name of a folder")
+        raise KerasflowError(f"{printable(str(path))} is a file; give the name of a folder")
     if target.is_dir() and any(target.iterdir()) and not (target / mark).exists():
         raise KerasflowError(
-            f"the folder {path} holds something else (it has no {mark}); give the name of another one"
+            f"the folder {printable(str(path))} holds something else (it has no {mark}); give the name of another one"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,4 +134,4 @@ def folder_written_whole(path: Path, mark: str) -> Iterator[Path]:
                 if not (target / kept.name).exists():
                     kept.replace(target / kept.name)
     except OSError as problem:
-        raise KerasflowError(f"{path} could not be written: {problem}") from problem
+        raise KerasflowError(f"{printable(str(path))} could not be written: {problem}") from problem

@@ -16,7 +16,10 @@ from kerasflow.bridge.files import flaw_of_zip, written_whole
 from kerasflow.datasets import standin
 from kerasflow.datasets.standin import Split
 from kerasflow.errors import DatasetError, KerasflowError
+from kerasflow.graph import printable
+from kerasflow.text import shortened
 
+WORDS = 400  # characters that are told of a file
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 DOWNLOAD_TIMEOUT = 10.0  # seconds that the network may stay silent
 
@@ -115,6 +118,8 @@ def _network_timeout(seconds: float) -> Iterator[None]:
 
 def _read(path: Path, remedy: str) -> tuple[Split, Split]:
     """Reads and checks an `.npz` file; `remedy` ends the message of the error."""
+    if path.exists() and not path.is_file():  # To open a pipe waits for who writes to it.
+        raise _error(path, "it cannot be read, it is a folder, a pipe or a device", remedy)
     try:
         with path.open("rb") as file:
             is_zip = file.read(2) == b"PK"
@@ -126,9 +131,11 @@ def _read(path: Path, remedy: str) -> tuple[Split, Split]:
         with archive:
             return _split(archive, "train", path, remedy), _split(archive, "test", path, remedy)
     except FileNotFoundError:
-        raise DatasetError(f"There is no data file {path}. {remedy}") from None
-    except (DatasetError, MemoryError):
+        raise DatasetError(f"There is no data file {printable(str(path))}. {remedy}") from None
+    except DatasetError:
         raise
+    except MemoryError as problem:
+        raise _error(path, f"it takes more memory than there is ({problem})", remedy) from problem
     except (OSError, EOFError) as problem:
         raise _error(path, f"it cannot be read, or is corrupt or truncated ({problem})", remedy) from problem
     except Exception as problem:  # NumPy parses what it finds
@@ -156,6 +163,7 @@ def _split(archive: Mapping[str, NDArray], part: str, path: Path, remedy: str) -
 
 def _error(path: Path, what: str, remedy: str) -> DatasetError:
     return DatasetError(
-        f"{path} is not a usable MNIST file: {what}. Expected the arrays x_train, y_train, x_test and y_test, with "
-        f"images (n, 28, 28) uint8 and labels (n,) from 0 to 9. {remedy}"
+        f"{printable(str(path))} is not a usable MNIST file: {shortened(what, WORDS)}. Expected the arrays x_train, "
+        "y_train, x_test and y_test, with images (n, 28, 28) uint8 and labels (n,) from 0 to 9. "
+        f"{remedy}"
     )

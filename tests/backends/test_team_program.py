@@ -167,6 +167,19 @@ def test_optimizers(optimizer: Callable[[], Any]) -> None:
     same(use, (2,))
 
 
+def test_an_update_reads_what_another_changes() -> None:
+    """Lion's weights are updated from the momentum as it was, in a formula of their own."""
+
+    def use() -> list[Any]:
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(64), keras.layers.Dense(4)])
+        model.compile(keras.optimizers.Lion(0.01), "mse")
+        model.fit(X, Y, batch_size=16, epochs=2, verbose=0)
+        return [weights(model), *(v.numpy() for v in model.optimizer.variables)]
+
+    same(use)
+
+
 def test_what_host_code_assigns() -> None:
     """Rates that change at each batch, weights that are read, kept, and set: every process sees them."""
     kept = []

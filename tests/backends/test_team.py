@@ -427,10 +427,18 @@ def test_an_interrupt_ends_the_team(ranks: Team) -> None:
     assert not ranks.alive and soon_ended(pids)
 
 
-def test_an_interrupt_is_nothing_to_a_child(ranks: Team) -> None:
-    for _ in range(3):
-        os.kill(processes(ranks)[0], signal.SIGINT)
-        time.sleep(0.1)
+def test_what_a_whole_program_is_sent_is_nothing_to_a_child(ranks: Team) -> None:
+    """Whoever handles SIGTERM, to save a model say, still has all processes."""
+    for sent in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    ):
+        os.kill(processes(ranks)[0], sent)
+    time.sleep(0.1)
     assert works(ranks)
 
 

@@ -129,7 +129,6 @@ def main(
             started it.
         commands, inbox, outboxes: descriptors of sockets, the last by the rank whose inbox they lead to.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if guarded and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

@@ -128,9 +128,9 @@ class NumpyBackend:
         if ranks > 1:
             graph = share_sums(graph)
         if not self.exact:
-            updates = {node for group in find_groups(graph) for node in group.nodes}
+            updates = {node for group in find_groups(graph, ranks > 1) for node in group.nodes}
             graph = block(graph, updates, threads)
-        groups = find_groups(graph)
+        groups = find_groups(graph, ranks > 1)
         plan = plan_storage(graph, groups, threads=threads)
         code = generate(graph, plan, self.poison, threads, ranks)
         if ranks > 1:

@@ -197,13 +197,17 @@ def mappings(pid: int | str) -> int:
     return Path(f"/proc/{pid}/maps").read_text().count("memfd:kerasflow")
 
 
+def descriptors(pid: int | str) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_is_given_back(ranks: Team) -> None:
     while gc.collect():
         pass  # What other tests have left takes more than one pass: finalizers let go of more.
     (child,) = processes(ranks)
     here, there = mappings("self"), mappings(child)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    opened = descriptors("self"), descriptors(child)
     shared = ranks.share(5_000_000)
     view = shared[10:].view(np.int16)[3:]
     place = ranks.number(view)
@@ -211,13 +215,14 @@ def test_memory_is_given_back(ranks: Team) -> None:
     gc.collect()
     run(ranks, Rank("mark"), place)
     assert (mappings("self"), mappings(child)) == (here + 1, there + 1)
+    assert (descriptors("self"), descriptors(child)) == opened  # A program may have thousands of arrays.
     ranks.unload(1)
     del view
     gc.collect()
     assert ranks.number(np.zeros(1)) is None and not ranks._segments
     assert works(ranks)
     assert (mappings("self"), mappings(child)) == (here, there)
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert (descriptors("self"), descriptors(child)) == opened
 
 
 def test_loading_waits_for_nobody(ranks: Team) -> None:
@@ -427,10 +432,18 @@ def test_an_interrupt_ends_the_team(ranks: Team) -> None:
     assert not ranks.alive and soon_ended(pids)
 
 
-def test_an_interrupt_is_nothing_to_a_child(ranks: Team) -> None:
-    for _ in range(3):
-        os.kill(processes(ranks)[0], signal.SIGINT)
-        time.sleep(0.1)
+def test_what_a_whole_program_is_sent_is_nothing_to_a_child(ranks: Team) -> None:
+    """Whoever handles SIGTERM, to save a model say, still has all processes."""
+    for sent in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    ):
+        os.kill(processes(ranks)[0], sent)
+    time.sleep(0.1)
     assert works(ranks)
 
 

@@ -21,6 +21,7 @@ import kerasflow
 from kerasflow.compiler import current_backend
 from kerasflow.errors import RankError
 from kerasflow.testing.keras_cases.zoo import ARCHITECTURES, Task
+from kerasflow_numpy.team import memory
 from kerasflow_numpy.team import team as teams
 from kerasflow_numpy.team.program import TeamProgram
 from kerasflow_numpy.team.start import available
@@ -167,6 +168,19 @@ def test_optimizers(optimizer: Callable[[], Any]) -> None:
     same(use, (2,))
 
 
+def test_an_update_reads_what_another_changes() -> None:
+    """Lion's weights are updated from the momentum as it was, in a formula of their own."""
+
+    def use() -> list[Any]:
+        keras.utils.set_random_seed(3)
+        model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(64), keras.layers.Dense(4)])
+        model.compile(keras.optimizers.Lion(0.01), "mse")
+        model.fit(X, Y, batch_size=16, epochs=2, verbose=0)
+        return [weights(model), *(v.numpy() for v in model.optimizer.variables)]
+
+    same(use)
+
+
 def test_what_host_code_assigns() -> None:
     """Rates that change at each batch, weights that are read, kept, and set: every process sees them."""
     kept = []
@@ -249,6 +263,32 @@ def test_an_error_in_another_process() -> None:
         np.testing.assert_array_equal(weights(model), before)
         assert np.isfinite(model.train_on_batch(places, target))
         assert not np.array_equal(weights(model), before)
+
+
+@pytest.mark.parametrize("least", [1, 2000])  # where there is none, and where some of it is there
+def test_without_memory_that_can_be_shared_one_process_runs(
+    least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Descriptors have run out, say: the state is where it was, and the step is done."""
+    create = memory.create
+
+    def none(nbytes: int, contents: bool = True) -> Any:
+        if nbytes > least:
+            raise OSError(24, "Too many open files")
+        return create(nbytes, contents)
+
+    def use() -> list[Any]:
+        model = small()
+        return [model.train_on_batch(X[:16], Y[:16]), model.train_on_batch(X[:16], Y[:16]), weights(model)]
+
+    with processes(1):
+        expected = use()
+    monkeypatch.setattr(memory, "create", none)
+    with processes(2) as ran:
+        found = use()
+    assert ran
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4)
 
 
 def test_a_process_that_dies_is_an_error_and_the_next_step_runs() -> None:

@@ -76,8 +76,13 @@ def before_rows(now: Value) -> Value:
     return node.inputs[0]
 
 
-def find_groups(graph: Graph) -> list[Group]:
-    """The groups of updates that can be fused, in the order in which they can run."""
+def find_groups(graph: Graph, shared: bool = False) -> list[Group]:
+    """The groups of updates that can be fused, in the order in which they can run.
+
+    Args:
+        shared: whether several ranks have the state in common that groups update, and each a copy of all else that
+            changes: a group then reads none of that, for it is not laid out as the group needs it.
+    """
     used_by = users(graph)
     index = {node: i for i, node in enumerate(graph.nodes)}
     results = set(graph.outputs)
@@ -106,9 +111,16 @@ def find_groups(graph: Graph) -> list[Group]:
         members, operations = [member for member, _ in chosen], chosen[0][1]
         groups.append(Group(members, operations, _last_input(members, operations, index)))
     groups.sort(key=lambda g: g.after)
-    while (wrong := _out_of_order(graph, groups, used_by)) is not None:
+    while wrong := _out_of_order(graph, groups, used_by) or (shared and _reads_copies(graph, groups)):
         groups.remove(wrong)
     return groups
+
+
+def _reads_copies(graph: Graph, groups: list[Group]) -> Group | None:
+    """A group that reads state that changes, but in no group."""
+    updated = {i for group in groups for member in group.members for _, i in member.states}
+    copies = {graph.state_inputs[i] for i in graph.changes.keys() - updated}
+    return next((g for g in groups if any(not copies.isdisjoint(m.leaves) for m in g.members)), None)
 
 
 def schedule(graph: Graph, groups: list[Group]) -> list[Node | Group]:

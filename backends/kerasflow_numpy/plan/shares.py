@@ -13,13 +13,15 @@ from kerasflow_numpy.plan.fusion import find_groups, ranks_sum
 
 def share_sums(graph: Graph) -> Graph:
     """The graph with the sums that fused updates alone need in these updates."""
-    candidates = _candidates(graph)
-    if not candidates:
-        return graph
-    tried, sums = _with_sums(graph, candidates)
-    fused = {node for group in find_groups(tried) for node in group.nodes}
-    found = {v: term for v, term in candidates.items() if sums[v].node in fused}
-    return _with_sums(graph, found)[0] if found else graph
+    chosen = _candidates(graph)
+    while chosen:
+        made, sums = _with_sums(graph, chosen)
+        fused = {node for group in find_groups(made, shared=True) for node in group.nodes}
+        kept = {v: term for v, term in chosen.items() if sums[v].node in fused}
+        if len(kept) == len(chosen):
+            return made
+        chosen = kept
+    return graph
 
 
 def _candidates(graph: Graph) -> dict[Value, Value]:

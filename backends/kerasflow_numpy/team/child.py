@@ -49,7 +49,6 @@ class Child:
         self._finished = outboxes[0].send
         self._name = bytes([rank])
         self._objects: dict[int, Any] = {}
-        self._handles: dict[int, memory.Handle] = {}
         self._mapped: dict[int, Array] = {}
         self._acts = {
             Kind.LOAD: self._load,
@@ -67,10 +66,6 @@ class Child:
         Raises:
             KeyError: the segment is no more.
         """
-        if number not in self._mapped:
-            handle = self._handles[number]
-            self._mapped[number] = memory.attach(handle)
-            handle.close()
         return self._mapped[number]
 
     def serve(self) -> NoReturn:
@@ -99,12 +94,10 @@ class Child:
     def _segment(self, number: int, content: bytes) -> None:
         sockets.ready([self._commands])
         _, (descriptor,), _, _ = socket.recv_fds(self._commands, 1, 1)
-        os.set_inheritable(descriptor, False)
-        self._handles[number] = memory.Handle(pickle.loads(content), descriptor)
+        self._mapped[number] = memory.attach(memory.Handle(pickle.loads(content), descriptor))
 
     def _forget(self, number: int, content: bytes) -> None:
-        self._mapped.pop(number, None)
-        self._handles.pop(number).close()
+        del self._mapped[number]
 
     def _exchange(self, message: bytes) -> list[bytes]:
         sockets.send_message(self._commands, Kind.MAIL, 0, message)
@@ -129,7 +122,6 @@ def main(
             started it.
         commands, inbox, outboxes: descriptors of sockets, the last by the rank whose inbox they lead to.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if guarded and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

@@ -5,7 +5,6 @@ It is a file without a name, whose descriptor is passed on: so nothing can be le
 
 from __future__ import annotations
 
-import mmap
 import os
 import secrets
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kerasflow_numpy.team.forks import copy_in_forks
+from kerasflow_numpy.team.mapping import Mapping
 
 Array = np.ndarray[Any, Any]
 
@@ -79,11 +79,11 @@ def create(nbytes: int, contents: bool = True) -> tuple[Handle, Array]:
     handle = Handle(size, KINDS[kind][0]())
     os.set_inheritable(handle.descriptor, False)
     os.ftruncate(handle.descriptor, size)
-    mapped = mmap.mmap(handle.descriptor, size)
-    copy_in_forks(mapped, contents)
-    return handle, np.frombuffer(mapped, np.uint8)[:nbytes]
+    mapping = Mapping(handle.descriptor, size)
+    copy_in_forks(mapping, contents)
+    return handle, np.asarray(mapping)[:nbytes]
 
 
 def attach(handle: Handle) -> Array:
     """The memory as bytes. It is unmapped when no view of them is left."""
-    return np.frombuffer(mmap.mmap(handle.descriptor, handle.nbytes), np.uint8)
+    return np.asarray(Mapping(handle.descriptor, handle.nbytes))

@@ -21,7 +21,7 @@ from kerasflow_numpy.plan.allocation import arrays_in, places
 from kerasflow_numpy.run.binding import Context, Shared
 from kerasflow_numpy.run.measure import Stopwatch
 from kerasflow_numpy.run.program import NumpyProgram
-from kerasflow_numpy.run.workspace import aligned, workspace
+from kerasflow_numpy.run.workspace import Workspace, aligned, workspace
 from kerasflow_numpy.team.group import Area
 from kerasflow_numpy.team.rank import Address, Places, Rank, Sharded
 from kerasflow_numpy.team.team import Team, team
@@ -145,20 +145,34 @@ class TeamProgram(NumpyProgram):
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
         check_inputs(self.inputs, inputs)
         with _at_work(len(self.rank.rows)) as crew:
-            if crew is None:
-                return self._alone()(state, inputs)
-            return self._in_team(crew, state, inputs)
+            if crew is not None:
+                with workspace() as mine:
+                    bound = self._bound(crew, mine, state)
+                    if bound is not None:
+                        return self._together(*bound, inputs)
+            return self._alone()(state, inputs)
 
-    def _in_team(
-        self, crew: Team, state: Sequence[Array], inputs: Sequence[Array]
-    ) -> tuple[list[Any], Sequence[Array]]:
-        with workspace() as mine:
+    def _bound(self, crew: Team, mine: Workspace, state: Sequence[Array]) -> tuple[_Memory, Context] | None:
+        """The program's memory in a team, and the function bound to state in it.
+
+        None where the system gives no such memory, or no descriptor to hand it over; state is then where it was.
+        """
+        try:
             memory = self._in(crew)
             context = mine.contexts.get(self)
             if context is None or context.shared is not memory.shared:
                 context = Context(self.code, mine.memory(self.workspace), None, memory.shared)
                 mine.contexts[self] = context
-            return self._together(memory, context, state, inputs)
+            self._bind(memory, context, state)
+        except OSError:
+            return None
+        return memory, context
+
+    def _bind(self, memory: _Memory, context: Context, state: Sequence[Array]) -> None:
+        if not context.holds(state):
+            memory.bound = None
+            with in_group(memory.crew.group):
+                context.bind(state)
 
     def _in(self, crew: Team) -> _Memory:
         """The program's memory in a team, which has it from now on."""
@@ -168,15 +182,12 @@ class TeamProgram(NumpyProgram):
         return self._memory
 
     def _together(
-        self, memory: _Memory, context: Context, state: Sequence[Array], inputs: Sequence[Array]
+        self, memory: _Memory, context: Context, inputs: Sequence[Array]
     ) -> tuple[list[Any], Sequence[Array]]:
         crew = memory.crew
         alone: AbstractContextManager[Any] = one_thread(numpys()) if self.uses_blas else nullcontext()
         try:
             with in_group(crew.group):
-                if not context.holds(state):
-                    context.bind(state)
-                    memory.bound = None
                 if memory.bound is not context:
                     memory.tell(context, self.code.shared_state)
                 self._post(memory, context, inputs)
@@ -219,7 +230,8 @@ class TeamProgram(NumpyProgram):
                 if not contexts or contexts[0].shared is not memory.shared:
                     contexts[:] = [Context(self.code, own, watch, memory.shared)]
                 watch.start()
-                outputs, now = self._together(memory, contexts[0], state, inputs)
+                self._bind(memory, contexts[0], state)
+                outputs, now = self._together(memory, contexts[0], inputs)
             return outputs, now, watch.measured(self.code)
 
         contexts: list[Context] = []

@@ -47,6 +47,13 @@ main(**setup["arguments"])
 """
 _PACKAGES = ("kerasflow", "kerasflow_numpy")
 
+# (Where there are no such signals, there are no teams.)
+_SENT_TO_ALL = {
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+}
+
 # A rank is one core's: the threads of its BLAS would only wait, and each has memory of its own.
 _ONE_THREAD = dict.fromkeys(
     (
@@ -99,7 +106,7 @@ def launch(label: str, descriptors: Sequence[int], arguments: dict[str, Any]) ->
     """
     # -S, -s, -P: no `sitecustomize`, nobody's own packages, no current folder: modules are looked for as they are here.
     command = [interpreter(), "-S", "-s", "-P", *_flags(), "-c", _ENTRY, label]
-    with _without_interrupts():
+    with _unreachable():
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -140,9 +147,13 @@ def _flags() -> Sequence[str]:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """A process that is started in the block never gets Ctrl-C, which a terminal sends to all of a program's."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _unreachable() -> Iterator[None]:
+    """A process that is started in the block never gets what is sent to all of a program's processes.
+
+    A terminal does so with Ctrl-C, a cluster or a service manager with what says that time is up. It is for the
+    program to answer, which may have a model to save; the other processes end when it does.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SENT_TO_ALL)
     try:
         yield
     finally:

@@ -96,6 +96,43 @@ def test_datasets_of_files_are_grains_by_default(files: Path) -> None:
     ]
 
 
+def test_a_model_is_trained_on_texts_of_files(files: Path) -> None:
+    """Batches are arrays, also the last one, which is smaller; files are read alike whatever the system's settings."""
+    for kind, content in enumerate(("é\r\ntext".encode(), "é text".encode("latin-1"))):
+        (files / "texts" / "class0" / f"{kind}.bytes.txt").write_bytes(content)
+    program = """
+        import locale
+
+        locale.getencoding = lambda: "ascii"
+        options = {"batch_size": 3, "shuffle": False}
+        texts = utils.text_dataset_from_directory("texts", **options)
+        alone = utils.text_dataset_from_directory("texts", labels=None, **options)
+        print([(x.shape, y.shape) for x, y in texts], [x.shape for x in alone])
+        print(*(repr(text) for x in alone for text in x if not str(text).startswith("text")))
+        split = keras.layers.TextVectorization(output_sequence_length=2)
+        split.adapt(alone)
+        layers = [keras.Input((), dtype="string"), split, keras.layers.Embedding(20, 2), keras.layers.Flatten()]
+        model = keras.Sequential([*layers, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(texts, epochs=2, validation_data=texts, verbose=0)
+        print(model.predict(texts, verbose=0).shape, model.predict(alone, verbose=0).shape)
+    """
+    assert without(files, program) == [
+        "[((3,), (3,)), ((3,), (3,)), ((2,), (2,))] [(3,), (3,), (2,)]",
+        r"'é\r\ntext' b'\xe9 text'",
+        "(8, 1) (8, 1)",
+    ]
+
+
+def test_labels_of_files_may_be_any_numbers(files: Path) -> None:
+    program = """
+        options = {"image_size": (2, 2), "shuffle": False, "label_mode": "int"}
+        images = utils.image_dataset_from_directory("images", labels=[0.5, 1, 1.5, 2, 2.5, 3], **options)
+        print([(y.dtype.name, y.tolist()) for _, y in images])
+    """
+    assert without(files, program) == ["[('float32', [0.5, 1.0, 1.5, 2.0, 2.5, 3.0])]"]
+
+
 def test_where_tensorflow_is_installed_it_stays_the_default(files: Path) -> None:
     pytest.importorskip("tensorflow")
     program = """

@@ -140,6 +140,23 @@ def test_what_a_call_cannot_do(function, error, words, filtering):
     assert kerasflow.tracing.current_trace() is None
 
 
+@pytest.mark.parametrize(
+    ("function", "error", "words"),
+    [
+        (lambda x: np.array(["a"]) + 1, TypeError, "ufunc 'add' did not contain a loop"),
+        (lambda x: os.stat("/nowhere"), FileNotFoundError, "No such file or directory: '/nowhere'"),
+        (lambda x: "\ud800".encode(), UnicodeError, "surrogates not allowed"),
+        (lambda x: {}["missing"], KeyError, "missing"),
+    ],
+)
+def test_errors_that_are_made_of_something_else_keep_their_messages(function, error, words):
+    """Keras tells the first argument of an error, which for these is a ufunc, a number or a codec."""
+    with pytest.raises(error) as caught:
+        layers.Lambda(function)(X)
+    assert words in str(caught.value)
+    assert "Arguments received by Lambda.call()" in str(caught.value)
+
+
 @pytest.mark.parametrize("function", [condition, to_float, mask], ids=lambda f: f.__name__)
 def test_a_layer_of_a_functional_model(function):
     with pytest.raises(TracingError) as caught:

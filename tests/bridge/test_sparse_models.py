@@ -331,3 +331,24 @@ def test_exported_files_take_dense_arrays(tmp_path: Path) -> None:
     kerasflow.export_numpy(model, tmp_path / "model.py")
     names = runpy.run_path(str(tmp_path / "model.py"))
     assert_same(names["predict"](x.toarray()), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **o: layers.CategoryEncoding(6, sparse=True, **o),
+        lambda **o: layers.Discretization(bin_boundaries=[1.0, 3.0], sparse=True, **o),
+    ],
+    ids=["CategoryEncoding", "Discretization"],
+)
+def test_exported_files_encode_as_dense_arrays(make: Callable[..., Any], mode: str, tmp_path: Path) -> None:
+    numbers = np.array([[1, 2, 2], [4, 5, 0]])
+    inputs = keras.Input((3,), dtype="int32")
+    encoded = make(output_mode=mode)(inputs)
+    model = keras.Model(inputs, [encoded, layers.Dense(2)(encoded)])
+    kerasflow.export_numpy(model, tmp_path / "model.py")
+    found = runpy.run_path(str(tmp_path / "model.py"))["predict"](numbers)
+    expected = model.predict(numbers, verbose=0)
+    assert_same(found[0], np.asarray(expected[0]))
+    assert_same(found[1], expected[1])

@@ -382,7 +382,7 @@ def test_what_is_wrong_with_texts_is_said(tmp_path: Path) -> None:
         ([["a", "a"]], ValueError, r"shape \(n, 1\)"),
         ([[1]], TypeError, "one of them is 1"),
         (np.ones((2, 1)), TypeError, "dtype float64"),
-        ([["\ud800"]], UnicodeEncodeError, "surrogates"),
+        ([["\ud800"]], ValueError, "surrogate pair"),
     ):
         with pytest.raises(error, match=words):
             predict(x)

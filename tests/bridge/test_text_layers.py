@@ -113,6 +113,26 @@ def test_batches_of_any_iterable_are_counted_together() -> None:
     np.testing.assert_allclose(whole.idf_weights[1:], np.log(1 + 3 / (1 + np.array([3, 1, 1]))), rtol=1e-6)
 
 
+class Frame:
+    """As those of pandas and polars: iterated, it gives its columns' names."""
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array([["a", "b"], ["c", "a"]], dtype)
+
+    def __iter__(self) -> Any:
+        return iter(["first", "second"])
+
+
+def test_a_frame_is_an_array() -> None:
+    for data in (Frame(), np.asarray(Frame())):
+        layer = layers.StringLookup(output_mode="tf_idf")
+        layer.adapt(data)
+        assert layer.get_vocabulary() == ["[UNK]", "a", "c", "b"]
+        np.testing.assert_allclose(
+            layer.idf_weights[1:], np.log(1 + 2 / (1 + np.array([2, 1, 1]))), rtol=1e-6
+        )
+
+
 @pytest.mark.parametrize(
     ("make", "x", "error", "words"),
     [
@@ -139,11 +159,22 @@ def test_batches_of_any_iterable_are_counted_together() -> None:
             "last shape dimension",
         ),
         (lambda: layers.HashedCrossing(3), ([1.0], ["a"]), ValueError, "integer or string dtype"),
+        (lambda: layers.Hashing(3, mask_value=""), [1], TypeError, "dtype int64: of strings it is a string"),
+        (lambda: layers.Hashing(3, mask_value=0), ["a"], TypeError, "of numbers a number"),
+        (lambda: layers.Hashing(3), np.array(["2026-01-01"], "M8[D]"), TypeError, r"datetime64\[D\]"),
+        (lambda: layers.StringLookup(vocabulary=["a"]), ["\ud800"], ValueError, "half of a surrogate pair"),
     ],
 )
 def test_what_cannot_be_says_why(make: Any, x: Any, error: Any, words: str) -> None:
     with pytest.raises(error, match=words):
         make()(x)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count"])
+def test_strings_are_no_categories(mode: str, sparse: bool) -> None:
+    with pytest.raises(ValueError, match="An array of strings cannot become int"):
+        layers.CategoryEncoding(3, output_mode=mode, sparse=sparse)(np.array(["a", "b"]))
 
 
 def test_a_file_of_a_vocabulary(tmp_path: Path) -> None:

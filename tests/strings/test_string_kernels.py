@@ -61,8 +61,16 @@ def test_what_are_no_strings() -> None:
     for x in (np.array([1, 2]), ["a", None], [["a"], ["b", "c"]]):
         with pytest.raises(TypeError, match="Expected strings"):
             strings(x)
-    with pytest.raises(UnicodeEncodeError):
-        strings(["\ud800"])
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        strings(["a", "\ud800"])
+    for item, words in (
+        (None, "fillna"),
+        (float("nan"), "fillna"),
+        (1, "astype"),
+        (["b"], "different lengths"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            strings(["a", item])
 
 
 @pytest.mark.parametrize("kind", ["strings", "integers"])

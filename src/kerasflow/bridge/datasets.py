@@ -1,4 +1,4 @@
-"""Datasets of grain's where Keras's utilities make TensorFlow's: of sounds, and split in two."""
+"""Datasets of grain's where Keras's utilities make TensorFlow's: of sounds, and split in two; and batches of texts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import time
 import wave
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,35 @@ def made_ahead(dataset: Any) -> Any:
         {name: vars(dataset)[name] for name in ("class_names", "file_paths") if name in vars(dataset)}
     )
     return made
+
+
+# -- texts --------------------------------------------------------------------------------------------------
+
+
+def text_of(path: str, max_length: int | None = None) -> str | bytes:
+    """What is in a file of UTF-8, as it is there; of any other file the bytes, as TensorFlow gives them of all.
+
+    Args:
+        max_length: how many characters, or bytes; None for all.
+    """
+    contents = Path(path).read_bytes()
+    try:
+        return contents.decode()[:max_length]
+    except UnicodeDecodeError:
+        return contents[:max_length]
+
+
+def batch_of_texts(samples: Sequence[Any]) -> Any:
+    """Samples as a batch, texts as an array of them: Keras makes a tuple, of which a model takes each for an input."""
+
+    def stack(*parts: Any) -> Any:
+        if not isinstance(parts[0], (str, bytes)):
+            return ops.stack(parts)
+        batch = np.empty(len(parts), object)
+        batch[:] = parts
+        return batch
+
+    return tree.map_structure(stack, *samples)
 
 
 # -- sounds -------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from kerasflow.errors import ExportError, KerasflowError, TracingError
 from kerasflow.exporting import align
 from kerasflow.graph import Graph, ShapedArray, is_text, printable
 from kerasflow.passes import optimize
-from kerasflow.tracing import Cell, suspended
+from kerasflow.tracing import Cell, Trace, suspended
 
 # The batch sizes to trace for: primes, that no other size is likely to be a multiple of. Where one is, or an array is
 # small enough to be computed beforehand for one of them alone, there are others to try.
@@ -237,7 +237,8 @@ def _trace(
     avals = [ShapedArray(tuple(n or size for n in a.shape[:1]) + a.shape[1:], a.dtype) for a in leaves]
     try:
         with suspended():
-            graph, cells, out, outputs = trace(function, leaves, avals, treedef)
+            recorder = Trace(gives_sparse=False)
+            graph, cells, out, outputs = trace(function, leaves, avals, treedef, recorder)
     except (TracingError, TypeError, ValueError, RuntimeError) as error:
         raise ExportError(
             f"{what} cannot be traced for a made-up batch of {size} samples: {error}"

@@ -136,11 +136,11 @@ def from_list(items: Sequence[Any]) -> Strings:
 
     Raises:
         TypeError: one of them is something else.
-        UnicodeEncodeError: a half of a surrogate pair is no character.
+        ValueError: half of a surrogate pair is no character.
     """
     try:
         data = "\0".join(items).encode()
-    except TypeError:
+    except (TypeError, UnicodeEncodeError):
         return from_bytes(list(map(_bytes, items)))
     buffer = buffer_of(data)
     gaps = np.flatnonzero(buffer[: len(data)] == 0)
@@ -154,12 +154,34 @@ def from_list(items: Sequence[Any]) -> Strings:
     return Strings(buffer, starts, lengths)
 
 
+_NUMBERS = "Numbers are looked up by `IntegerLookup`; `x.astype(str)` makes strings of them."
+_MISSING = (
+    'A missing value is no string; give it one: `x.fillna("")` with pandas, `x.fill_null("")` with polars.'
+)
+_ROWS = "Rows of different lengths make no array: pad them with a string, or look them up one by one."
+# What to do with what is no string, by the name of its type.
+_REMEDIES = {
+    **dict.fromkeys(("NoneType", "float", "NAType", "NaTType"), _MISSING),
+    **dict.fromkeys(("int", "bool", "int64", "float64"), _NUMBERS),
+    **dict.fromkeys(("list", "tuple", "ndarray"), _ROWS),
+}
+
+
 def _bytes(item: Any) -> bytes:
     if isinstance(item, bytes):
         return item
     if isinstance(item, str):
-        return item.encode()
-    raise TypeError(f"Expected strings, but one of them is {item!r}, of type {type(item).__name__}.")
+        try:
+            return item.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{item!r} cannot be written as UTF-8: half of a surrogate pair is no character. "
+                '`text.encode(errors="replace")` puts a question mark there.'
+            ) from error
+    kind = type(item).__name__
+    raise TypeError(
+        f"Expected strings, but one of them is {item!r}, of type {kind}. {_REMEDIES.get(kind, '')}"
+    )
 
 
 def from_lengths(data: Array, lengths: Array) -> Strings:
@@ -194,10 +216,7 @@ def _nothing(x: Array) -> Strings:
 
 
 def _refuse(x: Array) -> Strings:
-    raise TypeError(
-        f"Expected strings, but received an array of dtype {x.dtype}. "
-        "Numbers are looked up by `IntegerLookup`; `x.astype(str)` makes strings of them."
-    )
+    raise TypeError(f"Expected strings, but received an array of dtype {x.dtype}. {_NUMBERS}")
 
 
 def _of_objects(x: Array) -> Strings:

@@ -89,6 +89,11 @@ def sizes_are_real() -> bool:
     return all(trace.sizes_are_real for trace in _stack.traces)
 
 
+def gives_sparse() -> bool:
+    """Whether an operation that is asked for a sparse tensor gives one; what is written to a file has none."""
+    return all(trace.gives_sparse for trace in _stack.traces)
+
+
 @contextmanager
 def recording(trace: Trace) -> Iterator[Trace]:
     """Let `trace` record in the block."""
@@ -217,14 +222,20 @@ class Trace:
         concrete: compute every operation at once, and keep no nodes.
         parent: the enclosing trace, for a sub-graph.
         sizes_are_real: whether sizes are those of data.
+        gives_sparse: whether operations give the sparse tensors that they are asked for, or dense ones.
     """
 
     def __init__(
-        self, concrete: bool = False, parent: Trace | None = None, sizes_are_real: bool = True
+        self,
+        concrete: bool = False,
+        parent: Trace | None = None,
+        sizes_are_real: bool = True,
+        gives_sparse: bool = True,
     ) -> None:
         self.concrete = concrete
         self.parent = parent
         self.sizes_are_real = sizes_are_real
+        self.gives_sparse = gives_sparse
         self.nodes: list[Node] = []
         self.inputs: list[Value] = []
         self.cells: dict[Any, CellUse] = {}  # by `Assignable`
@@ -449,6 +460,7 @@ __all__ = [
     "apply",
     "current_trace",
     "demand",
+    "gives_sparse",
     "is_accompanied",
     "observing",
     "record",

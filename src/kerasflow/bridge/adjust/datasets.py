@@ -96,7 +96,25 @@ def read_images(module: ModuleType) -> Iterator[None]:
         yield
 
 
-read_texts = functools.partial(read_files, name="text_dataset_from_directory")
+@contextmanager
+def read_texts(module: ModuleType) -> Iterator[None]:
+    """The same, of texts: arrays of them, read as bytes, so that no setting of the system changes them."""
+    with read_files(module, "text_dataset_from_directory"):
+        yield
+
+    # What they call needs Keras's other utilities, which this one loads itself.
+    def make_string_batch(samples: Any) -> Any:
+        from kerasflow.bridge.datasets import batch_of_texts
+
+        return batch_of_texts(samples)
+
+    def path_to_string_content(path: Any, max_length: int | None) -> Any:
+        from kerasflow.bridge.datasets import text_of
+
+        return text_of(path, max_length)
+
+    module.make_string_batch = make_string_batch  # type: ignore[attr-defined]
+    module._path_to_string_content_grain = path_to_string_content  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -166,8 +184,18 @@ def find_shared_memory(module: ModuleType) -> Iterator[None]:
 
 @contextmanager
 def split_without_tensorflow(module: ModuleType) -> Iterator[None]:
-    """Keras splits with TensorFlow or torch alone, and no datasets of grain's."""
+    """Keras splits with TensorFlow or torch alone, and no datasets of grain's; labels that are no integers it cuts."""
     yield
+    labels_to_dataset = module.labels_to_dataset_grain
+
+    @functools.wraps(labels_to_dataset)
+    def labels_to_dataset_grain(labels: Any, label_mode: str, num_classes: int) -> Any:
+        numbers = np.asarray(labels)
+        if label_mode == "int" and numbers.dtype.kind == "f":
+            return module.grain.MapDataset.source(numbers.astype("float32"))
+        return labels_to_dataset(labels, label_mode, num_classes)
+
+    module.labels_to_dataset_grain = labels_to_dataset_grain  # type: ignore[attr-defined]
     function = module.split_dataset
 
     @functools.wraps(function)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,47 @@ def hide_frames(module: ModuleType) -> Iterator[None]:
     """Keras leaves its own frames out of the tracebacks that users see; ours too."""
     yield
     module._EXCLUDED_PATHS += (str(Path(__file__).absolute().parents[2]),)  # type: ignore[attr-defined]
+    inject = module.inject_argument_info_in_traceback
+
+    @functools.wraps(inject)
+    def inject_argument_info_in_traceback(
+        function: Callable[..., Any], object_name: str | None = None
+    ) -> Any:
+        return inject(_with_messages(function), object_name=object_name)
+
+    module.inject_argument_info_in_traceback = inject_argument_info_in_traceback  # type: ignore[attr-defined]
+
+
+def _with_messages(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function whose errors have their message for first argument, which is what Keras tells of them."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if (found := _of_its_message(error)) is error:
+                raise
+            raise found.with_traceback(error.__traceback__) from error
+
+    call.__wrapped__ = function  # type: ignore[attr-defined]  # Keras asks for its signature, if it fails.
+    return call
+
+
+def _of_its_message(error: Exception) -> Exception:
+    """The error itself, or one made of its message: NumPy's have a ufunc for their arguments, the system's a number."""
+    message = str(error)
+    if isinstance(error, KeyError) or not error.args or str(error.args[0]) == message:
+        return error
+    for kind in type(error).__mro__:
+        try:
+            found: Any = kind(message)
+        except Exception:
+            continue
+        if str(found) == message:
+            for note in getattr(error, "__notes__", ()):
+                found.add_note(note)
+            return found
+    return error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from types import ModuleType
@@ -52,14 +53,16 @@ def say_what_is_supported(module: ModuleType) -> Iterator[None]:
 def choose_backend(module: ModuleType) -> Iterator[None]:
     """Keras would import itself anew, and this package with it; here a backend is chosen while the program runs.
 
-    And it would take what TensorFlow records beside a trace for a graph that its preprocessing layers work in.
+    And it would take what TensorFlow records beside a trace for a graph that its preprocessing layers work in, and ask
+    a TensorFlow that is kept from being imported (`sys.modules["tensorflow"] = None`).
     """
     yield
     module.set_backend = set_backend  # type: ignore[attr-defined]
     is_in_graph = module.in_tf_graph
 
     def in_tf_graph() -> bool:
-        return is_in_graph() and not records_beside("tensorflow")
+        is_kept_out = "tensorflow" in sys.modules and sys.modules["tensorflow"] is None
+        return not is_kept_out and is_in_graph() and not records_beside("tensorflow")
 
     module.in_tf_graph = in_tf_graph  # type: ignore[attr-defined]
 

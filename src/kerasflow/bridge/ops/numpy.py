@@ -19,7 +19,7 @@ from kerasflow.bridge.ops.sums import by_product, mean_by_product
 from kerasflow.bridge.ops.tensors import cast, convert_to_tensor, tensor
 from kerasflow.bridge.ops.unique import tracing_unique
 from kerasflow.sparse import arrays
-from kerasflow.tracing import Tracer
+from kerasflow.tracing import Tracer, gives_sparse
 from kerasflow.tracing.functions import indexing
 from kerasflow.tracing.functions.products import cross_product
 from kerasflow.tracing.indexing import require_inside
@@ -79,7 +79,7 @@ def bincounting(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Any:
-        if not sparse:
+        if not (sparse and gives_sparse()):
             return function(x, weights, minlength)
         return arrays.bincount(tensor(x), None if weights is None else tensor(weights), minlength)
 

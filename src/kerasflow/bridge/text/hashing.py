@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +16,35 @@ from kerasflow.graph import is_text
 from kerasflow.strings.flat import texts
 from kerasflow.strings.layers import Recipe, cross, hashed
 
+_NOT_HASHED = (np.datetime64, np.timedelta64, np.complexfloating, np.void)
+
 
 def _array(x: Any) -> Any:
+    """What is given as an array.
+
+    Raises:
+        TypeError: it is one of dates, records or complex numbers.
+    """
     x = given(x)
-    if is_recorded(x) or isinstance(x, np.ndarray):
-        return x
-    array = np.asarray(x)
-    return texts(x) if is_text(array.dtype) else array
+    if not is_recorded(x) and not isinstance(x, np.ndarray):
+        array = np.asarray(x)
+        x = texts(x) if is_text(array.dtype) else array
+    if issubclass(x.dtype.type, _NOT_HASHED):
+        raise TypeError(
+            f"Strings and numbers are hashed, but received an array of dtype {x.dtype}; `x.astype(str)` makes strings."
+        )
+    return x
 
 
 def hash_call(self: Any, inputs: Any) -> Any:
     """The bins of what is given, in the layer's form."""
     x = _array(inputs)
     mask = self.mask_value.encode() if isinstance(self.mask_value, str) else self.mask_value
+    if mask is not None and isinstance(mask, bytes) != is_text(x.dtype) and math.prod(x.shape):
+        raise TypeError(
+            f"`mask_value={self.mask_value!r}` is never equal to values of dtype {x.dtype}: of strings it is a string, "
+            "of numbers a number."
+        )
     salt = None if self.salt is None else tuple(self.salt)
     numbers = computed(Recipe(hashed, (self.num_bins, salt, mask)), x)
     if self.output_mode == "one_hot" and x.shape[-1:] == (1,):

@@ -45,9 +45,14 @@ def table_from_file(self: Any, filename: str) -> Table:
 
 
 def batches(data: Any, steps: int | None, dtype: str) -> Iterator[Any]:
-    """What `adapt` is given, batch by batch: an array is one, each element a row; what else is iterated gives them."""
-    if isinstance(data, (list, tuple, np.ndarray, str, bytes)) or is_tensor(data) or is_tensorflows(data):
-        whole = data if hasattr(data, "shape") else np.asarray(data, object if dtype == "string" else None)
+    """What `adapt` is given, batch by batch: an array is one, each element a row; what else is iterated gives them.
+
+    Frames are arrays too: iterated, they would give the names of their columns.
+    """
+    tensor = is_tensor(data) or is_tensorflows(data)
+    if tensor or isinstance(data, (list, tuple, str, bytes)) or hasattr(data, "__array__"):
+        ready = tensor or isinstance(data, np.ndarray)
+        whole = data if ready else np.asarray(data, object if dtype == "string" else None)
         yield whole[:, None] if len(whole.shape) == 1 else whole
         return
     for i, part in enumerate(_iterated(data)):

@@ -73,7 +73,7 @@ class Step(ModelFunction):
     def run(self, batch: Any) -> Any:
         """What the step computes, by whichever way it is called: traced, or with values."""
         # Behind a scaled loss gradients overflow on purpose.
-        with scaled_gradients(isinstance(getattr(self.model, "optimizer", None), LossScaleOptimizer)):
+        with scaled_gradients(_scale(getattr(self.model, "optimizer", None))):
             result = getattr(self.model, self.method)(batch)
         _require_variables(self.model.metrics)
         return result
@@ -143,6 +143,13 @@ class Step(ModelFunction):
                 first()
             result = tree.map_structure(adopted, self.run(tree.map_structure(lift, batch)))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+def _scale(optimizer: Any) -> str:
+    """The name of the variable with the scale of the loss, or of the optimizer as long as it has none; "" without one."""
+    if not isinstance(optimizer, LossScaleOptimizer):
+        return ""
+    return optimizer.dynamic_scale.path if optimizer.built else optimizer.name
 
 
 def _require_one_argument(model: Any, method: str) -> None:

@@ -168,7 +168,6 @@ class Finite:
         """The graph as a program that stops where NaN or infinity is made; its state are NumPy arrays."""
         known: dict[Node, tuple[Program, list[int], Node]] = {}
 
-
         def apply(
             node: Node,
             operands: Sequence[Any],

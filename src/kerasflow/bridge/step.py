@@ -146,7 +146,7 @@ class Step(ModelFunction):
 
 
 def _scale(optimizer: Any) -> str:
-    """The name of the variable with the scale of the loss, or of the optimizer as long as it has none; "" without one."""
+    """The variable with the scale of the loss, by name; the optimizer, as long as it has none; "" without a scale."""
     if not isinstance(optimizer, LossScaleOptimizer):
         return ""
     return optimizer.dynamic_scale.path if optimizer.built else optimizer.name

@@ -174,7 +174,7 @@ class Finite:
             inside: tuple[str, ...] = (),
             overflowing: set[str] | None = None,
         ) -> Sequence[Any]:
-            """A node's results. A gradient that its loss's scale may have made infinite is noted, where that is wanted."""
+            """A node's results. What the scale of a loss may have made infinite is noted, where that is wanted."""
             if node.subgraphs:
                 return self._look_inside(node, operands, inside, partial(apply, overflowing=overflowing))
             if node not in known:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from kerasflow._settings import settings
+from kerasflow.compiler.block import block
 from kerasflow.graph import Origin, split_scope
 from kerasflow.tracing import trace
 from kerasflow.tracing.source import user_line
@@ -33,7 +34,7 @@ def set_debug_nans(on: bool = True) -> None:
     _note_origins(on)
 
 
-@contextmanager
+@block
 def debug_nans(on: bool = True) -> Iterator[None]:
     """Stop at the first operation that makes NaN or infinity, in a block (and in this thread or task alone).
 

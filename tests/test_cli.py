@@ -275,6 +275,13 @@ def test_without_a_command_it_says_how_to_begin(capsys):
             "kerasflow backends: error: there is no option --jsno. Did you mean '--json'?\n",
         ),
         (["compare", "--backnds", "a,b"], "there is no option --backnds. Did you mean '--backends'?\n"),
+        (["version"], "there is no command 'version'. Did you mean '--version'? Commands: mnist, "),
+        (["-V"], "kerasflow: error: there is no option -V. Options: -h, --help, --version\n"),
+        (["-m", "pkg"], "-m is no command. To run a program: python -m kerasflow -m pkg\n"),
+        (
+            ["backends", "all"],
+            "usage: kerasflow backends [-h] [--json]\nkerasflow backends: error: unrecognized ",
+        ),
     ],
 )
 def test_what_may_have_been_meant(arguments, complaint, capsys):

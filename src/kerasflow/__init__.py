@@ -13,9 +13,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from kerasflow import _settings
-from kerasflow._version import __version__ as __version__
-from kerasflow.bridge import install as _install
+from kerasflow import _command
+
+_command.interrupt_quietly()
+
+from kerasflow import _settings  # noqa: E402
+from kerasflow._version import __version__ as __version__  # noqa: E402
+from kerasflow.bridge import install as _install  # noqa: E402
 
 _settings.warn_of_unknown_variables()
 _install.install()

@@ -13,6 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from kerasflow._command import interrupt_as_python
 from kerasflow.bridge.job import ending_as_one, share_batches_out
 from kerasflow.bridge.spawned import reach_new_processes
 from kerasflow.suggestion import did_you_mean
@@ -30,6 +31,7 @@ Runs a Keras program, unchanged, on kerasflow. KERASFLOW_BACKEND names the backe
 
 def main(argv: list[str]) -> int:
     """Runs the program that `argv`, the arguments after `python -m kerasflow`, names. Returns the exit code."""
+    interrupt_as_python()
     reach_new_processes()
     if argv[:1] == ["--data-parallel"]:
         silent, argv = argv[1:2] != ["--all-output"], argv[1:]

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
+from kerasflow._command import is_command
 from kerasflow.errors import SettingError
 from kerasflow.suggestion import did_you_mean
 
@@ -100,17 +100,10 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} is no setting of kerasflow, and changes nothing.{suggestion}"
 
 
-def _is_command() -> bool:
-    """Whether this process is `kerasflow …` or `python -m kerasflow …` (Python looks for the module meanwhile)."""
-    program = next(iter(sys.argv), "")
-    module = program == "-m" and not {"kerasflow", "-mkerasflow"}.isdisjoint(sys.orig_argv)
-    return module or Path(program).stem == "kerasflow"
-
-
 def warn_of_unknown_variables() -> None:
     """Warn of misspelt names, at the line that imports the package; of the command, each is a line."""
     for remark in unknown_variables(os.environ):
-        if _is_command():
+        if is_command():
             print(f"kerasflow: warning: {remark}", file=sys.stderr)
         else:
             warnings.warn(remark, stacklevel=3)
@@ -121,7 +114,7 @@ def _read() -> Settings:
     try:
         return from_environment(os.environ)
     except SettingError as problem:
-        if not _is_command():
+        if not is_command():
             raise
         print(f"kerasflow: error: {problem}", file=sys.stderr)
         sys.exit(2)

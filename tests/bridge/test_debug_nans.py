@@ -217,6 +217,20 @@ def test_a_scaled_loss_may_overflow(eager):
         keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.parametrize("backend", installed_backends())
+def test_what_no_scale_of_the_loss_mends(backend):
+    """Gradients that are not finite without the scale either are no overflow on purpose."""
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())
+    bad = model(lambda x: ops.where(x > 0, ops.sqrt(ops.relu(x)), 0.0), optimizer=optimizer)
+    before = bad.get_weights()
+    with kerasflow.use_backend(backend):
+        error = found(bad.fit, X, Y, verbose=0, batch_size=24)
+    assert "`divide` in grad sequential" in str(error) and "/bent" in str(error)
+    assert float(optimizer.dynamic_scale.value) == 2.0**15
+    for a, b in zip(before, bad.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_what_is_left_out():
     def quiet(x):
         with kerasflow.debug_nans(False):

@@ -210,6 +210,33 @@ def fit(x, y, **kwargs):
     return lambda: compiled(**kwargs).fit(x, y, verbose=0)
 
 
+def fit_to(shape, y, **kwargs):
+    """Trains a model whose output has this shape for a sample."""
+    model = keras.Sequential([layers.Input(shape), layers.Activation("softmax")])
+    model.compile(**{"optimizer": "sgd", "loss": "mse", **kwargs})
+    return lambda: model.fit(np.ones((4, *shape)), y, verbose=0)
+
+
+class MadeInCall(keras.Model):
+    def call(self, x):
+        return layers.Dense(1)(x)
+
+
+def made_in_call(step):
+    def run():
+        model = MadeInCall()
+        model.compile("sgd", "mse")
+        with pytest.raises(TracingError, match="made in a call and is gone after it"):
+            step(model)
+        step(model)  # It is one at each try.
+
+    return run
+
+
+CLASSES = np.array([0, 1, 2, 1])
+ONE_HOT = np.eye(3)[CLASSES]
+
+
 MISTAKES = {
     "features": (fit(np.ones((4, 5)), Y), ValueError, r"expected axis -1 .* value 3, .* shape \(4, 5\)"),
     "features of a layer": (lambda: compiled().layers[0](np.ones((2, 4))), ValueError, "expected axis -1"),
@@ -229,6 +256,41 @@ MISTAKES = {
         lambda: compiled().set_weights([np.ones((2, 1)), np.ones(1)]),
         ValueError,
         r"\(3, 1\)",
+    ),
+    "numbers of classes": (
+        fit_to((3,), CLASSES),
+        ValueError,
+        r"labels of shape \(4,\) with an output of shape \(4, 3\). .*`sparse_categorical_crossentropy`.*\(operands",
+    ),
+    "no layer flattens": (
+        fit_to((5, 6, 3), CLASSES, loss="sparse_categorical_crossentropy"),
+        ValueError,
+        r"\(4, 5, 6, 3\). The model has an output for each of 30 places .*`Flatten`",
+    ),
+    "sequences are returned": (
+        fit_to((5, 3), ONE_HOT, loss="categorical_crossentropy"),
+        ValueError,
+        r"each of 5 places or steps .*`return_sequences=True`",
+    ),
+    "a sparse metric": (
+        fit_to((3,), ONE_HOT, loss="categorical_crossentropy", metrics=["sparse_categorical_accuracy"]),
+        ValueError,
+        r"A metric cannot compare labels of shape \(4, 3\) with an output of shape \(4, 3\). Those named `Sparse…`",
+    ),
+    "a metric of places": (
+        fit_to((3,), CLASSES, loss="sparse_categorical_crossentropy", metrics=["precision"]),
+        ValueError,
+        r"labels of shape \(4,\) .*`keras.utils.to_categorical\(y, 3\)`",
+    ),
+    "a layer made in call, trained": (
+        made_in_call(lambda model: model.fit(X, Y, verbose=0)),
+        TracingError,
+        "The weight 'made_in_call.*/dense.*/kernel' was made in a call and is gone .* in `__init__`",
+    ),
+    "a layer made in call, asked": (
+        made_in_call(lambda model: model.predict(X, verbose=0)),
+        TracingError,
+        "was made in a call and is gone",
     ),
     "shape of an assignment": (lambda: keras.Variable(X).assign(X[:2]), ValueError, r"shape"),
     "one branch returns more": (

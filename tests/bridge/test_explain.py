@@ -237,3 +237,19 @@ def test_what_cannot_be_explained(model):
         kerasflow.explain(wave, X, of="train")
     with pytest.raises(ValueError, match="the step is one of train, test, predict; received 'fit'"):
         kerasflow.explain(model, X, Y, of="fit")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_of_named_inputs_shows_its_prediction():
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    model = keras.Model({"a": a, "b": b}, L.Dense(1)(L.concatenate([a, b])))
+    assert "def predict_step(x_a, x_b):" in kerasflow.explain(model)
+    assert "def predict_step(x):" in kerasflow.explain(keras.Model([a], L.Dense(1)(a)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_of_half_precision():
+    """Comparing with a number that float16 has not would be a warning."""
+    halves = np.arange(3, dtype=np.float16)
+    text = kerasflow.explain(lambda x: x * np.float16(3) + np.float16(0.5), halves)
+    assert "x * 3 + 0.5" in text

@@ -10,7 +10,9 @@ import numpy as np
 from keras.src import tree
 
 from kerasflow.bridge.host import declines, name_of
+from kerasflow.bridge.variable import noting_weights, require_kept
 from kerasflow.compiler import CompiledFunction, Entry
+from kerasflow.errors import TracingError
 from kerasflow.graph import is_text
 
 
@@ -51,11 +53,22 @@ class ModelFunction:
         return bool(self.declining) or any(map(is_text_array, tree.flatten(given)))
 
     def entry(self, *args: Any, **kwargs: Any) -> tuple[Entry, list[Any]]:
-        """The program for these arguments, on the model's backend, and what it is called with."""
+        """The program for these arguments, on the model's backend, and what it is called with.
+
+        Raises:
+            TracingError: it cannot be recorded, or has weights that nobody keeps.
+        """
         self.compiled.backend = self.model.kerasflow_backend
         jit_compile = self.model.jit_compile
         self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
-        return self.compiled.entry(args, kwargs)
+        with noting_weights() as made:
+            found = self.compiled.entry(args, kwargs)
+        try:
+            require_kept(made)
+        except TracingError:
+            self.compiled.forget()
+            raise
+        return found
 
 
 def is_text_array(x: Any) -> bool:

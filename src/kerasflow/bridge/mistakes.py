@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,17 @@ def hint_for_sparse(target: tuple[int, ...], output: tuple[int, ...]) -> str:
             f" Labels with one place for each of {output[-1]} classes (one-hot) go with the loss "
             "`categorical_crossentropy`; or make numbers of them, `np.argmax(y, axis=-1)`."
         )
+    return _hint_for_places(target, output[:-1])
+
+
+def _hint_for_places(labels: tuple[int, ...], outputs: tuple[int, ...]) -> str:
+    """What to do where a sample has more outputs than labels; both shapes are without the axis of the classes."""
+    if len(labels) < len(outputs) and labels == outputs[: len(labels)]:
+        return (
+            f" The model has an output for each of {math.prod(outputs[len(labels) :])} places or steps of a sample. "
+            "For one of the sample put `Flatten` or a global pooling before the last layer, or leave out "
+            "`return_sequences=True`."
+        )
     return ""
 
 
@@ -88,6 +100,8 @@ def hint_for_categorical(target: tuple[int, ...], output: tuple[int, ...]) -> st
             f" The model has one output for each sample, the labels have {target[-1]} places: give the last layer as "
             "many units; or of two classes with one place each take the second, `y[:, 1:]`."
         )
+    if target[-1:] == output[-1:]:
+        return _hint_for_places(target[:-1], output[:-1])
     return ""
 
 
@@ -134,12 +148,52 @@ def explained(y: Any, y_pred: Any, names: Sequence[str] | None) -> Iterator[None
     try:
         yield
     except (AttributeError, KeyError, ValueError) as error:  # The first where None is asked for its shape.
-        reason = _reason(y, y_pred, names)
+        reason = _reason(y, y_pred, names) or _reason_of_shapes(y, y_pred, error)
         if reason is None:
             raise
         kind = KeyError if isinstance(error, KeyError) else ValueError
-        said = str(error.args[0] if error.args else error).partition("\n")[0]
-        raise kind(f"{reason} ({said})") from error
+        raise kind(f"{reason} ({_said(error)})") from error
+
+
+@contextmanager
+def explained_metrics(y: Any, y_pred: Any) -> Iterator[None]:
+    """Say of an error in a metric what it is that does not fit, where it is the labels' shape."""
+    try:
+        yield
+    except ValueError as error:
+        shapes = _unlike(y, y_pred, error)
+        if shapes is None:
+            raise
+        labels, output = shapes
+        classes = (
+            f"`keras.utils.to_categorical(y, {output[-1]})`" if output else "`keras.utils.to_categorical`"
+        )
+        raise ValueError(
+            f"A metric cannot compare labels of shape {labels} with an output of shape {output}. Those named `Sparse…` "
+            "take numbers of classes, `accuracy` what the loss takes, all others labels of the output's shape, "
+            f"{classes}. ({_said(error)})"
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return str(error.args[0] if error.args else error).partition("\n")[0]
+
+
+def _unlike(y: Any, y_pred: Any, error: Exception) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """The shapes of the labels and the output that NumPy could not broadcast, if there is one of each."""
+    labels, outputs = tree.flatten(y), tree.flatten(y_pred)
+    if "broadcast" not in str(error) or len(labels) != 1 or len(outputs) != 1:
+        return None
+    return tuple(np.shape(labels[0])), tuple(outputs[0].shape)
+
+
+def _reason_of_shapes(y: Any, y_pred: Any, error: Exception) -> str | None:
+    shapes = _unlike(y, y_pred, error)
+    if shapes is None:
+        return None
+    labels, output = shapes
+    hint = hint_for_categorical(labels, output) or _hint_for_places(labels, output)
+    return f"The loss cannot compare labels of shape {labels} with an output of shape {output}.{hint}"
 
 
 def _reason(y: Any, y_pred: Any, names: Sequence[str] | None) -> str | None:

@@ -73,7 +73,7 @@ class Step(ModelFunction):
     def run(self, batch: Any) -> Any:
         """What the step computes, by whichever way it is called: traced, or with values."""
         # Behind a scaled loss gradients overflow on purpose.
-        with scaled_gradients(isinstance(getattr(self.model, "optimizer", None), LossScaleOptimizer)):
+        with scaled_gradients(_scale(getattr(self.model, "optimizer", None))):
             result = getattr(self.model, self.method)(batch)
         _require_variables(self.model.metrics)
         return result
@@ -143,6 +143,13 @@ class Step(ModelFunction):
                 first()
             result = tree.map_structure(adopted, self.run(tree.map_structure(lift, batch)))
         return tree.map_structure(lambda x: x.numpy() if isinstance(x, Tracer) else x, result)
+
+
+def _scale(optimizer: Any) -> str:
+    """The variable with the scale of the loss, by name; the optimizer, as long as it has none; "" without a scale."""
+    if not isinstance(optimizer, LossScaleOptimizer):
+        return ""
+    return optimizer.dynamic_scale.path if optimizer.built else optimizer.name
 
 
 def _require_one_argument(model: Any, method: str) -> None:
@@ -230,11 +237,12 @@ def traced(
                 f"There is no {step} step to show yet: the model has not run it. Give a batch, "
                 "`kerasflow.explain(model, x[:32], y[:32])`, or call `fit` first."
             )
-        samples = [
-            np.zeros(tuple(n or 1 for n in t.shape), "U1" if t.dtype == "string" else t.dtype)
-            for t in model.inputs
-        ]
-        x = samples[0] if len(samples) == 1 else samples
+        inputs = getattr(
+            model, "_inputs_struct", model.inputs
+        )  # A dictionary, where the model was made of one.
+        if isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+            inputs = inputs[0]
+        x = tree.map_structure(_sample, inputs)
     x, y = tree.map_structure(_as_fit_gives_it, as_arrays((x, y)))
     data_adapter_utils.check_data_cardinality((x,) if y is None else (x, y))
     batch = (x,) if step == "predict" else (x, y)
@@ -252,6 +260,11 @@ def traced(
         model._symbolic_build(data_batch=(x, y, None))
     with suspended():
         return current.entry(batch)
+
+
+def _sample(tensor: Any) -> NDArray[Any]:
+    """One sample of zeros for an input of a model."""
+    return np.zeros(tuple(n or 1 for n in tensor.shape), "U1" if tensor.dtype == "string" else tensor.dtype)
 
 
 def _traced_built(step: Step, batch: Any) -> tuple[Entry, list[Any]]:

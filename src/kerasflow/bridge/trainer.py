@@ -17,7 +17,7 @@ from keras.src.utils import traceback_utils
 from keras.src.utils.python_utils import pythonify_logs
 
 from kerasflow.autodiff import GradientTape
-from kerasflow.bridge.mistakes import explained, require_arrays
+from kerasflow.bridge.mistakes import explained, explained_metrics, require_arrays
 from kerasflow.bridge.resume import Progress
 from kerasflow.bridge.step import Batches, Step, as_arrays, kept_sparse
 from kerasflow.bridge.versions import LAYOUT
@@ -76,7 +76,7 @@ class NumpyTrainer(BaseTrainer):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Keras's, under a name of its own in the program."""
-        with scope("metrics"):
+        with scope("metrics"), explained_metrics(y, y_pred):
             results: dict[str, Any] = super().compute_metrics(x, y, y_pred, sample_weight)
         return results
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -13,10 +17,41 @@ from keras.src.backend.common import KerasVariable
 from kerasflow.bridge.distribution import require_one_device_for_variables
 from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.bridge.symbolic import is_symbolic, read_in_graph, require_no_graph
+from kerasflow.errors import TracingError
 from kerasflow.graph import ShapedArray
 from kerasflow.tracing import Cell, Tracer, current_trace, suspended
 from kerasflow.tracing.frameworks import ASKED_BY_TAPE, foreign_error, foreign_tape_error
 from kerasflow.tracing.tensor import tensors
+
+_made: ContextVar[list[tuple[str, weakref.ref[Variable]]] | None] = ContextVar("kerasflow_made", default=None)
+
+
+@contextmanager
+def noting_weights() -> Iterator[list[tuple[str, weakref.ref[Variable]]]]:
+    """The trainable variables that are made in the block: paths, and what says whether there still is one."""
+    made: list[tuple[str, weakref.ref[Variable]]] = []
+    token = _made.set(made)
+    try:
+        yield made
+    finally:
+        _made.reset(token)
+
+
+def require_kept(made: list[tuple[str, weakref.ref[Variable]]]) -> None:
+    """See that all of what a recording has made is still there: else nobody could train it.
+
+    Raises:
+        TracingError: a layer is made anew in each call.
+    """
+    if made:
+        gc.collect()  # A layer and its variables hold each other.
+    for path, kept in made:
+        if kept() is None:
+            raise TracingError(
+                f"The weight {path!r} was made in a call and is gone after it: a layer that is made in `call` has new "
+                "weights each time that it is recorded, and they are never trained. Make layers in `__init__` (or "
+                "`build`), as attributes, and call them in `call`."
+            )
 
 
 class Variable(KerasVariable):
@@ -49,6 +84,9 @@ class Variable(KerasVariable):
     def _initialize(self, value: Any) -> None:
         require_one_device_for_variables()
         self._value = value
+        made = _made.get()
+        if made is not None and self.trainable:
+            made.append((self.path, weakref.ref(self)))
 
     def _initialize_with_initializer(self, initializer: Callable[..., Any]) -> None:
         # Initial values are computed now, once, also where a trace is running. They get the variable's dtype, as with

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import kerasflow
+from kerasflow._command import interrupt_as_python
 from kerasflow.bridge.files import written_whole
 from kerasflow.bridge.versions import keras_version
 from kerasflow.cli import kinds
 from kerasflow.cli.completion import backend_names, complete
 from kerasflow.cli.parser import Parser
-from kerasflow.cli.screen import complain, without_unwanted_colours
+from kerasflow.cli.screen import any_output, complain, without_unwanted_colours
 from kerasflow.errors import ComparisonError, KerasflowError, UnknownBackendError
 
 BEGIN = """\
@@ -58,30 +59,38 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A mistake in the arguments, in a file or in a backend's name ends with a message on the error stream and code 2.
     """
+    interrupt_as_python()
+    with any_output():
+        try:
+            return _main(list(sys.argv[1:] if argv is None else argv))
+        except KeyboardInterrupt as interrupt:
+            print(str(interrupt) or "interrupted", file=sys.stderr)
+            return 130
+
+
+def _main(argv: list[str]) -> int:
     parser = _parser()
     if "_ARGCOMPLETE" in os.environ:  # A shell asks what could come next.
         complete(parser)
-    own, rest = _split(list(sys.argv[1:] if argv is None else argv))
+    own, rest = _split(argv)
     if not own and not rest:
         parser.print_help()
         return 0
-    if own and own[0].endswith(".py"):
-        parser.error(
-            f"{own[0]} is no command. To run a program: {shlex.join(['python', '-m', 'kerasflow', *own])}"
-        )
+    if own and (own[0].endswith(".py") or own[0] == "-m"):
+        program = shlex.join(["python", "-m", "kerasflow", *own])
+        parser.error(f"{own[0]} is no command. To run a program: {program}")
     parser.check(own)
-    arguments = parser.parse_args(own)
+    arguments, unknown = parser.parse_known_args(own)
+    if unknown:
+        arguments.parser.error(f"unrecognized arguments: {shlex.join(unknown)}")
     if rest and not arguments.command.takes_rest and arguments.command.before_program is None:
-        parser.error(f"{arguments.command.name} takes no arguments behind --; received {' '.join(rest)}")
+        arguments.parser.error(f"it takes no arguments behind --; received {shlex.join(rest)}")
     arguments.rest = rest
     try:
         return arguments.command.run(arguments)
     except KerasflowError as problem:
         complain(f"kerasflow {arguments.command.name}", str(problem))
         return 2
-    except KeyboardInterrupt as interrupt:
-        print(str(interrupt) or "interrupted", file=sys.stderr)
-        return 130
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -118,7 +127,7 @@ def _parser() -> Parser:
     for command in COMMANDS:
         subparser = parser.add_command(command.name, command.help)
         command.add_arguments(subparser)
-        subparser.set_defaults(command=command)
+        subparser.set_defaults(command=command, parser=subparser)
     return parser
 
 

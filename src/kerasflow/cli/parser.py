@@ -56,8 +56,12 @@ class Parser(argparse.ArgumentParser):
             elif self._commands:
                 if word in self._commands:
                     self._commands[word].check(words[i + 1 :])
-                elif not word.startswith("-"):
+                elif word.startswith("-"):
+                    if word not in self._options:
+                        self.error(f"there is no option {word}. Options: {', '.join(self._options)}")
+                else:
                     suggestion = did_you_mean(word, self._commands)
+                    suggestion = suggestion or did_you_mean(f"--{word}", self._options, "--")
                     self.error(
                         f"there is no command {word!r}.{suggestion} Commands: {', '.join(self._commands)}"
                     )

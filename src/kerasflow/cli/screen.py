@@ -1,4 +1,4 @@
-"""Colour where there is a terminal that wants it, and nowhere else."""
+"""What the command prints: on any output, with colour where there is a terminal that wants it and nowhere else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TextIO, cast
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _RED = "\x1b[1;31m{}\x1b[0m"
+_NOBODY_READS = 141  # the exit code of what a shell's pipe has ended
 
 
 def coloured(stream: TextIO) -> bool:
@@ -22,6 +23,29 @@ def complain(program: str, message: str) -> None:
     """A mistake, on the error stream."""
     error = _RED.format("error:") if coloured(sys.stderr) else "error:"
     print(f"{program}: {error} {message}", file=sys.stderr)
+
+
+@contextmanager
+def any_output() -> Iterator[None]:
+    """In the block can be printed, also where there is no output or its encoding lacks a character.
+
+    Where nobody reads on (`kerasflow mnist | head`) the process ends.
+    """
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:  # closed, or a program without a console
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # What is left goes nowhere: Python writes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_NOBODY_READS)
 
 
 @contextmanager

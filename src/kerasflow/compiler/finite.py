@@ -168,19 +168,37 @@ class Finite:
         """The graph as a program that stops where NaN or infinity is made; its state are NumPy arrays."""
         known: dict[Node, tuple[Program, list[int], Node]] = {}
 
-        def apply(node: Node, operands: Sequence[Any], inside: tuple[str, ...] = ()) -> Sequence[Any]:
+        def apply(
+            node: Node,
+            operands: Sequence[Any],
+            inside: tuple[str, ...] = (),
+            overflowing: set[str] | None = None,
+        ) -> Sequence[Any]:
+            """A node's results. What the scale of a loss may have made infinite is noted, where that is wanted."""
             if node.subgraphs:
-                return self._look_inside(node, operands, inside, apply)
+                return self._look_inside(node, operands, inside, partial(apply, overflowing=overflowing))
             if node not in known:
                 known[node] = self._alone(node)
             program, positions, _ = known[node]
             results = program([], [operands[i] for i in positions])[0]
-            if not isinstance(node.scope, Origin) or node.scope.checked:
+            scope = node.scope if isinstance(node.scope, Origin) else Origin(node.scope)
+            if not scope.checked or (overflowing and scope.scale in overflowing):
+                return results
+            try:
                 check(node, operands, results, *inside)
+            except NonFiniteError:
+                if overflowing is None or not scope.scale:
+                    raise
+                overflowing.add(scope.scale)
             return results
 
         def program(state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Array], list[Array]]:
-            outputs, now = evaluate(graph, state, inputs, apply)
+            overflowing: set[str] = set()
+            outputs, now = evaluate(graph, state, inputs, partial(apply, overflowing=overflowing))
+            scales = [name in overflowing for name in graph.state_names]
+            if any(scales):
+                unscaled = [np.ones_like(x) if scale else x for x, scale in zip(state, scales, strict=True)]
+                evaluate(graph, unscaled, inputs, apply)
             changes = [
                 old if before is after else np.array(new)
                 for before, after, old, new in zip(

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from kerasflow._settings import settings
+from kerasflow.compiler.block import block
 from kerasflow.graph import Origin, split_scope
 from kerasflow.tracing import trace
 from kerasflow.tracing.source import user_line
 
 _wanted: ContextVar[bool | None] = ContextVar("kerasflow_debug_nans", default=None)
-_scaled: ContextVar[bool] = ContextVar("kerasflow_scaled_gradients", default=False)
+_scale: ContextVar[str] = ContextVar("kerasflow_scaled_gradients", default="")
 
 
 def watching() -> bool:
@@ -33,7 +34,7 @@ def set_debug_nans(on: bool = True) -> None:
     _note_origins(on)
 
 
-@contextmanager
+@block
 def debug_nans(on: bool = True) -> Iterator[None]:
     """Stop at the first operation that makes NaN or infinity, in a block (and in this thread or task alone).
 
@@ -44,8 +45,9 @@ def debug_nans(on: bool = True) -> Iterator[None]:
 
     What infinite constants lead to is no error (a mask of `-inf`), NaN made of them is. What `where` does not choose is
     looked at as well: its gradient would be NaN. The gradients of a loss that `keras.optimizers.LossScaleOptimizer`
-    scales overflow on purpose and are left out. NaN that a program is given, in data or in weights, is an error where
-    it gets into a result.
+    scales overflow on purpose: where they do, the step is computed once more without the scale, and what is not finite
+    then is an error (with `run_eagerly=True` they are left out). NaN that a program is given, in data or in weights, is
+    an error where it gets into a result.
 
     Args:
         on: False leaves the block out of one around it: what is recorded, or computed at once, there is not checked.
@@ -62,19 +64,30 @@ def debug_nans(on: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def scaled_gradients(scaled: bool = True) -> Iterator[None]:
-    """Gradients of this block may overflow, for somebody looks at them and takes a smaller scale."""
-    token = _scaled.set(scaled)
+def scaled_gradients(scale: str) -> Iterator[None]:
+    """Gradients of this block may overflow, for somebody looks at them and takes a smaller scale.
+
+    Args:
+        scale: the variable with the scale; "" if there is none.
+    """
+    token = _scale.set(scale)
     try:
         yield
     finally:
-        _scaled.reset(token)
+        _scale.reset(token)
 
 
 def is_checked(scope: str) -> bool:
-    """Whether what comes from this scope is looked at now."""
-    left_out = isinstance(scope, Origin) and not scope.checked
-    return watching() and not left_out and not (_scaled.get() and split_scope(scope)[1])
+    """Whether what comes from this scope, and is computed now, is looked at."""
+    return _is_looked_at(scope) and not _scale_of(scope)
+
+
+def _is_looked_at(scope: str) -> bool:
+    return watching() and not (isinstance(scope, Origin) and not scope.checked)
+
+
+def _scale_of(scope: str) -> str:
+    return _scale.get() if split_scope(scope)[1] else ""
 
 
 def _origin(scope: str) -> str:
@@ -82,7 +95,7 @@ def _origin(scope: str) -> str:
     if not watching():
         return Origin(scope, checked=False)
     line = scope.line if isinstance(scope, Origin) else user_line()
-    return Origin(scope, line or "", is_checked(scope))
+    return Origin(scope, line or "", _is_looked_at(scope), _scale_of(scope))
 
 
 def _note_origins(on: bool) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from kerasflow._settings import BACKENDS, settings
 from kerasflow.compiler.backend import Backend
+from kerasflow.compiler.block import block
 from kerasflow.compiler.threads import threads
 from kerasflow.errors import ExportError, UnknownBackendError
 from kerasflow.suggestion import did_you_mean
@@ -170,7 +171,7 @@ def set_backend(name: str) -> None:
     settings.backend = name
 
 
-@contextmanager
+@block
 def use_backend(name: str) -> Iterator[None]:
     """Choose the backend for a block (and for this thread or task alone).
 

@@ -13,16 +13,19 @@ class Origin(str):
     Attributes:
         line: the user's line that recorded the node, as `file:line: code`; "" if unknown.
         checked: whether NaN and infinity among its results are looked for, where anybody looks for them.
+        scale: of what belongs to the gradient of a scaled loss, the variable with the scale: with a smaller one its
+            results may be finite.
     """
 
-    __slots__ = ("line", "checked")
+    __slots__ = ("line", "checked", "scale")
 
     line: str
     checked: bool
+    scale: str
 
-    def __new__(cls, scope: str, line: str = "", checked: bool = True) -> Origin:
+    def __new__(cls, scope: str, line: str = "", checked: bool = True, scale: str = "") -> Origin:
         origin = super().__new__(cls, scope)
-        origin.line, origin.checked = line, checked
+        origin.line, origin.checked, origin.scale = line, checked, scale
         return origin
 
 

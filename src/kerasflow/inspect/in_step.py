@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -20,6 +19,7 @@ import numpy as np
 
 from kerasflow.compiler import Backend, Program, current_backend, running_on
 from kerasflow.compiler.alone import alone, kind_of
+from kerasflow.compiler.block import block
 from kerasflow.errors import BackendDisagreement
 from kerasflow.graph import Graph, Node, evaluate, format_params, printable, shaped
 from kerasflow.testing import DETERMINED
@@ -43,7 +43,7 @@ TOLERANCE = {
 _PROBES, _UNITS = 8, 4
 
 
-@contextmanager
+@block
 def debug_backends(reference: str, other: str, *, tolerance: float | None = None) -> Iterator[InStep]:
     """Run every program of a block on two backends in step, and stop where they differ.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,13 +79,8 @@ class _Reader(Writer):
         return self.naming(node, node.outputs[0] if value is None else value)
 
     def number(self, array: np.ndarray[Any, Any]) -> Expression:
-        number = array.reshape(())[()]
-        if (
-            array.dtype.kind == "f"
-            and abs(number) < _ROUND
-            and number == int(number)
-            and not _is_negative_zero(number)
-        ):
+        number = float(array.reshape(())) if array.dtype.kind == "f" else math.nan
+        if abs(number) < _ROUND and number.is_integer() and not _is_negative_zero(number):
             array = np.array(int(number))
         return super().number(array)
 

@@ -46,7 +46,7 @@ def numpys() -> tuple[Any, ...]:
 
 @functools.cache
 def with_scipys() -> tuple[Any, ...]:
-    """Those that NumPy and SciPy's linear algebra, which is imported for it, are linked to: its wheels bring another."""
+    """Those that NumPy and SciPy's linear algebra (imported for it) are linked to: SciPy's wheels bring another."""
     import scipy.linalg  # noqa: F401
 
     return tuple({library.filepath: library for library in (*numpys(), *libraries())}.values())

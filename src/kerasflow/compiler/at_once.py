@@ -1,7 +1,7 @@
 """Operations outside of programs, computed at once: the heavy ones as programs of one node.
 
 NumPy has no convolution, and its meaning of one, a window place by place, is for reading. It multiplies large
-matrices with threads of BLAS's own, which wait for each other by spinning; so does SciPy's LAPACK, for the smallest too.
+matrices with threads of BLAS's own, which wait for each other by spinning; so does SciPy's LAPACK, for small ones too.
 The NumPy backend has kernels for these, and a program of one node costs ten microseconds a call and less than a
 millisecond to make; each is made once for each kind of operands. Eager arrays are NumPy's whichever backend is chosen,
 and so are these programs.

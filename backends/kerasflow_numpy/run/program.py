@@ -19,7 +19,9 @@ from kerasflow_numpy.run.workspace import Workspace, aligned, workspace
 Array = np.ndarray[Any, Any]
 
 # What multiplies matrices. Left alone, BLAS takes threads of its own from half a million operations on.
-_BLAS = re.compile(r"\b(parallel|convolution|halves|np\.(matmul|einsum|linalg)|kernels\.(cofactors|eig|lstsq))\b")
+_BLAS = re.compile(
+    r"\b(parallel|convolution|halves|np\.(matmul|einsum|linalg)|kernels\.(cofactors|eig|lstsq))\b"
+)
 # What calls SciPy's LAPACK, one matrix after the other; its BLAS takes threads for the smallest.
 _LAPACK = re.compile(r"\bkernels\.(lu|solve_triangular)\b")
 

@@ -44,6 +44,14 @@ def numpys() -> tuple[Any, ...]:
     return tuple(lib for lib in found if "numpy" in lib.filepath) or found
 
 
+@functools.cache
+def with_scipys() -> tuple[Any, ...]:
+    """Those that NumPy and SciPy's linear algebra (imported for it) are linked to: SciPy's wheels bring another."""
+    import scipy.linalg  # noqa: F401
+
+    return tuple({library.filepath: library for library in (*numpys(), *libraries())}.values())
+
+
 def _set_threads(library: Any, number: int) -> None:
     """How many threads a library uses, from any thread of this process.
 

@@ -207,3 +207,24 @@ def test_the_checker_looks_at_second_derivatives() -> None:
     check_grads(wrong, [np.ones(2)], order=1)
     with pytest.raises(AssertionError, match="order 2"):
         check_grads(wrong, [np.ones(2)], order=2)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 8, 9])
+def test_running_products(n: int) -> None:
+    """Zeros, none to three in a row, are no division by zero."""
+    x = np.random.default_rng(n).normal(size=(4, n))
+    for zeros, row in enumerate(x):
+        row[1 : 1 + zeros] = 0
+    g = np.random.default_rng(0).normal(size=x.shape)
+    expected = np.zeros_like(x)
+    for i in range(n):
+        for j in range(i, n):
+            expected[:, i] += g[:, j] * np.prod(np.delete(x[:, : j + 1], i, axis=1), axis=1)
+    np.testing.assert_allclose(gradient(lambda x: np.cumprod(x, axis=1) * g, x), expected, atol=1e-12)
+
+
+def test_a_running_products_derivative_takes_memory_of_its_own_size() -> None:
+    """A table of all pairs, or triples, of a hundred thousand elements would not fit into any machine."""
+    x = np.full(100_000, 1.0)
+    x[-1] = 0
+    np.testing.assert_allclose(gradient(np.cumprod, x)[[0, 1, -1]], [99_999, 99_998, 1])

@@ -10,9 +10,11 @@ import pytest
 import threadpoolctl
 
 from kerasflow import blas
+from kerasflow.compiler import jit
 from kerasflow.compiler import threads as policy
 from kerasflow.graph import Graph, Node, ShapedArray, Value
-from kerasflow.primitives import PRIMITIVES
+from kerasflow.primitives import PRIMITIVES, decompositions
+from kerasflow.tracing import apply
 from kerasflow_numpy import NumpyBackend
 from kerasflow_numpy.run import parallel
 
@@ -82,6 +84,27 @@ def test_blas_has_one_thread_while_a_program_runs(monkeypatch):
     with threadpoolctl.threadpool_limits(2):
         program([], [x, y])
     assert seen == [1] * len(blas.numpys())
+
+
+@pytest.mark.parametrize("name, params", [("solve_triangular", {"lower": True}), ("lu", {})])
+@pytest.mark.parametrize("eager", [False, True])
+def test_scipys_blas_has_one_thread_too(name, params, eager, monkeypatch):
+    """SciPy's wheels bring a BLAS of their own, which takes threads for a triangle of 40 rows."""
+    lapack, seen = decompositions.lapack, []
+
+    def watched(*args):
+        seen.extend(library.num_threads for library in blas.with_scipys())
+        return lapack(*args)
+
+    monkeypatch.setattr(decompositions, "lapack", watched)
+    x = np.eye(3, dtype=F4)[None]
+    operands = [x] * (2 if name == "solve_triangular" else 1)
+    with threadpoolctl.threadpool_limits(2):
+        if eager:
+            apply(name, *operands, **params)
+        else:
+            jit(lambda *xs: apply(name, *xs, **params))(*operands)
+    assert seen == [1] * len(blas.with_scipys())
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from kerasflow.blas import numpys, one_thread
+from kerasflow.blas import numpys, one_thread, with_scipys
 from kerasflow.graph import Measurement, ShapedArray, check_inputs
 from kerasflow_numpy.emit.code import Code
 from kerasflow_numpy.run.binding import Context
@@ -19,7 +19,18 @@ from kerasflow_numpy.run.workspace import Workspace, aligned, workspace
 Array = np.ndarray[Any, Any]
 
 # What multiplies matrices. Left alone, BLAS takes threads of its own from half a million operations on.
-_BLAS = re.compile(r"\b(parallel|convolution|halves|np\.(matmul|einsum|linalg))\b")
+_BLAS = re.compile(
+    r"\b(parallel|convolution|halves|np\.(matmul|einsum|linalg)|kernels\.(cofactors|eig|lstsq))\b"
+)
+# What calls SciPy's LAPACK, one matrix after the other; its BLAS takes threads for the smallest.
+_LAPACK = re.compile(r"\bkernels\.(lu|solve_triangular)\b")
+
+
+def called(source: str) -> Callable[[], Sequence[Any]] | None:
+    """What finds the BLAS libraries that a program of this text calls; None if it calls none."""
+    if _LAPACK.search(source) is not None:
+        return with_scipys
+    return None if _BLAS.search(source) is None else numpys
 
 
 class NumpyProgram:
@@ -37,7 +48,7 @@ class NumpyProgram:
         self.kept = workspace + sum(array.nbytes for array in code.constants)
         self.inputs = list(inputs)
         self.source = code.shown
-        self.uses_blas = _BLAS.search(self.source) is not None
+        self._libraries = called(self.source)
 
     def __call__(self, state: Sequence[Array], inputs: Sequence[Array]) -> tuple[list[Any], Sequence[Array]]:
         check_inputs(self.inputs, inputs)
@@ -51,13 +62,16 @@ class NumpyProgram:
             context = mine.contexts[self] = Context(self.code, mine.memory(self.workspace))
         return context
 
+    def on_one_thread(self) -> AbstractContextManager[None]:
+        """A block in which the BLAS libraries that the program calls have one thread."""
+        return nullcontext() if self._libraries is None else one_thread(self._libraries())
+
     def _run(
         self, context: Context, state: Sequence[Array], inputs: Sequence[Array]
     ) -> tuple[list[Any], Sequence[Array]]:
         if not context.holds(state):
             context.bind(state)
-        alone = one_thread(numpys()) if self.uses_blas else nullcontext()
-        with alone, np.errstate(all="ignore"):
+        with self.on_one_thread(), np.errstate(all="ignore"):
             outputs = context.step(*inputs)  # type: ignore[misc]
         return outputs, context.state
 

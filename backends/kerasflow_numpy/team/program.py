@@ -8,12 +8,11 @@ import pickle
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from kerasflow.blas import numpys, one_thread
 from kerasflow.errors import RankError
 from kerasflow.graph import Measurement, ShapedArray, check_inputs
 from kerasflow.groups import in_group
@@ -185,7 +184,6 @@ class TeamProgram(NumpyProgram):
         self, memory: _Memory, context: Context, inputs: Sequence[Array]
     ) -> tuple[list[Any], Sequence[Array]]:
         crew = memory.crew
-        alone: AbstractContextManager[Any] = one_thread(numpys()) if self.uses_blas else nullcontext()
         try:
             with in_group(crew.group):
                 if memory.bound is not context:
@@ -194,7 +192,7 @@ class TeamProgram(NumpyProgram):
                 crew.begin(self._key)
                 crew.group.enter(memory.area)
                 own = self._own(inputs, 0)
-                with alone, np.errstate(all="ignore"):
+                with self.on_one_thread(), np.errstate(all="ignore"):
                     outputs = context.step(*own)  # type: ignore[misc]
                 crew.finish()
         except BaseException:

@@ -1,9 +1,10 @@
 """Operations outside of programs, computed at once: the heavy ones as programs of one node.
 
 NumPy has no convolution, and its meaning of one, a window place by place, is for reading. It multiplies large
-matrices with threads of BLAS's own, which wait for each other by spinning. The NumPy backend has kernels for these,
-and a program of one node costs ten microseconds a call and less than a millisecond to make; each is made once for each
-kind of operands. Eager arrays are NumPy's whichever backend is chosen, and so are these programs.
+matrices with threads of BLAS's own, which wait for each other by spinning; so does SciPy's LAPACK, for small ones too.
+The NumPy backend has kernels for these, and a program of one node costs ten microseconds a call and less than a
+millisecond to make; each is made once for each kind of operands. Eager arrays are NumPy's whichever backend is chosen,
+and so are these programs.
 """
 
 from __future__ import annotations
@@ -39,14 +40,18 @@ def _always(*avals: ShapedArray) -> bool:
 
 # When an operation is worth a program, by the types of its operands.
 KERNELS: dict[str, Callable[..., bool]] = {
+    "cofactors": _always,
     "convolution": _always,
     "convolution_kernel": _always,
     "convolution_transpose": _always,
     "einsum": _always,
+    "lstsq": _always,
+    "lu": _always,
     "matmul": _large,
     "max_pool": _always,
     "max_pool_take": _always,
     "max_pool_vjp": _always,
+    "solve_triangular": _always,
     "sparse_matmul": _always,
     "sum": lambda x: x.size >= MANY,
 }

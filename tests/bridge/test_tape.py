@@ -40,6 +40,8 @@ def test_plain_arrays_are_known_to_keras_and_by_their_traced_counterpart():
 
 
 WAYS = {
+    "a function of each number": lambda x: ops.vectorize(lambda a: a * a)(x),
+    "a function of each row": lambda x: ops.vectorize(lambda a: ops.sum(a * a), signature="(n)->()")(x[None]),
     "operators": lambda x: 2.0 * x + x * np.ones(3) - np.ones(3) / x,
     "in place": lambda x: _in_place(x),
     "functions": lambda x: np.concatenate([x, np.exp(x)]),

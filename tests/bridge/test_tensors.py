@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +135,7 @@ def test_every_operation_gives_tensors(expression: str) -> None:
     ):
         for leaf in optree.tree_leaves(result):
             assert type(leaf) is not np.ndarray
+            assert not isinstance(leaf, np.generic)  # A single number is one too.
 
 
 def test_random_numbers_layers_and_variables_are_tensors() -> None:
@@ -150,6 +152,56 @@ def test_random_numbers_layers_and_variables_are_tensors() -> None:
     assert type(layer.kernel.numpy()) is np.ndarray
     assert type(ops.convert_to_numpy(ops.ones(2))) is np.ndarray
     assert type(keras.Sequential([layer]).predict(np.ones((1, 3)), verbose=0)) is np.ndarray
+
+
+def test_single_numbers_are_tensors_that_do_what_scalars_do() -> None:
+    metric = keras.metrics.Mean()
+    metric.update_state([1.0, 2.0])
+    x = ops.convert_to_tensor([[1.25, 2.0]])
+    for number in (ops.mean(x), x[0, 1], next(iter(x[0])), metric.result(), ops.argmax(x), sum([*x[0]])):
+        assert type(number) is Tensor and number.shape == ()
+        assert type(number.numpy()) is np.ndarray
+        assert hash(number) == hash(number.item())
+    assert {1: "b"}[ops.argmax(x)] == "b"
+    assert ["a", "b"][ops.argmax(x)] == "b"
+    assert round(x[0, 0], 1) == np.float32(1.2)
+    assert f"{x[0, 1]:.1f}" == "2.0"
+    assert type(ops.cast(x, "bfloat16")[0, 0] * 2.5).__name__ == "ExtensionTensor"
+    for refused in (hash, round):
+        with pytest.raises(TypeError):
+            refused(x)
+    # NumPy's own functions give NumPy's scalars, and text is Python's.
+    assert type(np.argmax(x)) is np.int64
+    assert isinstance(ops.convert_to_tensor(["a", "b"])[1], str)
+
+
+def test_a_single_number_can_be_watched() -> None:
+    x = ops.sum(ops.ones(3))
+    with kerasflow.GradientTape() as tape:
+        tape.watch(x)
+        y = x * x
+    gradient = tape.gradient(y, x)
+    assert type(gradient) is Tensor
+    np.testing.assert_array_equal(gradient.numpy(), 6)
+
+
+def test_no_operation_warns_where_numpy_does() -> None:
+    x = ops.convert_to_tensor([-1.0, 0.0, 1e30])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ops.where(x > 0, ops.log(x), 0.0)
+        ops.divide(x, x)
+        ops.cast(x, "float16")
+        layers.Softmax()(x - np.inf)
+        keras.Variable(x, dtype="float16").assign(x * 2)
+        keras.losses.CategoricalCrossentropy()([[0.0, 0.0]], [[0.0, 0.0]])
+
+
+def test_places_are_of_the_dtype_that_keras_declares() -> None:
+    for places in (ops.nonzero([0, 1]), ops.where([False, True])):
+        (place,) = places
+        assert place.dtype == "int32"
+    assert ops.where(np.ones(2, "bool"), np.ones(2), 0.0).dtype == "float64"
 
 
 def test_operations_that_ask_no_backend_give_tensors() -> None:

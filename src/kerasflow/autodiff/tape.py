@@ -32,6 +32,7 @@ from kerasflow.tracing import (
     recording,
     watched,
 )
+from kerasflow.tracing.tensor import tensors
 
 sweep = Sweep(ChainMap(RULES, foreign.RULES), NONDIFFERENTIABLE)
 
@@ -179,7 +180,7 @@ class GradientTape:
             unconnected_gradients: `"none"` or `"zero"`, for sources on which the target does not depend.
 
         Returns:
-            Arrays with the structure of `sources`.
+            Tensors with the structure of `sources`; None for one on which the target does not depend.
 
         Raises:
             GradientError: if a tape that is not persistent is asked twice, or a source is an unknown array.
@@ -255,7 +256,7 @@ class GradientTape:
         if unconnected == "zero":
             gradients = [_zeros_like(x) if g is None else g for g, x in zip(gradients, leaves, strict=True)]
         if not inside:
-            gradients = [g if g is None else np.array(g) for g in gradients]
+            gradients = [g if g is None else tensors(np.array(g)) for g in gradients]
         return optree.tree_unflatten(structure, gradients)
 
     def _require_outside(self, sources: list[Value]) -> None:
@@ -387,9 +388,10 @@ def value_and_grad(
                     f"the function must return a scalar, received shape {np.shape(value)}; sum it, say"
                 )
         gradients = tape.gradient(value, tuple(traced[i] for i in positions), unconnected_gradients="zero")
-        gradient = gradients[0] if isinstance(argnums, int) else gradients
         if outside:
             value, aux = optree.tree_map(lambda x: np.array(x) if isinstance(x, Tracer) else x, (value, aux))
+            gradients = optree.tree_map(np.asarray, gradients)
+        gradient = gradients[0] if isinstance(argnums, int) else gradients
         return ((value, aux) if has_aux else value), gradient
 
     wrapped.__name__ = f"value_and_grad({getattr(function, '__name__', 'function')})"

@@ -41,7 +41,8 @@ class Tensor(np.ndarray[Any, Any]):
         if _holds_tracer(key):
             return Tracer.dispatcher.getitem(np.asarray(self), key)
         try:
-            return super().__getitem__(key)
+            found = as_array(super().__getitem__(key))
+            return tensors(found) if type(found) is np.ndarray else found
         except IndexError:  # The same says of a traced array where the index stands, and on which axis.
             return Tracer.dispatcher.getitem(np.asarray(self), key)
 
@@ -72,6 +73,14 @@ class Tensor(np.ndarray[Any, Any]):
     def numpy(self) -> np.ndarray[Any, Any]:
         """A copy, as an array of NumPy's (TensorFlow's spelling)."""
         return np.array(self)
+
+    # A single number is what NumPy's scalars are: a key of a dictionary, and something that Python rounds.
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(np.asarray(self)[()])
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(np.asarray(self)[()], digits)  # type: ignore[call-overload]
 
     def __reduce__(self) -> Any:
         return np.asarray(self).__reduce__()
@@ -122,6 +131,12 @@ def tensors(result: Any) -> Any:
     if type(result) in (list, tuple):
         return type(result)(map(tensors, result))
     return result._make(map(tensors, result)) if hasattr(result, "_make") else result
+
+
+def as_array(result: Any) -> Any:
+    """What NumPy gave, with an array without axes in the place of a scalar of NumPy's, unless it is text."""
+    is_number = isinstance(result, np.generic) and not isinstance(result, np.flexible)
+    return np.asarray(result) if is_number else result
 
 
 def in_place(result: Any, target: Any) -> Any:

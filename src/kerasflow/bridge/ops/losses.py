@@ -15,9 +15,6 @@ from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.compiler import debug_nans
 from kerasflow.tracing import demand
 
-# Outside of programs NumPy would warn, say of the probabilities 0/0 of an ignored class, which no other backend does.
-_quiet = np.errstate(all="ignore")
-
 
 def _prepare(target: Any, output: Any) -> tuple[Any, Any, Any]:
     """Target and output in the dtype to compute in, and the dtype of the result."""
@@ -40,7 +37,6 @@ def _log_probabilities(output: Any, from_logits: bool, axis: int) -> Any:
     return np.log(np.clip(output, epsilon(), 1.0 - epsilon()))
 
 
-@_quiet
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     target, output, dtype = _prepare(target, output)
     if not target.shape:
@@ -52,7 +48,6 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     return cast(-np.sum(target * log_probabilities, axis=axis), dtype)
 
 
-@_quiet
 def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
@@ -76,7 +71,6 @@ def sparse_categorical_crossentropy(
     return cast(-np.sum(indicators * log_probabilities, axis=axis), output.dtype)
 
 
-@_quiet
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     target, output, dtype = _prepare(target, output)
     if from_logits:

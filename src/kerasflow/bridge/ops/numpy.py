@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from keras.src import tree
 from keras.src.backend import config
-from keras.src.backend.common import dtypes
+from keras.src.backend.common import KerasVariable, dtypes
 from keras.src.backend.common.backend_utils import standardize_axis_for_numpy
 
 from kerasflow.bridge.ops.control import vectorized_map
@@ -23,7 +23,7 @@ from kerasflow.tracing import Tracer, gives_sparse
 from kerasflow.tracing.functions import indexing
 from kerasflow.tracing.functions.products import cross_product
 from kerasflow.tracing.indexing import require_inside
-from kerasflow.tracing.tensor import plain, tensors
+from kerasflow.tracing.tensor import Tensor, plain, tensors
 
 
 def array(x: Any, dtype: Any = None) -> Any:
@@ -132,6 +132,9 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: st
     apart = set(excluded or ())
 
     def apply(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(
+            tensor(x) if isinstance(x, (Tensor, KerasVariable)) else x for x in args
+        )  # as a tape has it
         if not any(isinstance(x, Tracer) for x in args):
             # NumPy makes arrays like those that the function gives, and fills them.
             function = np.vectorize(
@@ -210,6 +213,17 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def placing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with places in int32, as Keras declares them; NumPy's are as wide as the machine's addresses."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        return tuple(cast(x, "int32") for x in result) if isinstance(result, tuple) else result
+
+    return wrapper
+
+
 _IN_FLOAT32 = (
     "i0 nan_to_num nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin nanpercentile nanprod "
     "nanquantile nanstd nansum nanvar"
@@ -227,6 +241,8 @@ AROUND: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(_IN_FLOAT32, in_float32),
     "bincount": bincounting,
     "mean": mean_by_product,
+    "nonzero": placing,
     "sum": by_product,
     "unique": lambda function: converting(tracing_unique(function)),
+    "where": placing,
 }

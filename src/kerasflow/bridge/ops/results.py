@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
 from keras.src import tree
 
 from kerasflow.bridge.ops import numpy as overrides
@@ -48,7 +49,10 @@ def serve_operations(module: ModuleType, place: str) -> None:
 def _served(function: Callable[..., Any], place: str, name: str) -> Callable[..., Any]:
     as_it_is = name in _AS_IT_IS
 
+    # Outside of programs NumPy would warn, say of a logarithm of 0 that `where` leaves out: in a line of Keras's, and
+    # as no other backend does, nor a program or a tape. (`debug_nans` finds what makes them.)
     @functools.wraps(function)
+    @np.errstate(all="ignore")
     def served(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args, kwargs):
             return call_in_graph(place, name, args, kwargs)

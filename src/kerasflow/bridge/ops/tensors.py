@@ -16,7 +16,7 @@ from kerasflow.graph import is_text
 from kerasflow.tracing import TextTracer, Tracer, at_user_line
 from kerasflow.tracing.frameworks import require_no_foreign_tape
 from kerasflow.tracing.sparse import SparseTensor
-from kerasflow.tracing.tensor import Tensor, tensors
+from kerasflow.tracing.tensor import Tensor, as_array, tensors
 
 # What to do with sequences of different lengths.
 REMEDY = (
@@ -25,6 +25,7 @@ REMEDY = (
 )
 
 
+@np.errstate(all="ignore")  # A number that the dtype does not hold becomes infinity, as on every backend.
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
     """A tensor from anything array-like: the gate between Python's world and NumPy's.
 
@@ -54,7 +55,11 @@ def own(result: np.ndarray[Any, Any], given: Sequence[Any]) -> np.ndarray[Any, A
 
 
 def as_tensors(result: Any, given: Sequence[Any]) -> Any:
-    """What an operation returned for what was given, with tensors in the place of arrays; they share no memory."""
+    """What an operation returned for what was given, with tensors in the place of arrays; they share no memory.
+
+    A single number is a tensor too, as anything that comes from Keras; NumPy's functions give a scalar of NumPy's.
+    """
+    result = as_array(result)
     if isinstance(result, np.ndarray):
         return tensors(own(result, given))
     if isinstance(result, (tuple, list)):

@@ -1,5 +1,6 @@
 """The `kerasflow` command: what it does, and that mistakes are found before the training."""
 
+import contextlib
 import io
 import re
 import signal
@@ -259,6 +260,24 @@ def test_without_a_command_it_says_how_to_begin(capsys):
     assert screen.out.startswith("usage: kerasflow ")
     assert "\nto begin:\n  kerasflow mnist" in screen.out
     assert screen.err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["mnist", "--data", "\x1b[2J"],
+        ["mnist", "--\x1b[2J"],
+        ["mnist", "\x1b[2J"],
+        ["mnist", "--save", "\x1b[2J/model.keras"],
+        ["compare", "\x1b[2J.py", "--backends", "a,b"],
+        ["run", "-n", "2", "\x1b[2J.py"],
+    ],
+)
+def test_what_is_cited_of_a_command_is_text(arguments, capsys):
+    with contextlib.suppress(SystemExit):
+        assert cli.main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert r"\x1b[2J" in errors and "\x1b" not in errors
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 from kerasflow._command import interrupt_as_python
 from kerasflow.bridge.job import ending_as_one, share_batches_out
 from kerasflow.bridge.spawned import reach_new_processes
+from kerasflow.graph import printable
 from kerasflow.suggestion import did_you_mean
 
 USAGE = """\
@@ -50,7 +51,8 @@ def _run(argv: list[str]) -> int:
             print(USAGE)
         case [script, *_] if not script.startswith("-"):
             if not os.path.exists(script):
-                print(f"python -m kerasflow: there is no file {script}{_meant(argv)}", file=sys.stderr)
+                missing = printable(f"there is no file {script}{_meant(argv)}")
+                print(f"python -m kerasflow: {missing}", file=sys.stderr)
                 return 2
             sys.argv = argv
             if not sys.flags.safe_path:  # as `python script.py` does: modules beside the script are found

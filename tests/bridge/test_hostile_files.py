@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -157,6 +158,52 @@ def test_what_keras_cites_of_a_file_is_text(key: str, name: str, model: Any, tmp
         assert len(str(problem)) < 10_000
         assert str(problem).replace("\n", "").isprintable()
         problem = problem.__cause__ or problem.__context__
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    model = keras.Sequential([layers.Input((64,)), layers.Dense(512), layers.Dense(512)])
+    model.save_weights(tmp_path / "model.weights.json", max_shard_size=0.0011)
+    assert len(list(tmp_path.iterdir())) == 3
+    return tmp_path / "model.weights.json"
+
+
+def test_weights_in_several_files_of_another_model_are_not_called_damaged(shards: Path) -> None:
+    other = keras.Sequential([layers.Input((64,)), layers.Dense(512), layers.Dense(3)])
+    with pytest.raises(ValueError, match=r"objects could not be loaded") as caught:
+        other.load_weights(shards)
+    assert not isinstance(caught.value, DamagedFileError)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("../outside.weights.h5", "Invalid name"),
+        ("/dev/stdin", "Invalid name"),
+        ("model_00002.weights.h5", "its part 'model_00002.weights.h5' is missing"),
+        ("pipe", "its part 'pipe' is missing"),
+        ("\x1b[2J", r"its part '\x1b[2J' is missing"),
+        (5, "TypeError"),
+        ([None], "TypeError"),
+    ],
+)
+def test_a_map_names_files_beside_it(named: Any, said: str, shards: Path) -> None:
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(shards.with_name("pipe"))
+    found = json.loads(shards.read_text())
+    found["weight_map"]["/layers/dense/vars"] = named
+    shards.write_text(json.dumps(found))
+    model = keras.Sequential([layers.Input((64,)), layers.Dense(512), layers.Dense(512)])
+    with pytest.raises(DamagedFileError, match=re.escape(said)):
+        model.load_weights(shards)
+
+
+def test_a_damaged_part_is_named(shards: Path) -> None:
+    part = shards.with_name("model_00001.weights.h5")
+    part.write_bytes(part.read_bytes()[:1000])
+    model = keras.Sequential([layers.Input((64,)), layers.Dense(512), layers.Dense(512)])
+    with pytest.raises(DamagedFileError, match=r"model_00001\.weights\.h5: .*truncated"):
+        model.load_weights(shards)
 
 
 def _npz(path: Path, header: str) -> None:

@@ -311,3 +311,30 @@ def test_a_forked_process_reads_predicts_and_trains() -> None:
         stop.set()
         thread.join(60)
     assert not thread.is_alive()
+
+
+class Interrupted(keras.optimizers.SGD):
+    """Somebody presses Ctrl-C between two variables, once."""
+
+    pressed = False
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        super().update_step(gradient, variable, learning_rate)
+        if not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_loop_of_ones_own_takes_whole_steps(scaled: bool) -> None:
+    model, optimizer = plain(), Interrupted(0.1)
+    optimizer.build(model.trainable_variables)
+    if scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    before = [v.numpy() for v in model.trainable_variables]
+    gradients = [keras.ops.ones_like(v) for v in model.trainable_variables]
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.apply(gradients, model.trainable_variables)
+    assert not any(np.array_equal(v, b) for v, b in zip(model.trainable_variables, before, strict=True))
+    optimizer.apply(gradients)
+    assert int(optimizer.iterations) == 2

@@ -209,7 +209,7 @@ def test_tensorflow_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         if name == "numpy":
             return load(name)
         point = registry._entry_points()[name]
-        raise UnknownBackendError(f"{name} needs: {registry._installation(point, name)}")
+        raise UnknownBackendError(f"{name} needs: {registry._remedy(point, name)}")
 
     monkeypatch.setattr(registry, "_load", without)
     with pytest.raises(ExportError, match=r"'tf_saved_model'.* pip install \"kerasflow\[tensorflow\]\""):

@@ -66,7 +66,8 @@ def _locked(folder: Path) -> int | None:
     """
     if fcntl is None:
         return None
-    lock = os.open(folder, os.O_RDONLY)
+    # Of what lies beside a target only folders are opened: to open a pipe waits for who writes to it.
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as problem:

@@ -25,6 +25,7 @@ from kerasflow.errors import DamagedFileError
 from kerasflow.text import paragraph, shortened
 
 ZIPPED = ".keras"
+MAP = ".json"
 LEGACY = (".h5", ".hdf5")
 _WORDS, _CITED = 160, 4000  # characters, of damage and of an error of Keras's
 # The modules whose exceptions are a file's fault; anything else that runs while one is loaded is the user's.
@@ -71,10 +72,10 @@ def loading_whole(load: Callable[..., Any], into_a_model: bool) -> Callable[...,
             raise
         except Exception as problem:
             if not _is_users(problem.__traceback__):
-                flaw = "" if path.suffix == ZIPPED else hdf5.flaw_of_data(path)
+                flaw = "" if path.suffix == ZIPPED else _flaw_of_data(path)
                 if flaw or not _is_said_clearly(problem):
                     raise _damaged(path, flaw or f"{type(problem).__name__}: {problem}") from problem
-            _make_printable(problem)
+                _make_printable(problem)
             problem.add_note(f"This happened while {shortened(str(path), 4096)} was being loaded.")
             raise
 
@@ -93,8 +94,36 @@ def _flaw(path: Path) -> str:
     """What can be said of a file before anything is made of it."""
     if path.suffix == ZIPPED:
         return flaw_of_zip(path)
+    if path.suffix == MAP:
+        return _flaw_of_map(path)
     # Of the newer kind Keras reads no attributes.
     return hdf5.flaw_of_attributes(path) if _is_legacy(path) else ""
+
+
+def _flaw_of_map(path: Path) -> str:
+    """What is wrong with the map of weights in several files, which are beside it."""
+    try:
+        for part in _parts(path):
+            if not part.is_file():  # To open a pipe waits for who writes to it.
+                return f"its part {part.name!r} is missing"
+    except Exception as problem:  # of a dozen kinds
+        return f"{type(problem).__name__}: {problem}"
+    return ""
+
+
+def _parts(path: Path) -> list[Path]:
+    """The files that a map names."""
+    named = json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()
+    names = {name for names in named for name in ([names] if isinstance(names, str) else names)}
+    return [path.with_name(name) for name in sorted(names)]
+
+
+def _flaw_of_data(path: Path) -> str:
+    """What is wrong with the numbers in a file of HDF5, or in those that a map names."""
+    if path.suffix != MAP:
+        return hdf5.flaw_of_data(path)
+    flaws = {part.name: hdf5.flaw_of_data(part) for part in _parts(path)}
+    return next((f"{name}: {flaw}" for name, flaw in flaws.items() if flaw), "")
 
 
 def _is_legacy(path: Path) -> bool:

@@ -24,6 +24,7 @@ from kerasflow.cli.completion import backend_names, complete
 from kerasflow.cli.parser import Parser
 from kerasflow.cli.screen import any_output, complain, without_unwanted_colours
 from kerasflow.errors import ComparisonError, KerasflowError, UnknownBackendError
+from kerasflow.graph import printable
 
 BEGIN = """\
 to begin:
@@ -196,13 +197,13 @@ def _mnist(arguments: argparse.Namespace) -> int:
         if arguments.save:
             with written_whole(arguments.save) as draft:
                 outcome.model.save(draft)
-            print(f"model saved as {arguments.save}")
+            print(f"model saved as {printable(str(arguments.save))}")
         if arguments.plot:
             from kerasflow.inspect.drawing import draw_run
 
             with written_whole(arguments.plot) as draft:
                 draw_run(outcome.history, *test, outcome.predictions, notice).savefig(draft)
-            print(f"curves and predictions drawn into {arguments.plot}")
+            print(f"curves and predictions drawn into {printable(str(arguments.plot))}")
         print(f"whole time {time.perf_counter() - begun:.1f} s")
         result = f"test loss {outcome.loss:.4f}  test accuracy {outcome.accuracy:.4f}"
         print(f"{result}  ({notice})" if notice else result)
@@ -214,10 +215,10 @@ def _kept(interrupt: Any, path: Path | None) -> str:
     if path is None:
         return ""
     if not interrupt.steps:
-        return f"; {path} is not written"
+        return f"; {printable(str(path))} is not written"
     with written_whole(path) as draft:
         interrupt.model.save(draft)
-    return f"; the model as it was then is saved as {path}"
+    return f"; the model as it was then is saved as {printable(str(path))}"
 
 
 def _run_arguments(parser: Parser) -> None:
@@ -386,11 +387,11 @@ def _telling(name: str) -> Callable[[str], None] | None:
     """Who is told what happens on a backend: somebody at a terminal, if there is one."""
     if not sys.stderr.isatty():
         return None
-    return lambda line: print(f"    {name}: {line}", file=sys.stderr, flush=True)
+    return lambda line: print(f"    {name}: {printable(line)}", file=sys.stderr, flush=True)
 
 
 def _announce(what: str) -> None:
-    print(f"running {what} …", file=sys.stderr, flush=True)
+    print(f"running {printable(what)} …", file=sys.stderr, flush=True)
 
 
 COMMANDS = (

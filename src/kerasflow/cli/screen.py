@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO, cast
 
+from kerasflow.text import paragraph
+
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST = 10_000  # characters of a message
 _RED = "\x1b[1;31m{}\x1b[0m"
 _NOBODY_READS = 141  # the exit code of what a shell's pipe has ended
 
@@ -22,7 +25,7 @@ def coloured(stream: TextIO) -> bool:
 def complain(program: str, message: str) -> None:
     """A mistake, on the error stream."""
     error = _RED.format("error:") if coloured(sys.stderr) else "error:"
-    print(f"{program}: {error} {message}", file=sys.stderr)
+    print(f"{program}: {error} {paragraph(message, _LONGEST)}", file=sys.stderr)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from kerasflow.bridge import hdf5_writing
 from kerasflow.bridge.adjust.seen import Seen
 from kerasflow.bridge.first_rank import by_first_rank, of_first_rank
 from kerasflow.bridge.loading import checking_arrays, loading_whole
@@ -28,11 +29,18 @@ def write_and_read_archives(module: ModuleType) -> Iterator[None]:
     """Archives are saved whole, and looked at before Keras reads what they say is there."""
     with save_whole(module, ("save_model", "save_weights_only")):
         yield
+    module.h5py = Seen(module.h5py, File=hdf5_writing.opened)  # type: ignore[attr-defined]
     store = module.H5IOStore
     store._get_h5_file = checking_arrays(store._get_h5_file)
 
 
-save_hdf5_whole = functools.partial(save_whole, names=("save_model_to_hdf5",))
+@contextmanager
+def save_hdf5_whole(module: ModuleType) -> Iterator[None]:
+    """As `write_and_read_archives`, of legacy files."""
+    with save_whole(module, ("save_model_to_hdf5",)):
+        yield
+        save: Any = module.save_model_to_hdf5
+        module.save_model_to_hdf5 = hdf5_writing.into_written(save)  # type: ignore[attr-defined]
 
 
 @contextmanager

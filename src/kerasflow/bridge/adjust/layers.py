@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from kerasflow.bridge.adjust.seen import Seen
+from kerasflow.compiler.interrupts import undisturbed
 from kerasflow.tracing import suspended
+
+
+def _not_by_halves(apply: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(apply)
+    def applied(*args: Any, **kwargs: Any) -> Any:
+        return undisturbed(functools.partial(apply, *args, **kwargs))
+
+    return applied
 
 
 @contextmanager
 def build_once(module: ModuleType) -> Iterator[None]:
-    """Optimizers that a step builds are built outside of the program that records the step, as layers are."""
+    """Optimizers that a step builds are built outside of the program that records the step, as layers are.
+
+    In a loop of one's own, Ctrl-C waits until all variables are a step further.
+    """
     yield
 
     def wrap(cls: type) -> None:
         if "build" in vars(cls):
             cls.build = suspended()(vars(cls)["build"])  # type: ignore[attr-defined]
+        if "apply" in vars(cls):
+            cls.apply = _not_by_halves(vars(cls)["apply"])  # type: ignore[attr-defined]
 
     wrap(module.BaseOptimizer)
     module.BaseOptimizer.__init_subclass__ = classmethod(wrap)

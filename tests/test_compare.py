@@ -172,7 +172,7 @@ def test_mistakes_in_the_arguments(options, complaint, tmp_path, monkeypatch, ca
 def test_only_a_script_has_arguments_of_its_own(capsys):
     with pytest.raises(SystemExit, match="2"):
         cli.main(["backends", "--", "--epochs"])
-    assert "backends takes no arguments behind --; received --epochs" in capsys.readouterr().err
+    assert "backends: error: it takes no arguments behind --; received --epochs" in capsys.readouterr().err
 
 
 # -- rounding that grows --------------------------------------------------------------------------------------

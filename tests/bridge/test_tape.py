@@ -379,3 +379,55 @@ def test_arguments_and_auxiliary_results():
 def test_wrong_functions(call, message):
     with pytest.raises(GradientError, match=message):
         call()
+
+
+# -- what a tape leaves behind ------------------------------------------------------------------------------
+
+
+def test_what_is_computed_of_what_a_tape_has_left_are_tensors():
+    with GradientTape():
+        y = dense()(np.ones((4, 3), "float32"))
+        loss = ops.mean(y)
+    for later in (
+        loss * 2,
+        loss + loss,
+        sum([loss, loss]) / 2,
+        y[0],
+        y[0, 0],
+        y.astype("float64"),
+        y.T,
+        np.exp(y),
+    ):
+        assert type(later) is Tensor
+        later.numpy()
+    kept = total = y * 1
+    total += 1
+    np.testing.assert_allclose(total, kept + 1)
+    # NumPy's functions give what they give of a tensor.
+    assert type(np.mean(y)) is np.float32 and type(np.argmax(y[0])) is np.int64
+
+
+def test_numpy_does_what_it_does_with_what_a_tape_has_left(tmp_path):
+    with GradientTape():
+        y = dense()(np.ones((4, 3), "float32"))
+        loss = ops.mean(y)
+    np.save(tmp_path / "y.npy", y)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), y)
+    np.testing.assert_array_equal(np.unwrap(y), np.unwrap(y.numpy()))
+    total = same = np.zeros((4, 2))
+    total += y
+    assert total is same and type(total) is np.ndarray
+    np.sum(y, axis=1, out=(sums := np.zeros(4)))
+    np.copyto(total, y)
+    np.testing.assert_allclose(sums, total.sum(axis=1), rtol=1e-6)
+    assert round(loss, 2) == round(float(loss), 2)
+    assert type(pickle.loads(pickle.dumps(loss))) is np.ndarray
+    assert copy.deepcopy({"loss": loss})["loss"] is loss
+
+
+def test_a_copy_of_what_is_recorded_has_its_gradient():
+    def f(x):
+        return np.sum(copy.deepcopy(x) * copy.copy(x))
+
+    np.testing.assert_allclose(grad(f)(A), 2 * A)
+    np.testing.assert_allclose(jit(grad(f))(A), 2 * A)

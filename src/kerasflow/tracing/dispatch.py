@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import optree
 
 from kerasflow.errors import TracingError
 from kerasflow.primitives import PRIMITIVES
@@ -26,9 +27,9 @@ from kerasflow.tracing.host import on_host
 from kerasflow.tracing.indexing import getitem
 from kerasflow.tracing.normalize import SCALARS, as_operand, cast, is_weak
 from kerasflow.tracing.source import at_user_line
-from kerasflow.tracing.tensor import in_place
-from kerasflow.tracing.trace import accompanied_by, apply
-from kerasflow.tracing.tracer import Tracer
+from kerasflow.tracing.tensor import in_place, tensors
+from kerasflow.tracing.trace import accompanied_by, apply, current_trace
+from kerasflow.tracing.tracer import Tracer, concrete_array
 
 # NumPy's other names for a primitive.
 ALIASES = {"fabs": "absolute", "true_divide": "divide", "degrees": "rad2deg", "radians": "deg2rad"}
@@ -60,6 +61,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
         # which Keras's regularizers do). Everything else would have to write into an array.
         scalar = isinstance(out[0], np.ndarray) and out[0].ndim == 0
         rebinds = len(out) == 1 and out[0] is inputs[0] and (scalar or isinstance(out[0], Tracer))
+        if not rebinds and current_trace() is None:
+            return getattr(ufunc, method)(*_left_behind(inputs), **_left_behind({**kwargs, "out": out}))
         if method != "__call__" or not rebinds:
             raise TracingError(
                 at_user_line(
@@ -85,6 +88,8 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
     elif method == "outer":
         x, y = map(as_operand, inputs)
         return ufunc(np.reshape(x, x.shape + (1,) * y.ndim), y, **kwargs)
+    if current_trace() is None:
+        return getattr(ufunc, method)(*_left_behind(inputs), **kwargs)
     called = _written(ufunc) + ("" if method == "__call__" else f".{method}")
     options = "".join(f", {key}=…" for key in kwargs)
     raise unknown_function(f"{called}(…{options})")
@@ -103,6 +108,8 @@ def _elementwise(ufunc: np.ufunc, *inputs: Any, dtype: Any = None) -> Any:
     """
     name = ALIASES.get(ufunc.__name__, ufunc.__name__)
     if name not in PRIMITIVES and name != "positive":
+        if current_trace() is None:
+            return ufunc(*_left_behind(inputs), dtype=dtype)
         raise unknown_function(_written(ufunc))
     operands = [x if is_weak(x) else as_operand(x) for x in inputs]
     if name.startswith("logical_"):
@@ -155,11 +162,25 @@ def _written(ufunc: np.ufunc) -> str:
     return f"scipy.special.{name}" if getattr(sys.modules.get("scipy.special"), name, None) is ufunc else name
 
 
+# -- behind a tape ------------------------------------------------------------------------------------------
+
+
+def _left_behind(given: Any) -> Any:
+    """Arguments where nothing is recorded: a tape is through, and the traced arrays that it has left are tensors.
+
+    Raises:
+        TracingError: if one of them never had a value.
+    """
+    return optree.tree_map(lambda x: tensors(concrete_array(x)) if isinstance(x, Tracer) else x, given)
+
+
 # -- functions ----------------------------------------------------------------------------------------------
 
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `Tracer.__array_function__` does."""
+    if current_trace() is None and any(isinstance(x, Tracer) for x in optree.tree_leaves((args, kwargs))):
+        return func(*_left_behind(args), **_left_behind(kwargs))
     handler = FUNCTIONS.get(func)
     name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
     if handler is None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.trace import adopted, apply, watched
 from kerasflow.tracing.tracer import Tracer
 
@@ -81,5 +82,8 @@ def canonical_axis(axis: Any, ndim: int) -> int:
     """One axis, non-negative."""
     axis = axis.__index__()
     if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(axis, ndim)
+        # Keras takes an error's first argument for its message.
+        raise np.exceptions.AxisError(
+            at_user_line(f"axis {axis} is out of bounds for array of dimension {ndim}")
+        )
     return axis % ndim if ndim else 0

@@ -64,13 +64,18 @@ def stack() -> list[Place]:
 
 def stack_of(error: BaseException) -> list[Place]:
     """The calls that were running where an error was raised, as far as it has come, the innermost first."""
+    trace = error.__traceback__
+    return way_of(error) + (_outwards(trace.tb_frame.f_back) if trace is not None else [])
+
+
+def way_of(error: BaseException) -> list[Place]:
+    """Of these calls those that the error has left, and the one that has it now."""
     places: list[Place] = []
     trace = error.__traceback__
-    outer = _outwards(trace.tb_frame.f_back) if trace is not None else []
     while trace is not None:
         places.insert(0, Place(trace.tb_frame, trace.tb_lineno, trace.tb_lasti))
         trace = trace.tb_next
-    return places + outer
+    return places
 
 
 def user_line(places: list[Place] | None = None) -> str | None:

@@ -36,6 +36,7 @@ from kerasflow.tracing.foreign import Foreign, Recording
 from kerasflow.tracing.frameworks import place, translated
 from kerasflow.tracing.source import at_user_line
 from kerasflow.tracing.state import Cell
+from kerasflow.tracing.tensor import as_array, tensors
 from kerasflow.tracing.text import TextTracer, make_tracer
 from kerasflow.tracing.tracer import Tracer, concrete_array, leaked
 
@@ -412,6 +413,8 @@ class Trace:
 def apply(primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
     """Apply a primitive: recorded if an operand is traced, else computed at once on NumPy arrays.
 
+    What is computed of traced arrays that a tape has left behind are tensors: they come from Keras as those do.
+
     Args:
         operands: tracers, arrays and NumPy scalars, of the dtypes that the primitive wants.
     """
@@ -424,6 +427,8 @@ def apply(primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
     avals = infer(primitive, [v.aval for v in values], params)
     node = Node(primitive, values, params, avals)
     results = evaluator(node, [v.array for v in values])
+    if any(isinstance(x, Tracer) for x in operands):
+        results = tensors([as_array(x) for x in results])
     return results if primitive.multiple_results else results[0]
 
 

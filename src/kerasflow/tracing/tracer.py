@@ -227,6 +227,9 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
             "`keras.ops.fori_loop` or `keras.ops.while_loop`. Shapes must be known while tracing.",
         ).__index__()
 
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.array_for("`round` was called", "Use `keras.ops.round`.")[()], digits)
+
     def item(self, *args: Any) -> Any:
         return self.array_for("`.item()` was called", "Keep it an array.").item(*args)
 
@@ -236,6 +239,18 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
     def numpy(self) -> np.ndarray[Any, Any]:
         """A copy of its array, in a concrete trace (TensorFlow's spelling)."""
         return np.array(self.array_for("`.numpy()` was called", "Keep it an array."))
+
+    # It keeps its value, so a copy is itself, with its gradient; elsewhere it is its numbers.
+
+    def __copy__(self) -> Tracer:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        array = self.array_for("a pickle was to be made", "Return it, and keep what is returned.")
+        return array.__reduce_ex__(protocol)
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise TracingError(

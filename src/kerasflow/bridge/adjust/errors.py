@@ -12,6 +12,7 @@ from typing import Any
 
 from kerasflow.bridge.adjust.ranks import report_once
 from kerasflow.graph import locate
+from kerasflow.tracing.source import AT, at_user_line, way_of
 
 
 @contextmanager
@@ -64,16 +65,29 @@ def _of_its_message(error: Exception) -> Exception:
 
 @contextmanager
 def name_the_layer(module: ModuleType) -> Iterator[None]:
-    """An error in a layer says of which class that is, not which one it is."""
+    """An error in a layer says of which class that is, not which one it is, nor at which of the user's lines."""
     yield
     leave = module.name_scope.__exit__
 
     def __exit__(self: Any, kind: Any = None, error: Any = None, *rest: Any) -> None:
         if error is not None and self.caller is not None:
+            _name_the_line(error)
             locate(error, module.current_path())
         leave(self, kind, error, *rest)
 
     module.name_scope.__exit__ = __exit__
+
+
+def _name_the_line(error: BaseException) -> None:
+    """Have an error that is raised within a layer say at which line of the user's, if there is one on its way."""
+    if (
+        isinstance(error, (AssertionError, KeyError))
+        or len(error.args) != 1
+        or not isinstance(error.args[0], str)
+    ):
+        return
+    if AT not in error.args[0]:
+        error.args = (at_user_line(error.args[0], way_of(error)),)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from kerasflow.bridge.ops.sparse import any_sparse, on_sparse
 from kerasflow.bridge.ops.tensors import as_tensors
 from kerasflow.bridge.symbolic import any_symbolic, call_in_graph
 from kerasflow.compiler.nans import watching
-from kerasflow.tracing import adopted, is_accompanied
+from kerasflow.tracing import adopted, at_user_line, is_accompanied
 
 # What gives arrays of NumPy's on purpose, or none, or tensors where it has to.
 _AS_IT_IS = frozenset(
@@ -49,10 +49,7 @@ def serve_operations(module: ModuleType, place: str) -> None:
 def _served(function: Callable[..., Any], place: str, name: str) -> Callable[..., Any]:
     as_it_is = name in _AS_IT_IS
 
-    # Outside of programs NumPy would warn, say of a logarithm of 0 that `where` leaves out: in a line of Keras's, and
-    # as no other backend does, nor a program or a tape. (`debug_nans` finds what makes them.)
     @functools.wraps(function)
-    @np.errstate(all="ignore")
     def served(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args, kwargs):
             return call_in_graph(place, name, args, kwargs)
@@ -62,7 +59,16 @@ def _served(function: Callable[..., Any], place: str, name: str) -> Callable[...
             return function(*args, **kwargs)
         if any_sparse(args, kwargs):
             return as_tensors(on_sparse(name, served, args, kwargs), args)
-        result = function(*args, **kwargs)
+        try:
+            # Outside of programs NumPy would warn, say of a logarithm of 0 that `where` leaves out: in a line of
+            # Keras's, and as no other backend does, nor a program or a tape. (`debug_nans` finds what makes them.)
+            with np.errstate(all="ignore"):
+                result = function(*args, **kwargs)
+        except np.exceptions.AxisError as error:
+            if isinstance(error.args[0], str):
+                raise
+            # Its first argument is what Keras takes for the message: the number of the axis.
+            raise np.exceptions.AxisError(at_user_line(str(error))) from None
         if watching():
             check_operation(name, args, kwargs, result)
         return as_tensors(result, args)

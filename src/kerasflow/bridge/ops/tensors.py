@@ -25,7 +25,6 @@ REMEDY = (
 )
 
 
-@np.errstate(all="ignore")  # A number that the dtype does not hold becomes infinity, as on every backend.
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any = None) -> Any:
     """A tensor from anything array-like: the gate between Python's world and NumPy's.
 
@@ -42,7 +41,10 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: Any = None, ragged: Any
     x = sparse_tensor(x)
     if isinstance(x, SparseTensor) and (sparse is None or sparse):
         return x if dtype is None else tensor_of_dtype(x, dtype)
-    result = tensor(x, dtype)
+    with np.errstate(
+        all="ignore"
+    ):  # A number that the dtype does not hold becomes infinity, as on every backend.
+        result = tensor(x, dtype)
     return tensors(own(result, (x,))) if isinstance(result, np.ndarray) else result
 
 

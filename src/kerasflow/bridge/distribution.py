@@ -14,7 +14,7 @@ from keras.src.backend.common import global_state
 from kerasflow.bridge.job import join_job
 from kerasflow.compiler import current_backend, share_batches
 from kerasflow.errors import RankError, UnknownDeviceError
-from kerasflow.groups import current_group
+from kerasflow.groups import current_group, is_worker
 from kerasflow.groups.mpi import launched
 
 _HOW = "Start a program on N processes with `kerasflow run -n N train.py`."
@@ -45,6 +45,8 @@ def process_id() -> int:
 def initialize(job_addresses: str | None, num_processes: int | None, process_id: int | None) -> None:
     """Join the processes that a launcher has started together with this one. The launcher knows what is asked for here.
 
+    A process of multiprocessing's that imports its parent's program, and so calls this too, joins nothing.
+
     Args:
         job_addresses: one for each process, with commas between them, or the first one's; only their number counts.
 
@@ -53,6 +55,8 @@ def initialize(job_addresses: str | None, num_processes: int | None, process_id:
         ValueError: what is given contradicts itself.
         RankError: it contradicts what the launcher says, or mpi4py is missing.
     """
+    if is_worker():
+        return
     addresses = (job_addresses or "").split(",")
     if len(addresses) > 1 and num_processes not in (None, len(addresses)):
         raise ValueError(

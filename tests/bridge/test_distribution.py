@@ -58,6 +58,25 @@ def test_several_devices_are_refused() -> None:
         fit()
 
 
+def test_a_device_that_there_is_not_is_refused() -> None:
+    with (
+        keras.distribution.DataParallel(devices=["gpu:0"]).scope(),
+        pytest.raises(UnknownDeviceError, match=r"'gpu:0'\. The backend 'numpy' has: cpu:0"),
+    ):
+        fit()
+    with keras.distribution.DataParallel(devices=["CPU:0"]).scope():
+        fit()
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"process_id": 1}, {"num_processes": 0}, {"num_processes": 1, "process_id": 5}]
+)
+def test_a_process_that_there_is_not_is_refused(arguments: dict[str, int]) -> None:
+    keras.distribution.initialize(num_processes=1, process_id=0)
+    with pytest.raises(UnknownDeviceError, match="no launcher has started any"):
+        keras.distribution.initialize(**arguments)
+
+
 def test_several_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
     with pytest.raises(UnknownDeviceError, match=r"2 processes.*kerasflow run"):

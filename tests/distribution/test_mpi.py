@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import select
 import signal
@@ -111,6 +112,12 @@ def test_the_end_of_one_rank_is_the_end_of_all(launch: Launch, how: str, code: i
     assert re.search(says, done.stdout + done.stderr), done.stderr
     assert done.stderr.count("Traceback") <= 1 + (how == "early")
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_processes_that_a_rank_starts_are_no_ranks(launch: Launch) -> None:
+    done = launch(2, "start_processes.py", options=())
+    assert done.stdout == "spawn numpy 1 1.0 1.0 1.0\nfork numpy 1 1.0 1.0 1.0\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

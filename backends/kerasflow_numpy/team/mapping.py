@@ -62,6 +62,8 @@ def _map(address: int | None, nbytes: int, flags: int, descriptor: int) -> int:
     if found == ctypes.c_void_p(-1).value:
         number = ctypes.get_errno()
         raise OSError(
-            number, f"no memory of {nbytes} bytes can be shared between processes: {os.strerror(number)}"
+            number,
+            f"A process has no memory for {nbytes} bytes that it shares with others: {os.strerror(number)}. "
+            "KERASFLOW_THREADS=1 keeps programs in one process.",
         )
     return found

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from kerasflow.groups import is_worker
 from kerasflow_numpy.team import memory
 
 # First of all it sees to its own end: the standard input is open as long as the process that has started it lives.
@@ -71,8 +72,7 @@ def available() -> str | None:
     """Why this process can have no team; None if it can."""
     if os.name != "posix" or sys.platform in ("emscripten", "wasi"):
         return f"a process cannot hand open sockets to another as we do it on {sys.platform}"
-    process = sys.modules.get("multiprocessing.process")
-    if process is not None and process.current_process().name != "MainProcess":
+    if is_worker():
         return "this process is one of several already (multiprocessing's or joblib's), which share the cores"
     if getattr(sys, "frozen", False):
         return "the program is frozen: it has no interpreter that could be started"

@@ -14,7 +14,7 @@ from keras.src.backend.common import global_state
 from kerasflow.bridge.job import join_job
 from kerasflow.compiler import current_backend, share_batches
 from kerasflow.errors import RankError, UnknownDeviceError
-from kerasflow.groups import current_group
+from kerasflow.groups import current_group, is_worker
 from kerasflow.groups.mpi import launched
 
 _HOW = "Start a program on N processes with `kerasflow run -n N train.py`."
@@ -22,12 +22,16 @@ _HOW = "Start a program on N processes with `kerasflow run -n N train.py`."
 
 def list_devices(device_type: str | None = None) -> list[str]:
     """The devices of the current backend: of a type, or of the fastest that it has; one for each of several ranks."""
-    backend = current_backend()
-    devices = list(backend.devices()) if hasattr(backend, "devices") else ["cpu:0"]
+    devices = _devices()
     kind = (device_type or devices[-1].partition(":")[0]).lower()  # A backend names its processors first.
     own = [device for device in devices if device.startswith(f"{kind}:")]
     size = current_group().size
     return own if size == 1 or not own else [f"{kind}:{rank}" for rank in range(size)]
+
+
+def _devices() -> list[str]:
+    backend = current_backend()
+    return list(backend.devices()) if hasattr(backend, "devices") else ["cpu:0"]
 
 
 def get_device_count(device_type: str | None = None) -> int:
@@ -45,6 +49,8 @@ def process_id() -> int:
 def initialize(job_addresses: str | None, num_processes: int | None, process_id: int | None) -> None:
     """Join the processes that a launcher has started together with this one. The launcher knows what is asked for here.
 
+    A process of multiprocessing's that imports its parent's program, and so calls this too, joins nothing.
+
     Args:
         job_addresses: one for each process, with commas between them, or the first one's; only their number counts.
 
@@ -53,18 +59,20 @@ def initialize(job_addresses: str | None, num_processes: int | None, process_id:
         ValueError: what is given contradicts itself.
         RankError: it contradicts what the launcher says, or mpi4py is missing.
     """
+    if is_worker():
+        return
     addresses = (job_addresses or "").split(",")
     if len(addresses) > 1 and num_processes not in (None, len(addresses)):
         raise ValueError(
             f"`job_addresses` has {len(addresses)} addresses, but `num_processes` is {num_processes}. Give as many "
             "addresses as processes, the first one's alone, or none: the launcher knows them."
         )
-    count = num_processes or (len(addresses) if len(addresses) > 1 else None)
+    count = len(addresses) if num_processes is None and len(addresses) > 1 else num_processes
     if not launched():
-        if (count or 1) > 1:
+        if count not in (None, 1) or process_id not in (None, 0):
+            asked = f"process {process_id} of {count or 'several'}" if process_id else f"{count} processes"
             raise UnknownDeviceError(
-                f"`keras.distribution.initialize` was asked for {count} processes, but no launcher has started any. "
-                f"{_HOW}"
+                f"`keras.distribution.initialize` was asked for {asked}, but no launcher has started any. {_HOW}"
             )
         return
     group = join_job()
@@ -104,13 +112,23 @@ def _require_one_device(device_mesh: Any) -> None:
     """A mesh of one device needs nothing; of more it would do nothing, which must not go unnoticed.
 
     Raises:
-        UnknownDeviceError: naming the mesh.
+        UnknownDeviceError: naming the mesh, or the one device, which the backend does not have.
     """
-    if device_mesh is not None and math.prod(device_mesh.shape) > 1:
+    if device_mesh is None:
+        return
+    if math.prod(device_mesh.shape) > 1:
         raise UnknownDeviceError(
             f"`keras.distribution` asks for {math.prod(device_mesh.shape)} devices (a mesh of shape "
             f"{tuple(device_mesh.shape)}), but this is one process, which computes a step on one. Leave "
             f"`set_distribution` out, or make the mesh of one device. {_HOW}"
+        )
+    unknown = {
+        str(device) for device in device_mesh.devices.flatten() if str(device).lower() not in _devices()
+    }
+    if unknown:
+        raise UnknownDeviceError(
+            f"`keras.distribution` asks for the device {min(unknown)!r}. The backend {current_backend().name!r} has: "
+            f"{', '.join(_devices())}. Leave `devices` out, and it takes what there is."
         )
 
 

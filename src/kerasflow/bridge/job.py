@@ -17,7 +17,7 @@ from typing import Any
 
 from kerasflow.bridge.generators import random_state, set_random_state
 from kerasflow.compiler import set_threads
-from kerasflow.groups import current_group, join
+from kerasflow.groups import ALONE, current_group, join
 from kerasflow.groups.mpi import MPI
 
 # What all ranks raise is shown once: the others leave rank 0 so many seconds to show it and to end them.
@@ -43,7 +43,16 @@ def join_job() -> MPI:
         shown = sys.excepthook
         sys.excepthook = lambda kind, error, trace: _end_all(group, error, lambda: shown(kind, error, trace))
         atexit.register(group.end)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_leave, group, shown))
     return group
+
+
+def _leave(group: MPI, shown: Callable[..., Any]) -> None:
+    """A forked process is no rank: what it sent would be taken for its parent's, and its end is nobody else's."""
+    join(ALONE)
+    sys.excepthook = shown
+    atexit.unregister(group.end)
 
 
 def _print_whole_lines() -> None:

@@ -4,6 +4,6 @@
 Each kind has a file. They know NumPy, our errors and nothing else of ours. Open `group` first.
 """
 
-from kerasflow.groups.group import ALONE, Alone, Group, current_group, in_group, join, offset, rows
+from kerasflow.groups.group import ALONE, Alone, Group, current_group, in_group, is_worker, join, offset, rows
 
-__all__ = ["ALONE", "Alone", "Group", "current_group", "in_group", "join", "offset", "rows"]
+__all__ = ["ALONE", "Alone", "Group", "current_group", "in_group", "is_worker", "join", "offset", "rows"]

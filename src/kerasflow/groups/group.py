@@ -6,6 +6,7 @@ they do not depend on who comes first.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -102,6 +103,13 @@ def in_group(group: Group) -> Iterator[None]:
         yield
     finally:
         _own.reset(token)
+
+
+def is_worker() -> bool:
+    """Whether multiprocessing or joblib has started this process: it is one of several, and nobody's rank."""
+    process = sys.modules.get("multiprocessing.process")
+    # By its name: what says who its parent is comes later than the import of the program's main module.
+    return process is not None and process.current_process().name != "MainProcess"
 
 
 def rows(count: int, size: int) -> tuple[int, ...]:

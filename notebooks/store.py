@@ -69,7 +69,9 @@ def store(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in sorted(HERE.glob("*.ipynb")):
-        if path.stem in (sys.argv[1:] or [path.stem]):
-            store(path)
-            print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+    notebooks = {path.stem: path for path in sorted(HERE.glob("*.ipynb"))}
+    if unknown := [name for name in sys.argv[1:] if name not in notebooks]:
+        sys.exit(f"There is no notebook {', '.join(unknown)}. There are: {', '.join(notebooks)}.")
+    for name in sys.argv[1:] or notebooks:
+        store(notebooks[name])
+        print(f"{name}.ipynb: {notebooks[name].stat().st_size / 1000:.0f} kB")

@@ -133,3 +133,23 @@ def test_a_default_that_there_is_not(odd, monkeypatch, capfd):
     monkeypatch.setattr(settings, "backend", "abacus")
     assert cli.main(["backends"]) == 0
     assert "KERASFLOW_BACKEND is 'abacus': there is no such backend." in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "name = 'half'; compile = None",
+            r"\(Half\) is none: it lacks `primitives`, `from_host`, `to_host`\. ",
+        ),
+        (
+            "name = 'other'; primitives = compile = from_host = to_host = ()",
+            r"\(Half\) calls itself 'other': the attribute `name` has to be that of its entry point",
+        ),
+    ],
+)
+def test_what_is_no_whole_backend(text, problem, plugin):
+    """It is found when it is chosen, not at the first step."""
+    plugin("half_backends", f"class Half:\n    {text}\n", {"half": "half_backends:Half"})
+    with pytest.raises(kerasflow.errors.UnknownBackendError, match=f"The backend 'half' {problem}"):
+        kerasflow.set_backend("half")

@@ -55,6 +55,15 @@ def paragraph(text: str, most: int) -> str:
     return "\n".join(map(printable, text.split("\n")))
 
 
+def shortened_path(path: str, width: int) -> str:
+    """A layer's path, or `grad` and a path, on one line, cut to so many characters: its end tells it from others."""
+    path = printable(path)
+    if len(path) <= width:
+        return path
+    kept = "grad …" if path.startswith("grad ") else "…"
+    return kept + path[len(path) - width + len(kept) :]
+
+
 def html_table(rows: Sequence[Sequence[str]], left: int = 1, code: int = 0) -> str:
     """Cells as an HTML table.
 

@@ -282,6 +282,16 @@ MISTAKES = {
     "objects": (fit(np.full((4, 3), None), Y), ValueError, "Invalid dtype: object"),
     "strings for a layer": (lambda: compiled()(np.full((2, 3), "a")), ValueError, "Invalid dtype: str"),
     "lists": (fit(X.tolist(), Y), ValueError, "Unrecognized data type"),
+    "dates": (
+        fit(np.full((4, 3), "2026-01-01", "M8[D]"), Y),
+        ValueError,
+        r"`x` has dates .*\(datetime64\[D\]\).* `\(\(x - x\.min\(\)\) / np\.timedelta64\(1, 'D'\)\)\.astype",
+    ),
+    "time spans": (
+        fit(X, np.ones((4, 1), "m8[h]")),
+        ValueError,
+        r"`y` has .* `\(y / np\.timedelta64\(1, 'D'\)\)",
+    ),
     "no loss": (fit(X, Y, loss=None), ValueError, "No loss to compute"),
     "no optimizer": (fit(X, Y, optimizer=None), ValueError, "no optimizer.*compile"),
     "not compiled": (lambda: keras.Sequential([layers.Dense(1)]).fit(X, Y), ValueError, "must call `compile"),

@@ -12,6 +12,7 @@ from kerasflow.errors import TracingError
 from kerasflow.graph import ShapedArray
 from kerasflow.inspect.drawing.graph import OPERATIONS
 from kerasflow.inspect.drawing.layout import layered
+from kerasflow.text import shortened_path
 from kerasflow.tracing import Trace, recording
 
 
@@ -115,3 +116,12 @@ def test_what_cannot_be_drawn():
         kerasflow.plot_graph(curve, np.ones(3), by="nodes")
     with pytest.raises(TracingError):
         kerasflow.plot_graph(lambda x: x if x > 0 else -x, np.ones(()))
+
+
+def test_of_a_long_path_the_end_is_shown():
+    """Where it is cut, what tells one layer from another is left."""
+    forward, backward = (f"model/bidirectional/{way}_lstm" for way in ("forward", "backward"))
+    assert len(shortened_path(forward, 24)) == 24
+    assert shortened_path(forward, 24).endswith("/forward_lstm") and shortened_path(forward, 24)[0] == "…"
+    assert shortened_path(f"grad {backward}", 24) == "grad …onal/backward_lstm"
+    assert shortened_path(backward, 99) == backward

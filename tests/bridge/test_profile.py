@@ -179,3 +179,10 @@ def test_a_backend_whose_programs_are_not_measured():
 
     with running_on(Plain()), pytest.raises(ProfileError, match="'plain' cannot measure its programs"):
         kerasflow.profile(network(), *batch())
+
+
+def test_a_small_program_is_drawn_in_kilobytes():
+    memory = kerasflow.profile(network(), *(part[:2] for part in batch())).plot().axes[1]
+    assert memory.get_ylabel() == "kB held for results"
+    (peak,) = memory.texts
+    assert "kB in " in peak.get_text() and float(peak.get_text().split()[0]) > 0

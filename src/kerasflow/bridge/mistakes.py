@@ -106,7 +106,7 @@ def hint_for_categorical(target: tuple[int, ...], output: tuple[int, ...]) -> st
 
 
 def require_arrays(**data: Any) -> None:
-    """Refuse lists of numbers and strings, for which Keras has no adapter, and sequences of different lengths.
+    """Refuse dates, lists of numbers and strings, for which Keras has no adapter, and sequences of different lengths.
 
     Args:
         data: arguments of `fit` and its kin, by name.
@@ -115,6 +115,12 @@ def require_arrays(**data: Any) -> None:
         ValueError: naming the argument.
     """
     for name, given in data.items():
+        if isinstance(given, np.ndarray) and given.dtype.kind in "mM":
+            days = name if given.dtype.kind == "m" else f"({name} - {name}.min())"
+            raise ValueError(
+                f"Invalid dtype: `{name}` has dates or time spans ({given.dtype}). Make numbers of them, days say: "
+                f"`({days} / np.timedelta64(1, 'D')).astype('float32')`."
+            )
         objects = isinstance(given, np.ndarray) and given.dtype == object
         if not objects and not isinstance(given, (list, tuple, Mapping)):
             continue

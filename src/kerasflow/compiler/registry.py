@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,8 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 
 _loaded: list[Backend] = []
+# What every backend has.
+_MEMBERS = ("name", "primitives", "compile", "from_host", "to_host")
 
 
 @functools.cache
@@ -47,9 +50,30 @@ def _load(name: str) -> Backend:
         raise UnknownBackendError(
             f"The backend {name!r} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
+    _require_whole(name, backend)
     _loaded.append(backend)
     set_threads()
     return backend
+
+
+def _require_whole(name: str, backend: Any) -> None:
+    """See that what an entry point brings is a backend, under its own name.
+
+    Raises:
+        UnknownBackendError: saying what is amiss.
+    """
+    kind = type(backend).__name__
+    lacking = [f"`{member}`" for member in _MEMBERS if not hasattr(backend, member)]
+    if lacking:
+        raise UnknownBackendError(
+            f"The backend {name!r} ({kind}) is none: it lacks {', '.join(lacking)}. "
+            "`kerasflow.compiler.backend.Backend` says what they are."
+        )
+    if backend.name != name:
+        raise UnknownBackendError(
+            f"The backend {name!r} ({kind}) calls itself {backend.name!r}: the attribute `name` has to be that of its "
+            f"entry point in the group {BACKENDS!r}."
+        )
 
 
 def set_threads() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kerasflow.inspect.costs import PHASES, Costs
-from kerasflow.text import html, html_table, shortened, table
+from kerasflow.text import html, html_table, shortened, shortened_path, table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ class Profile(Costs):
         for cost in self.layers:
             costs.append(
                 [
-                    shortened(cost.layer, _LINE),
+                    shortened_path(cost.layer, _LINE),
                     *(
                         milliseconds(part) if part else ""
                         for part in (cost.forward, cost.gradient, cost.update)
@@ -46,7 +46,7 @@ class Profile(Costs):
             lines.append(
                 [
                     shortened(line.line, _LINE),
-                    shortened(self.named(line), _LINE),
+                    shortened_path(self.named(line), _LINE),
                     milliseconds(line.seconds),
                     self._share(line.seconds),
                     str(line.calls),

@@ -14,7 +14,7 @@ from kerasflow.graph import Graph
 from kerasflow.inspect.drawing.boxes import INPUT, OPERATION, RESULT, STATE, Box, boxes_of
 from kerasflow.inspect.drawing.figure import Picture
 from kerasflow.inspect.drawing.layout import layered
-from kerasflow.text import drawn, shortened
+from kerasflow.text import drawn, shortened_path
 
 # More operations than these are drawn layer by layer.
 OPERATIONS = 60
@@ -86,7 +86,7 @@ def draw_graph(graph: Graph, by: str | None = None, inputs: Mapping[int, str] | 
 
 def _legend(name: str) -> str:
     """A layer's name beside its colour; to Matplotlib an underscore in front means that there is to be no label."""
-    text = drawn(shortened(name, _LEGEND))
+    text = drawn(shortened_path(name, _LEGEND))
     return f" {text}" if text.startswith("_") else text
 
 

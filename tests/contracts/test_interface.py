@@ -291,3 +291,15 @@ def test_every_call_that_keras_makes_fits() -> None:
             wrong.append(f"{place}: backend.{name}: {error}")
     assert checked > 500
     assert not wrong, "\n".join(wrong)
+
+
+def test_saved_models_are_written_here() -> None:
+    """Keras's class of archives is ours, or builds upon ours: it traces an endpoint, which needs no TensorFlow."""
+    import keras
+
+    from kerasflow.bridge.export import NumpyExportArchive
+
+    archive = keras.export.ExportArchive()
+    signature = [keras.InputSpec(shape=(None, 3), dtype="float32")]
+    archive.add_endpoint("double", lambda x: 2 * x, signature)
+    assert isinstance(archive, NumpyExportArchive)

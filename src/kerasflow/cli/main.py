@@ -21,7 +21,7 @@ from kerasflow.bridge.versions import keras_version
 from kerasflow.cli import kinds
 from kerasflow.cli.completion import backend_names, complete
 from kerasflow.cli.parser import Parser
-from kerasflow.cli.screen import complain, without_unwanted_colours
+from kerasflow.cli.screen import complain, replace_unknown_characters, without_unwanted_colours
 from kerasflow.errors import ComparisonError, KerasflowError, UnknownBackendError
 
 BEGIN = """\
@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A mistake in the arguments, in a file or in a backend's name ends with a message on the error stream and code 2.
     """
+    replace_unknown_characters()
     parser = _parser()
     if "_ARGCOMPLETE" in os.environ:  # A shell asks what could come next.
         complete(parser)

@@ -1,7 +1,8 @@
-"""Colour where there is a terminal that wants it, and nowhere else."""
+"""What a terminal or a file can show: colours where they are wanted, and the characters of its encoding."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -16,6 +17,13 @@ _RED = "\x1b[1;31m{}\x1b[0m"
 def coloured(stream: TextIO) -> bool:
     """Whether colours are shown: by a terminal that knows them, unless `NO_COLOR` is set (no-color.org)."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def replace_unknown_characters() -> None:
+    """From now on the output has a `?` for what its encoding lacks (… in ISO 8859-1, a user's names in cp1252)."""
+    # What stands in for the stream in a notebook is of another class; who has chosen a way to write them keeps it.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def complain(program: str, message: str) -> None:

@@ -74,7 +74,9 @@ _3_13 = Layout(
     operations="keras.src.backend.numpy",
     trainer=Place("keras.src.backend.numpy.trainer", "NumpyTrainer"),
     base_trainer=Place("keras.src.trainers.trainer", "Trainer"),
-    archive=Place("keras.src.export.saved_model", "ExportArchive"),  # It extends the backend's, and refuses ours.
+    archive=Place(
+        "keras.src.export.saved_model", "ExportArchive"
+    ),  # It extends the backend's, and refuses ours.
     absent=frozenset({"i0", "unique", *_NANS}),
     unadjusted=frozenset(_CUTTING),
     standardizes_arrays=False,

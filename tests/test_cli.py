@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import signal
 import subprocess
@@ -252,6 +253,16 @@ def test_help(capsys):
         with pytest.raises(SystemExit, match="0"):
             cli.main(options)
         assert expected in capsys.readouterr().out
+
+
+COMMAND_LINE = "import sys; from kerasflow.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.parametrize("command", [("-m", "kerasflow", "--help"), ("-c", COMMAND_LINE, "run", "--help")])
+def test_what_an_encoding_lacks_ends_nothing(command):
+    variables = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, *command], env=variables, capture_output=True, check=False)
+    assert done.returncode == 0 and b"script.py [argument ?]" in done.stdout, done.stderr
 
 
 def test_without_a_command_it_says_how_to_begin(capsys):

@@ -78,9 +78,3 @@ def test_without_an_output():
     assert finished.returncode == 2
     finished = run("--help", before="sys.stdout = None")
     assert (finished.returncode, finished.stderr) == (0, "")
-
-
-def test_an_output_that_lacks_characters():
-    finished = run("run", "--help", variables={"PYTHONIOENCODING": "ascii"})
-    assert finished.returncode == 0, finished.stderr
-    assert "script.py [argument \\u2026]" in finished.stdout

@@ -48,6 +48,9 @@ def _run(argv: list[str]) -> int:
             sys.argv = argv[1:]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         case ["-h" | "--help", *_]:
+            from kerasflow.cli.screen import replace_unknown_characters
+
+            replace_unknown_characters()
             print(USAGE)
         case [script, *_] if not script.startswith("-"):
             if not os.path.exists(script):

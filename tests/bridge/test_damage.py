@@ -6,9 +6,11 @@ their tables.
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import traceback
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -210,6 +212,36 @@ def test_a_mistake_of_ones_own_is_not_called_damage(tmp_path: Path, monkeypatch:
     with pytest.raises(KeyError, match="my own mistake") as caught:
         keras.models.load_model(path)
     assert caught.value.__notes__ == [f"This happened while {path} was being loaded."]
+
+
+def saved_by(version: str, path: Path, changed: Callable[[str], str]) -> Path:
+    """A copy of a file as if another Keras had saved it, with another configuration."""
+    copy = path.with_name(f"by {version}.keras")
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as written:
+        for name in archive.namelist():
+            contents = archive.read(name)
+            if name == "metadata.json":
+                contents = json.dumps({**json.loads(contents), "keras_version": version}).encode()
+            written.writestr(name, changed(contents.decode()) if name == "config.json" else contents)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"units": 6', '"units": 6, "novelty": 1'), ('"softmax"', '{"class_name": 7}')],
+    ids=["an argument", "another kind of thing"],
+)
+def test_a_file_of_a_newer_keras_is_not_called_damaged(
+    model: Any, tmp_path: Path, old: str, new: str
+) -> None:
+    model.save(tmp_path / "model.keras")
+    for version, expected in (("3.99.0.dev7", True), (keras.__version__, False), ("of mine", False)):
+        path = saved_by(version, tmp_path / "model.keras", lambda text: text.replace(old, new))
+        with pytest.raises(Exception) as caught:
+            keras.models.load_model(path)
+        note = "\n".join(getattr(caught.value, "__notes__", ()))
+        assert (f"saved by Keras 3.99, and this is Keras {keras.__version__}" in note) == expected
+        assert not (expected and isinstance(caught.value, DamagedFileError))
 
 
 def test_a_file_of_another_model_is_refused_by_name(model: Any, tmp_path: Path) -> None:

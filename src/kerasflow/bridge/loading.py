@@ -8,7 +8,9 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -20,6 +22,7 @@ import h5py
 
 from kerasflow.bridge import hdf5
 from kerasflow.bridge.files import flaw_of_zip
+from kerasflow.bridge.versions import keras_version
 from kerasflow.compiler.interrupts import all_or_nothing
 from kerasflow.errors import DamagedFileError
 from kerasflow.text import paragraph, shortened
@@ -71,15 +74,35 @@ def loading_whole(load: Callable[..., Any], into_a_model: bool) -> Callable[...,
         except (DamagedFileError, PermissionError):
             raise
         except Exception as problem:
-            if not _is_users(problem.__traceback__):
+            newer = _newer(path)
+            if not newer and not _is_users(problem.__traceback__):
                 flaw = "" if path.suffix == ZIPPED else _flaw_of_data(path)
                 if flaw or not _is_said_clearly(problem):
                     raise _damaged(path, flaw or f"{type(problem).__name__}: {problem}") from problem
+            if not _is_users(problem.__traceback__):
                 _make_printable(problem)
-            problem.add_note(f"This happened while {shortened(str(path), 4096)} was being loaded.")
+            problem.add_note(f"This happened while {shortened(str(path), 4096)} was being loaded.{newer}")
             raise
 
     return loaded
+
+
+def _newer(path: Path) -> str:
+    """What is to be said if a newer Keras has written the file: it may have what the installed one does not know."""
+    if path.suffix != ZIPPED:
+        return ""  # The others do not tell, or are Keras 2's too.
+    try:
+        with zipfile.ZipFile(path) as archive:
+            saved = json.loads(archive.read("metadata.json"))["keras_version"]
+        theirs, ours = (re.match(r"(\d{1,9})\.(\d{1,9})", version) for version in (saved, keras_version()))
+    except Exception:  # a file that says nothing, or nonsense
+        return ""
+    if not (theirs and ours) or tuple(map(int, theirs.groups())) <= tuple(map(int, ours.groups())):
+        return ""
+    return (
+        f" It was saved by Keras {theirs[0]}, and this is Keras {keras_version()}, which may not know all that is in "
+        "it. Install a newer one: pip install -U keras"
+    )
 
 
 def _file(*arguments: Any) -> Path | None:

@@ -31,7 +31,7 @@ class Layout:
     Attributes:
         operations: the package with a module for each family of the NumPy backend's operations.
         trainer: the class of the backend that is mixed into models. base_trainer: what it extends.
-        archive: the class of the backend that writes SavedModels.
+        archive: the class that writes SavedModels; the backend's, where Keras's own leaves all to it.
         absent: functions that the module of NumPy's functions does not have, of those that the bridge puts something
             around.
         arguments: of our operations that older versions do not have; there they are no part of signatures.
@@ -74,7 +74,9 @@ _3_13 = Layout(
     operations="keras.src.backend.numpy",
     trainer=Place("keras.src.backend.numpy.trainer", "NumpyTrainer"),
     base_trainer=Place("keras.src.trainers.trainer", "Trainer"),
-    archive=Place("keras.src.backend.numpy.export", "NumpyExportArchive"),
+    archive=Place(
+        "keras.src.export.saved_model", "ExportArchive"
+    ),  # It extends the backend's, and refuses ours.
     absent=frozenset({"i0", "unique", *_NANS}),
     unadjusted=frozenset(_CUTTING),
     standardizes_arrays=False,
@@ -83,6 +85,7 @@ _3_13 = Layout(
 )
 _3_14 = replace(
     _3_13,
+    archive=Place("keras.src.backend.numpy.export", "NumpyExportArchive"),
     absent=frozenset({"nanpercentile", "unique"}),
     unadjusted=frozenset({_GRAIN, *_CUTTING}),  # The first looks in both places.
     chooses_bins=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -22,6 +23,13 @@ def coloured(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def replace_unknown_characters() -> None:
+    """From now on the output has a `?` for what its encoding lacks (… in ISO 8859-1, a user's names in cp1252)."""
+    # What stands in for the stream in a notebook is of another class; who has chosen a way to write them keeps it.
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="replace")
+
+
 def complain(program: str, message: str) -> None:
     """A mistake, on the error stream."""
     error = _RED.format("error:") if coloured(sys.stderr) else "error:"
@@ -35,11 +43,9 @@ def any_output() -> Iterator[None]:
     Where nobody reads on (`kerasflow mnist | head`) the process ends.
     """
     for name in ("stdout", "stderr"):
-        stream: Any = getattr(sys, name)
-        if stream is None:  # closed, or a program without a console
+        if getattr(sys, name) is None:  # closed, or a program without a console
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-        elif hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    replace_unknown_characters()
     try:
         try:
             yield

@@ -25,7 +25,7 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 def quota() -> int | None:
     """The number of cores that a Linux container's quota allows, rounded up; None without one."""
     try:
-        limit, period = _QUOTA.read_text().split()
+        limit, period = _QUOTA.read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return None
     return None if limit == "max" else max(1, math.ceil(int(limit) / int(period)))

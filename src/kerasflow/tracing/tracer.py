@@ -228,7 +228,7 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         ).__index__()
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(self.array_for("`round` was called", "Use `keras.ops.round`.")[()], digits)
+        return round(self.array_for("`round` was called", "Use `keras.ops.round`.")[()], digits)  # type: ignore[call-overload]
 
     def item(self, *args: Any) -> Any:
         return self.array_for("`.item()` was called", "Keep it an array.").item(*args)

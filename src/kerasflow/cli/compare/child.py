@@ -97,7 +97,7 @@ def watch(watcher: type[Watcher]) -> dict[str, Any]:
 def peak_bytes() -> int | None:
     """The most memory that this process has held at once; None where the system does not tell."""
     try:  # On Linux, `ru_maxrss` has the memory of the process that started this one in it.
-        status = Path("/proc/self/status").read_text()
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
     except (OSError, StopIteration):
         pass

@@ -188,6 +188,52 @@ def test_a_file_of_a_vocabulary(tmp_path: Path) -> None:
             layers.StringLookup(vocabulary=str(file))
 
 
+def test_a_vocabulary_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+    """Also one with line breaks, by which Keras's file, a token in each line, is another one; and with an empty end."""
+    text = "a\nb\r\u2028\x85 c\u00e9"
+    characters = layers.TextVectorization(standardize=None, split="character", output_mode="tf_idf")
+    characters.adapt([text])
+    words = layers.StringLookup()
+    words.adapt(["b\nb", "c", ""])
+    model = keras.Sequential([keras.Input((1,), dtype="string"), characters])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras").layers[-1]
+    assert loaded.get_vocabulary() == characters.get_vocabulary()
+    np.testing.assert_array_equal(loaded([text]), characters([text]))
+    folder = tmp_path / "assets"
+    folder.mkdir()
+    words.save_assets(folder)
+    again = layers.StringLookup()
+    again.load_assets(folder)
+    assert again.get_vocabulary() == words.get_vocabulary() == ["[UNK]", "c", "b\nb", ""]
+    (folder / "vocabulary.json").unlink()
+    words.adapt(["\u00e9", "c"])
+    words.save_assets(folder)
+    again.load_assets(folder)
+    assert again.get_vocabulary() == ["[UNK]", "\u00e9", "c"]
+    assert [(file.name, file.read_bytes()) for file in folder.iterdir()] == [
+        ("vocabulary.txt", "[UNK]\n\u00e9\nc".encode())
+    ]
+
+
+def test_strings_of_numbers_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = layers.StringLookup(vocabulary=["a", "b"], invert=True)
+    assert layer([2, 0]).tolist() == [b"b", b"[UNK]"]
+    monkeypatch.setattr("kerasflow.bridge.text.table._objects", lambda values: pytest.fail("made again"))
+    assert layer([1, 9]).tolist() == [b"a", b"[UNK]"]
+
+
+def test_features_are_joined_as_floats() -> None:
+    """Integers too, as where TensorFlow joins them, and as the symbolic features say."""
+    lookup = layers.IntegerLookup(output_mode="multi_hot")
+    feature = keras.utils.FeatureSpace.feature("int64", lookup, output_mode="float")
+    space = keras.utils.FeatureSpace({"i": feature}, output_mode="concat")
+    space.adapt({"i": [1, 2]})
+    found = space({"i": np.array([1, 2])})
+    assert found.dtype == space.get_encoded_features().dtype == "float32"
+    assert found.tolist() == [[0, 0, 1], [0, 1, 0]]
+
+
 def test_features_without_a_dataset() -> None:
     """The same as of TensorFlow's datasets and tensors, which go through TensorFlow."""
     tf = pytest.importorskip("tensorflow")

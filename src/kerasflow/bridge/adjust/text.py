@@ -103,7 +103,7 @@ def look_up(module: ModuleType) -> None:
     cls._lookup_table_from_tokens = lookup.table_from_tokens
     cls._lookup_table_from_file = lookup.table_from_file
     cls._uninitialized_lookup_table = lookup.uninitialized_table
-    for name in ("adapt", "reset_state", "finalize_state"):
+    for name in ("adapt", "reset_state", "finalize_state", "save_assets", "load_assets"):
         setattr(cls, name, functools.wraps(getattr(cls, name))(getattr(lookup, name)))
     update_state = cls.update_state
 
@@ -176,6 +176,7 @@ def cross_values(module: ModuleType) -> None:
 def prepare_features(module: ModuleType) -> None:
     """`FeatureSpace`."""
     module.backend_utils = Seen(module.backend_utils, TFGraphScope=graph_scope)  # type: ignore[attr-defined]
+    module.TFDConcat.call = features.concatenating(module.TFDConcat.call)
     cls = module.FeatureSpace
     adapt, call = cls.adapt, cls.__call__
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,16 @@ from keras.src import layers
 
 # TensorFlow's batches, which quantiles that are estimated batch by batch depend on.
 _BATCH = 32
+
+
+def concatenating(call: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """What joins the features, in the layer's dtype: Keras's casts them where TensorFlow computes."""
+
+    @functools.wraps(call)
+    def concatenate(self: Any, xs: Any) -> Any:
+        return call(self, [self.backend.cast(x, self.compute_dtype) for x in xs])
+
+    return concatenate
 
 
 def adapt(self: Any, data: dict[str, Any]) -> None:

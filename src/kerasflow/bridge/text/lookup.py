@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,48 @@ def table_from_file(self: Any, filename: str) -> Table:
     if repeated := self._find_repeated_tokens(tokens):
         raise ValueError(f"The vocabulary's file {filename!r} has these tokens more than once: {repeated}.")
     return table_from_tokens(self, tokens if self.vocabulary_dtype == "string" else list(map(int, tokens)))
+
+
+# Keras's file of a vocabulary, a token in each line, and ours beside it where the lines are not the tokens.
+_LINES, _EXACT = "vocabulary.txt", "vocabulary.json"
+
+
+def save_assets(self: Any, dir_path: str) -> None:
+    """The vocabulary, if it is not in the configuration: Keras's file, in UTF-8 whatever the system's encoding is."""
+    if self.input_vocabulary is not None:
+        return
+    tokens = list(map(str, self.get_vocabulary(include_special_tokens=True)))
+    text = "\n".join(tokens)
+    Path(dir_path, _LINES).write_text(text, "utf-8", newline="\n")
+    if _lines_of(text) != tokens:  # A line break is in one of them, of which Unicode has several.
+        Path(dir_path, _EXACT).write_text(json.dumps(tokens), "utf-8")
+
+
+def load_assets(self: Any, dir_path: str) -> None:
+    """The vocabulary of a file that `save_assets`, or Keras's own, has written."""
+    if self.input_vocabulary is not None:
+        return
+    exact = Path(dir_path, _EXACT)
+    tokens = json.loads(_text_of(exact)) if exact.exists() else _lines_of(_text_of(Path(dir_path, _LINES)))
+    values = tokens if self.vocabulary_dtype == "string" else list(map(int, tokens))
+    weights = self.idf_weights_const.numpy() if self.output_mode == "tf_idf" else None
+    self.set_vocabulary(values, weights)
+
+
+def _text_of(file: Path) -> str:
+    """What is in a file; Keras writes it in the system's encoding."""
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError:
+        return file.read_text()
+
+
+def _lines_of(text: str) -> list[str]:
+    """The tokens as Keras reads them."""
+    found = text.splitlines()
+    while found and found[-1] == "":
+        found.pop()
+    return found
 
 
 def batches(data: Any, steps: int | None, dtype: str) -> Iterator[Any]:

@@ -29,9 +29,10 @@ class Table:
         self.values = batch(values, dtypes[1]).values
         self._theirs: Any = None
         self._lookup: Lookup | None = None
+        self._tokens: Array | None = None  # the values, and the default, as what `invert` gives
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_theirs": None, "_lookup": None}
+        return vars(self) | {"_theirs": None, "_lookup": None, "_tokens": None}
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -67,9 +68,11 @@ class Table:
             RuntimeError: there is no key at all.
         """
         self._require_keys()
-        tokens = np.append(_objects(self.values), _objects(batch([self._default], self._dtypes[1]).values))
+        if self._tokens is None:
+            default = batch([self._default], self._dtypes[1]).values
+            self._tokens = np.append(_objects(self.values), _objects(default))
         place = numbers - self.keys[0]
-        found = tokens[np.where((place >= 0) & (place < len(self)), place, len(self))]
+        found = self._tokens[np.where((place >= 0) & (place < len(self)), place, len(self))]
         if layer.mask_token is not None:
             found[numbers == 0] = _objects(batch([layer.mask_token], self._dtypes[1]).values)
         return found

@@ -314,6 +314,24 @@ def test_heavy_operations_are_programs(name: str, shapes: Any, params: Any) -> N
     np.testing.assert_allclose(result, evaluate_node(node, arrays)[0], atol=0.02 if dtype else 1e-12)
 
 
+@pytest.mark.parametrize(
+    ("function", "shape"),
+    [
+        (lambda x: ops.dot_product_attention(x, x, x), (2, 64, 2, 64)),
+        (lambda x: ops.image.resize(x, (80, 80)), (2, 64, 64, 3)),
+        (lambda x: layers.AdaptiveAveragePooling1D(64)(x), (2, 100, 64)),
+        (ops.cholesky_inverse, (80, 80)),
+    ],
+)
+def test_what_keras_functions_multiply_is_programs_too(
+    function: Callable[[Any], Any], shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, made = at_once._program, []
+    monkeypatch.setattr(at_once, "_program", lambda p, *rest: made.append(p.name) or program(p, *rest))
+    function(ops.convert_to_tensor(np.ones(shape, np.float32) + 64 * np.eye(*shape[-2:], dtype=np.float32)))
+    assert "matmul" in made
+
+
 def test_traced_arrays_are_no_tensors() -> None:
     seen = []
     kerasflow.jit(lambda x: seen.append(type(ops.relu(x))) or ops.relu(x))(np.ones(2))

@@ -10,6 +10,7 @@ import numpy as np
 from kerasflow.bridge.ops.activations import softmax
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype
 from kerasflow.bridge.ops.tensors import cast, tensor
+from kerasflow.tracing.tensor import tensors
 
 _AXES = (0, 2, 1, 3)
 
@@ -50,14 +51,14 @@ def dot_product_attention(
             raise ValueError(f"{heads} query heads cannot share {shared} key and value heads evenly")
         key, value = (np.repeat(x, heads // shared, axis=1) for x in (key, value))
     scale = 1.0 / math.sqrt(key.shape[-1]) if scale is None else scale
-    logits = np.matmul(query, np.swapaxes(key, -1, -2)) * tensor(scale, compute)
+    logits = tensors(query) @ np.swapaxes(key, -1, -2) * tensor(scale, compute)
     if bias is not None:
         logits = logits + tensor(bias, dtype=compute)
     allowed = _allowed(mask, is_causal, *logits.shape[2:])
     if allowed is not None:
         # A large number and not infinity: a row without anything allowed is uniform then, and not NaN.
         logits = np.where(allowed, logits, float(np.finfo(logits.dtype).min) * 0.7)
-    return cast(np.transpose(np.matmul(softmax(logits, axis=-1), value), _AXES), dtype)
+    return cast(np.transpose(tensors(softmax(logits, axis=-1)) @ value, _AXES), dtype)
 
 
 def _allowed(mask: Any, is_causal: bool, targets: int, sources: int) -> Any:

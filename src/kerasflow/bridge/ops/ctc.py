@@ -12,6 +12,7 @@ from kerasflow.bridge.ops.control import scan
 from kerasflow.bridge.ops.encodings import one_hot
 from kerasflow.bridge.ops.sequences import top_k
 from kerasflow.bridge.ops.tensors import cast, tensor
+from kerasflow.tracing.tensor import tensors
 
 # The logarithm of what cannot be. As in Keras's other backends it is a number, so that the loss of labels that do not
 # fit into their sequence is large and its gradient finite.
@@ -52,7 +53,7 @@ def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, m
     skips = np.reshape(np.stack([np.zeros_like(change), change], axis=-1), (batch, 2 * labels))
     skips = np.concatenate([skips, np.zeros((batch, 1), np.bool_)], axis=1)
     # A product with indicators and not a gather: its derivative is a product too.
-    at_symbols = np.matmul(logs, np.swapaxes(_indicators(symbols, classes, logs.dtype), 1, 2))
+    at_symbols = tensors(logs) @ np.swapaxes(_indicators(symbols, classes, logs.dtype), 1, 2)
 
     def shifted(alpha: Any, count: int) -> Any:
         return np.concatenate([np.full((batch, count), never), alpha[:, :-count]], axis=1)[:, :places]

@@ -11,6 +11,7 @@ from kerasflow.bridge.ops.jvp import jvp
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
 from kerasflow.bridge.ops.tensors import cast, tensor
 from kerasflow.tracing import apply
+from kerasflow.tracing.tensor import tensors
 
 
 def cholesky(a: Any, upper: bool = False) -> Any:
@@ -24,7 +25,7 @@ def cholesky_inverse(a: Any, upper: bool = False) -> Any:
     transposed = np.swapaxes(inverse, -1, -2)
     if a.dtype.kind == "c":
         transposed = np.conjugate(transposed)
-    return np.matmul(inverse, transposed) if upper else np.matmul(transposed, inverse)
+    return tensors(inverse) @ transposed if upper else tensors(transposed) @ inverse
 
 
 def det(a: Any) -> Any:

@@ -14,6 +14,7 @@ from kerasflow.bridge.ops.precision import floating
 from kerasflow.bridge.ops.tensors import convert_to_tensor
 from kerasflow.primitives.convolution import Pairs, Sizes, output_sizes
 from kerasflow.tracing import apply
+from kerasflow.tracing.tensor import tensors
 
 
 def max_pool(
@@ -54,7 +55,7 @@ def adaptive_average_pool(inputs: Any, output_size: Number, data_format: str | N
         places = np.arange(x.shape[axis])
         inside = (places >= starts[:, None]) & (places < ends[:, None])
         weights = (inside / (ends - starts)[:, None]).astype(x.dtype)
-        x = np.moveaxis(np.matmul(weights, np.moveaxis(x, axis, -2)), -2, axis)
+        x = np.moveaxis(tensors(weights) @ np.moveaxis(x, axis, -2), -2, axis)
     return as_given(x, data_format)
 
 

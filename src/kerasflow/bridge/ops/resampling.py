@@ -12,6 +12,7 @@ import numpy as np
 from kerasflow.bridge.ops.layout import channels_axis, check_choice, check_rank
 from kerasflow.bridge.ops.precision import common_dtype, compute_dtype, floating
 from kerasflow.bridge.ops.tensors import cast, tensor
+from kerasflow.tracing.tensor import tensors
 
 
 def _triangle(x: Any) -> Any:
@@ -76,9 +77,9 @@ def _weighed(x: Any, weights: Any, axis: int) -> Any:
     size, target = weights.shape
     before, behind = math.prod(x.shape[:axis]), math.prod(x.shape[axis + 1 :])
     if behind == 1:
-        product = np.matmul(np.reshape(x, (before, size)), weights)
+        product = tensors(np.reshape(x, (before, size))) @ weights
     else:
-        product = np.matmul(np.transpose(weights), np.reshape(x, (before, size, behind)))
+        product = tensors(np.transpose(weights)) @ np.reshape(x, (before, size, behind))
     return np.reshape(product, (*x.shape[:axis], target, *x.shape[axis + 1 :]))
 
 

@@ -124,6 +124,17 @@ def test_a_model_is_trained_on_texts_of_files(files: Path) -> None:
     ]
 
 
+def test_a_damaged_image_is_named(files: Path) -> None:
+    (files / "images" / "class0" / "0.png").write_bytes(b"no image")
+    program = """
+        try:
+            list(utils.image_dataset_from_directory("images"))
+        except Exception as problem:
+            print(problem.__notes__)
+    """
+    assert "class0/0.png was being read" in without(files, program)[0]
+
+
 def test_labels_of_files_may_be_any_numbers(files: Path) -> None:
     program = """
         options = {"image_size": (2, 2), "shuffle": False, "label_mode": "int"}

@@ -164,6 +164,18 @@ def test_what_a_call_cannot_do(function, error, words, filtering):
     assert kerasflow.tracing.current_trace() is None
 
 
+class OfParts(Exception):
+    def __init__(self, what, number):
+        super().__init__(number, what)
+
+    def __str__(self):
+        return f"{self.args[1]}: {self.args[0]}"
+
+
+def raised(error):
+    raise error
+
+
 @pytest.mark.parametrize(
     ("function", "error", "words"),
     [
@@ -171,6 +183,7 @@ def test_what_a_call_cannot_do(function, error, words, filtering):
         (lambda x: os.stat("/nowhere"), FileNotFoundError, "No such file or directory: '/nowhere'"),
         (lambda x: "\ud800".encode(), UnicodeError, "surrogates not allowed"),
         (lambda x: {}["missing"], KeyError, "missing"),
+        (lambda x: raised(OfParts("what is wrong", 3)), RuntimeError, "what is wrong: 3"),
     ],
 )
 def test_errors_that_are_made_of_something_else_keep_their_messages(function, error, words):

@@ -41,6 +41,7 @@ class Layout:
         number_of_pass: the attribute of those data adapters that make the order of samples from the number of the
             pass; "" where it is drawn from the random generators.
         chooses_bins: whether lookups have `oov_method` and `salt`, for what is in no vocabulary.
+        injects_into_functions: whether what adds a call's arguments to its error is given the function, not the error.
         without_grain: utilities that make datasets of TensorFlow's alone, of those that make grain's in the newest.
     """
 
@@ -55,6 +56,7 @@ class Layout:
     standardizes_arrays: bool = True
     number_of_pass: str = ""
     chooses_bins: bool = True
+    injects_into_functions: bool = True
     without_grain: frozenset[str] = frozenset()
 
 
@@ -104,6 +106,7 @@ _3_16 = replace(
     unadjusted=frozenset({_EQUALIZATION, _GRAIN}),
     asks_pandas=False,
     number_of_pass="_epoch",
+    injects_into_functions=False,
     without_grain=frozenset(),
 )
 

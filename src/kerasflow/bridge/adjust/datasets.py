@@ -91,9 +91,20 @@ def read_files(module: ModuleType, name: str) -> Iterator[None]:
 
 @contextmanager
 def read_images(module: ModuleType) -> Iterator[None]:
-    """The same, of images."""
+    """The same, of images; an error says in which file it is."""
     with read_files(module, "image_dataset_from_directory"), name_pillow(module):
         yield
+    load = module._load_image_grain
+
+    @functools.wraps(load)
+    def load_image(path: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return load(path, *args, **kwargs)
+        except Exception as error:
+            error.add_note(f"This happened while {path} was being read.")
+            raise
+
+    module._load_image_grain = load_image  # type: ignore[attr-defined]
 
 
 @contextmanager

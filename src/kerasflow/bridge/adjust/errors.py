@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from kerasflow.bridge.adjust.ranks import report_once
+from kerasflow.bridge.versions import LAYOUT
 from kerasflow.graph import locate
 from kerasflow.tracing.source import AT, at_user_line, way_of
 
@@ -20,15 +21,21 @@ def hide_frames(module: ModuleType) -> Iterator[None]:
     """Keras leaves its own frames out of the tracebacks that users see; ours too."""
     yield
     module._EXCLUDED_PATHS += (str(Path(__file__).absolute().parents[2]),)  # type: ignore[attr-defined]
-    inject = module.inject_argument_info_in_traceback
+    if LAYOUT.injects_into_functions:
+        _give_messages(module, "inject_argument_info_in_traceback", _with_messages)
+    else:
+        _give_messages(module, "inject_argument_info_in_error", _of_its_message)
+
+
+def _give_messages(module: ModuleType, name: str, change: Callable[[Any], Any]) -> None:
+    """Change what Keras adds a call's arguments to, of which it tells the first argument of the error."""
+    inject = getattr(module, name)
 
     @functools.wraps(inject)
-    def inject_argument_info_in_traceback(
-        function: Callable[..., Any], object_name: str | None = None
-    ) -> Any:
-        return inject(_with_messages(function), object_name=object_name)
+    def injecting(target: Any, *args: Any, **kwargs: Any) -> Any:
+        return inject(change(target), *args, **kwargs)
 
-    module.inject_argument_info_in_traceback = inject_argument_info_in_traceback  # type: ignore[attr-defined]
+    setattr(module, name, injecting)
 
 
 def _with_messages(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,7 +47,7 @@ def _with_messages(function: Callable[..., Any]) -> Callable[..., Any]:
         except Exception as error:
             if (found := _of_its_message(error)) is error:
                 raise
-            raise found.with_traceback(error.__traceback__) from error
+            raise found from error
 
     call.__wrapped__ = function  # type: ignore[attr-defined]  # Keras asks for its signature, if it fails.
     return call
@@ -51,15 +58,17 @@ def _of_its_message(error: Exception) -> Exception:
     message = str(error)
     if isinstance(error, KeyError) or not error.args or str(error.args[0]) == message:
         return error
-    for kind in type(error).__mro__:
+    for kind in (*type(error).__mro__, RuntimeError):
+        if kind is Exception:
+            continue  # It says less than what Keras would take.
         try:
             found: Any = kind(message)
         except Exception:
             continue
-        if str(found) == message:
+        if isinstance(found, Exception) and str(found) == message:
             for note in getattr(error, "__notes__", ()):
                 found.add_note(note)
-            return found
+            return found.with_traceback(error.__traceback__)
     return error
 
 

@@ -114,6 +114,13 @@ def test_the_end_of_one_rank_is_the_end_of_all(launch: Launch, how: str, code: i
     assert time.monotonic() - begun < 60
 
 
+def test_what_the_first_rank_has_printed_is_shown_where_all_exit(launch: Launch, tmp_path: Path) -> None:
+    program = tmp_path / "leave.py"
+    program.write_text("import sys\nprint('all that there is')\nsys.exit(4)\n")
+    for _ in range(3):  # It is a race between ranks.
+        assert launch(3, str(program), code=4).stdout == "all that there is\n"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_processes_that_a_rank_starts_are_no_ranks(launch: Launch) -> None:
     done = launch(2, "start_processes.py", options=())

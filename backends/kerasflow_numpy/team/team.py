@@ -208,6 +208,9 @@ class Team:
                 self._tell_news()
             except OSError:
                 pass  # the next message finds out
+            except BaseException:
+                self.close()  # Some may have been told and others not.
+                raise
             finally:
                 self.lock.release()
 

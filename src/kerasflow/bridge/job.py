@@ -20,7 +20,7 @@ from kerasflow.compiler import set_threads
 from kerasflow.groups import ALONE, current_group, join
 from kerasflow.groups.mpi import MPI
 
-# What all ranks raise is shown once: the others leave rank 0 so many seconds to show it and to end them.
+# What all ranks raise, or exit with, is shown once: the others leave rank 0 so many seconds to show it and to end them.
 _AFTER_YOU = 0.5
 
 
@@ -65,14 +65,23 @@ def _print_whole_lines() -> None:
 def _end_all(group: MPI, error: BaseException, show: Callable[[], Any]) -> None:
     """End all ranks because of an error on this one."""
     interrupted = isinstance(error, KeyboardInterrupt)
-    try:
-        if group.rank:
-            time.sleep(_AFTER_YOU)
+
+    def told() -> None:
         if not (group.rank and interrupted):
             print(f"Rank {group.rank} of {group.size} ends all:", file=sys.stderr)
             show()
+
+    _end_with(group, 130 if interrupted else 1, told)
+
+
+def _end_with(group: MPI, code: int, tell: Callable[[], Any]) -> None:
+    """End all ranks with an exit code, when what they have printed is passed on."""
+    try:
+        if group.rank:
+            time.sleep(_AFTER_YOU)
+        tell()
     finally:
-        group.abort(130 if interrupted else 1)
+        group.abort(code)
 
 
 @contextmanager
@@ -85,10 +94,10 @@ def ending_as_one() -> Iterator[None]:
         if isinstance(group, MPI) and group.size > 1:
             if not isinstance(error, SystemExit):
                 _end_all(group, error, partial(traceback.print_exception, error))
+            elif isinstance(error.code, int) and error.code:
+                _end_with(group, error.code, lambda: None)
             elif error.code not in (None, 0):
-                if not isinstance(error.code, int):
-                    print(error.code, file=sys.stderr)
-                group.abort(error.code if isinstance(error.code, int) else 1)
+                _end_with(group, 1, partial(print, error.code, file=sys.stderr))
         raise
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from kerasflow.graph import ShapedArray, shaped
 from kerasflow.primitives import PRIMITIVES
@@ -19,7 +20,7 @@ import keras  # isort: skip
 
 @pytest.fixture(autouse=True)
 def own_integers_of_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`np.intp`, and the one function in use that casts to it by the rule "safe"."""
+    """`np.intp`, and the functions in use that cast to it by the rule "safe"."""
     repeat = np.repeat
 
     def checked(a: Any, repeats: Any, axis: Any = None) -> Any:
@@ -31,8 +32,18 @@ def own_integers_of_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         return repeat(a, repeats, axis)
 
+    bincount = np.bincount
+
+    def counted(x: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(x, np.ndarray) and not np.can_cast(x.dtype, np.int32):
+            raise TypeError(
+                "Cannot cast array data from dtype('int64') to dtype('int32') according to the rule 'safe'"
+            )
+        return bincount(x, *args, **kwargs)
+
     monkeypatch.setattr(np, "intp", np.int32)
     monkeypatch.setattr(np, "repeat", checked)
+    monkeypatch.setattr(np, "bincount", counted)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +93,23 @@ def test_counts_of_64_bits_become_such() -> None:
         from kerasflow.tracing.functions.shapes import repeat
 
         assert repeat(trace.add_input(shaped(np.arange(3.0))), counts).shape == (3,)
+
+
+@pytest.mark.parametrize("mode", ["int", "multi_hot", "count", "tf_idf"])
+def test_layers_of_text(mode: str) -> None:
+    texts = np.array(["a good film", "a bad one", "good", ""])
+    vectors = keras.layers.TextVectorization(ngrams=2, output_mode=mode)
+    vectors.adapt(texts)
+    assert len(vectors(texts)) == 4
+    counts = keras.layers.CategoryEncoding(4, output_mode="count")
+    np.testing.assert_array_equal(counts(np.array([[1, 1], [0, 3]])), [[0, 2, 0, 0], [1, 0, 0, 1]])
+
+
+def test_batches_of_sparse_rows() -> None:
+    rows = scipy.sparse.random_array((12, 5), density=0.4, rng=np.random.default_rng(0), format="csr")
+    model = keras.Sequential([keras.Input((5,), sparse=True), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(rows, np.zeros((12, 1)), batch_size=4, verbose=0)
+    np.testing.assert_allclose(
+        model.predict(rows, batch_size=5, verbose=0), model(rows.toarray()), rtol=1e-5, atol=1e-6
+    )

@@ -35,7 +35,7 @@ class SparseRows:
                 array.is_unique,
             )
         self.array = array
-        counts = np.bincount(np.asarray(array.coords[0]), minlength=array.shape[0])
+        counts = np.bincount(np.asarray(array.coords[0], np.intp), minlength=array.shape[0])
         self.begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
     @property
@@ -58,7 +58,8 @@ class SparseRows:
             rows, count = np.asarray(x.coords[0])[stored] - begin, max(end - begin, 0)
         else:
             indices = np.asarray(indices)
-            counts = self.begins[indices + 1] - self.begins[indices]
+            # NumPy repeats by its own integers, which may have 32 bits.
+            counts = (self.begins[indices + 1] - self.begins[indices]).astype(np.intp, copy=False)
             rows, count = np.repeat(np.arange(len(indices)), counts), len(indices)
             # Within each row one behind the other.
             offsets = np.repeat(self.begins[indices] - np.cumsum(counts) + counts, counts)

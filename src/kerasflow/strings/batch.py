@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasflow.strings.flat import Array, strings
+from kerasflow.strings.flat import Array, repeat, strings
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Batch:
     def rows(self) -> Array:
         """Of each value the row."""
         if self.counts is not None:
-            return np.repeat(np.arange(len(self.counts)), self.counts)
+            return repeat(np.arange(len(self.counts)), self.counts)
         width = self.shape[-1] if self.shape else 1
         return np.repeat(np.arange(math.prod(self.shape[:-1])), width)
 

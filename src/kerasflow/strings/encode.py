@@ -14,7 +14,7 @@ def occurrences(values: Array, rows: Array, shape: tuple[int, int], binary: bool
         values: the numbers. rows: of each one, its row. shape: rows and categories. binary: whether alone.
     """
     known = (values >= 0) & (values < shape[1])
-    place = rows[known] * shape[1] + values[known]
+    place = (rows[known] * shape[1] + values[known]).astype(np.intp, copy=False)
     if binary:
         result = np.zeros(shape[0] * shape[1], np.int64)
         result[place] = 1

@@ -77,7 +77,7 @@ class Strings:
         if gap is not None:
             buffer[starts + self.lengths] = gap
         inside = places(self.lengths)
-        of, to = np.repeat(self.starts, self.lengths), np.repeat(starts, self.lengths)
+        of, to = repeat(self.starts, self.lengths), repeat(starts, self.lengths)
         buffer[to + inside] = self.buffer[of + inside]
         return Strings(buffer, starts, self.lengths)
 
@@ -96,9 +96,14 @@ class Rows(Strings):
         return self.rows[:, column].copy() if column < self.rows.shape[1] else np.zeros(len(self), np.uint64)
 
 
+def repeat(x: Array, counts: Array) -> Array:
+    """`np.repeat`, which takes no counts that are wider than NumPy's own integers; those may have 32 bits."""
+    return np.repeat(x, counts.astype(np.intp, copy=False))
+
+
 def places(counts: Array) -> Array:
     """Of runs one behind the other, so long: of each element the place in its own."""
-    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.arange(int(counts.sum())) - repeat(np.cumsum(counts) - counts, counts)
 
 
 def parts(count: int) -> Iterator[slice]:

@@ -81,9 +81,9 @@ def _heads(strings: Strings) -> Array:
     heads, lengths = strings.own_word(0), strings.lengths
     longest = int(lengths.max(initial=0))
     if longest < WORD:
-        return heads | (lengths.view(np.uint64) << _LENGTH)
+        return heads | (lengths.astype(np.uint64) << _LENGTH)
     long = np.flatnonzero(lengths >= WORD)
-    heads |= np.where(lengths < WORD, lengths, 0).view(np.uint64) << _LENGTH
+    heads |= np.where(lengths < WORD, lengths, 0).astype(np.uint64) << _LENGTH
     hashes, left, which = heads[long], np.arange(len(long)), strings[long]
     for place in range(WORD, min(longest, _HASHED * WORD), WORD):
         left, which = _longer(left, which, place)
@@ -179,7 +179,7 @@ def counted(keys: Any) -> tuple[Array, Array, Array]:
         place = np.empty(len(keys), np.int64)
         place[ones] = ones[Index(keys[ones]).first]
         first = place[first]
-    occurrences = np.bincount(first, minlength=len(keys))
+    occurrences = np.bincount(first.astype(np.intp, copy=False), minlength=len(keys))
     distinct = np.flatnonzero(occurrences)
     number = np.cumsum(occurrences > 0) - 1
     return distinct, number[first], occurrences[distinct]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasflow.strings.flat import Array, Strings, from_bytes, places
+from kerasflow.strings.flat import Array, Strings, from_bytes, places, repeat
 
 _CODES = bytes(range(256))
 _LOWER = _CODES.lower()
@@ -107,8 +107,8 @@ def ngrams(tokens: Tokens, widths: Sequence[int]) -> Tokens:
     """Of each text the runs of neighbours, joined by spaces: of the first width all, of the next one all, and so on."""
     strings = tokens.strings.packed(ord(" "))
     begins, ends = tokens.begins, tokens.begins + tokens.counts
-    last = np.repeat(ends, tokens.counts)
-    text = np.repeat(np.arange(len(begins)), tokens.counts)
+    last = repeat(ends, tokens.counts)
+    text = repeat(np.arange(len(begins)), tokens.counts)
     firsts = [np.flatnonzero(np.arange(len(strings)) + width <= last) for width in widths]
     order = np.argsort(np.concatenate([text[first] for first in firsts]), kind="stable")
     first = np.concatenate(firsts)[order]
@@ -127,7 +127,7 @@ def padded(values: Array, counts: Array, width: int | None = None) -> Array:
         width = int(counts.max(initial=0))
     result = np.zeros((len(counts), width), values.dtype)
     place = places(counts)
-    row = np.repeat(np.arange(len(counts)), counts)
+    row = repeat(np.arange(len(counts)), counts)
     fits = place < width
     if not fits.all():
         row, place, values = row[fits], place[fits], values[fits]

@@ -142,7 +142,8 @@ def update_state(self: Any, data: Any) -> None:
     if self.output_mode != "tf_idf":
         return
     pairs = found.rows * len(tokens) + numbers
-    _add(self.token_document_counts.of, tokens, np.bincount(np.unique(pairs) % len(tokens)))
+    found_in = np.unique(pairs) % len(tokens)
+    _add(self.token_document_counts.of, tokens, np.bincount(found_in.astype(np.intp, copy=False)))
     documents = len(found.counts) if found.counts is not None else found.shape[0]
     self.num_documents.assign(self.num_documents.value() + documents)
 

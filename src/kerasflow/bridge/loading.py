@@ -34,7 +34,8 @@ _OURS = frozenset(
 )
 
 # What to do if the file that is being loaded is damaged.
-_remedy: ContextVar[str] = ContextVar("kerasflow_remedy", default="Take another copy.")
+_COPY = "Take another copy."
+_remedy: ContextVar[str] = ContextVar("kerasflow_remedy", default=_COPY)
 
 
 @contextmanager
@@ -76,7 +77,8 @@ def loading_whole(load: Callable[..., Any], into_a_model: bool) -> Callable[...,
                 if flaw or not _is_said_clearly(problem):
                     raise _damaged(path, flaw or f"{type(problem).__name__}: {problem}") from problem
                 _make_printable(problem)
-            problem.add_note(f"This happened while {shortened(str(path), 4096)} was being loaded.")
+            said = f"This happened while {shortened(str(path), 4096)} was being loaded."
+            problem.add_note(said if _remedy.get() == _COPY else f"{said} {_remedy.get()}")
             raise
 
     return loaded

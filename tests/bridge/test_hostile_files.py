@@ -239,3 +239,26 @@ def test_names_in_an_archive_are_shown_as_text(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"it lacks x_train") as caught:
         mnist.load_data(path)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("damage", [b"null", b"\xff", b'{"epoch": 0}'])
+def test_a_damaged_backup_says_what_to_do(damage: bytes, model: Any, tmp_path: Path) -> None:
+    """Of HDF5 nothing but the file's own checksum shows that a letter has changed."""
+
+    class Crash(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if batch == 2:
+                raise ZeroDivisionError
+
+    folder = tmp_path / "backup"
+    model.compile("adam", "mse")
+    x, y = np.ones((32, 4), "float32"), np.ones((32, 3), "float32")
+    backup = keras.callbacks.BackupAndRestore(folder, save_freq=1)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(x, y, batch_size=4, verbose=0, callbacks=[backup, Crash()])
+    with h5py.File(folder / "latest.weights.h5", "r+") as file:
+        del file["kerasflow_progress/vars/progress"]
+        file["kerasflow_progress/vars/progress"] = np.frombuffer(damage, np.uint8)
+    with pytest.raises(ValueError, match="what the backup says of the training is damaged") as caught:
+        model.fit(x, y, verbose=0, callbacks=[keras.callbacks.BackupAndRestore(folder, save_freq=1)])
+    assert f"Delete the folder {folder}, and the training begins anew." in caught.value.__notes__[-1]

@@ -37,7 +37,8 @@ _OURS = frozenset(
 )
 
 # What to do if the file that is being loaded is damaged.
-_remedy: ContextVar[str] = ContextVar("kerasflow_remedy", default="Take another copy.")
+_COPY = "Take another copy."
+_remedy: ContextVar[str] = ContextVar("kerasflow_remedy", default=_COPY)
 
 
 @contextmanager
@@ -81,7 +82,8 @@ def loading_whole(load: Callable[..., Any], into_a_model: bool) -> Callable[...,
                     raise _damaged(path, flaw or f"{type(problem).__name__}: {problem}") from problem
             if not _is_users(problem.__traceback__):
                 _make_printable(problem)
-            problem.add_note(f"This happened while {shortened(str(path), 4096)} was being loaded.{newer}")
+            said = f"This happened while {shortened(str(path), 4096)} was being loaded.{newer}"
+            problem.add_note(said if newer or _remedy.get() == _COPY else f"{said} {_remedy.get()}")
             raise
 
     return loaded
@@ -129,6 +131,10 @@ def _flaw_of_map(path: Path) -> str:
         for part in _parts(path):
             if not part.is_file():  # To open a pipe waits for who writes to it.
                 return f"its part {part.name!r} is missing"
+            try:
+                h5py.File(part).close()  # Keras 3.13 skips a part that cannot be opened.
+            except OSError as problem:
+                return f"{part.name}: {problem}"
     except Exception as problem:  # of a dozen kinds
         return f"{type(problem).__name__}: {problem}"
     return ""

@@ -8,6 +8,7 @@ of its samples, the metrics so far.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -82,16 +83,21 @@ class Progress(KerasSaveable):
         }
         text = json.dumps(said, default=lambda array: array.tolist())
         store["progress"] = np.frombuffer(text.encode(), np.uint8)
+        store["checksum"] = np.asarray(zlib.crc32(text.encode()))  # HDF5 has none.
         for name, variable in self._variables().items():
             store[name] = variable
 
     def load_own_variables(self, store: Any) -> None:
         """Keras calls this when it loads the model's weights; in a backup of stock Keras there is nothing for it."""
         names = set(store.keys())
-        if "progress" in names:
-            self.found = json.loads(np.asarray(store["progress"]).tobytes())
-            self.found["variables"] = {name: np.asarray(store[name]) for name in names - {"progress"}}
-            self.epoch = self.found["epoch"]
+        if "progress" not in names:
+            return
+        text = np.asarray(store["progress"]).tobytes()
+        if "checksum" in names and zlib.crc32(text) != int(np.asarray(store["checksum"])):
+            raise ValueError("what the backup says of the training is damaged")
+        found = json.loads(text)
+        found["variables"] = {name: np.asarray(store[name]) for name in names - {"progress", "checksum"}}
+        self.found, self.epoch = found, found["epoch"]
 
     def _variables(self) -> dict[str, Any]:
         """What Keras does not save with the weights."""

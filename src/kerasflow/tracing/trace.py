@@ -426,6 +426,8 @@ def apply(primitive: str | Primitive, *operands: Any, **params: Any) -> Any:
     values = [Constant(np.asarray(concrete_array(x))) for x in operands]
     avals = infer(primitive, [v.aval for v in values], params)
     node = Node(primitive, values, params, avals)
+    for value in node.outputs:
+        value.node = None  # Else a cycle keeps the operands until cycles are looked for.
     results = evaluator(node, [v.array for v in values])
     if any(isinstance(x, Tracer) for x in operands):
         results = tensors([as_array(x) for x in results])

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import optree
 
 from kerasflow.errors import TracingError
 from kerasflow.primitives import PRIMITIVES
@@ -165,13 +164,23 @@ def _written(ufunc: np.ufunc) -> str:
 # -- behind a tape ------------------------------------------------------------------------------------------
 
 
-def _left_behind(given: Any) -> Any:
-    """Arguments where nothing is recorded: a tape is through, and the traced arrays that it has left are tensors.
+def _left_behind(x: Any) -> Any:
+    """An argument where nothing is recorded: a tape is through, and the traced arrays that it has left are tensors.
 
     Raises:
         TracingError: if one of them never had a value.
     """
-    return optree.tree_map(lambda x: tensors(concrete_array(x)) if isinstance(x, Tracer) else x, given)
+    if isinstance(x, Tracer):
+        return tensors(concrete_array(x))
+    if type(x) in (list, tuple):
+        return type(x)(map(_left_behind, x))
+    return {key: _left_behind(y) for key, y in x.items()} if type(x) is dict else x
+
+
+def _holds_tracer(x: Any) -> bool:
+    if type(x) in (list, tuple):
+        return any(map(_holds_tracer, x))
+    return isinstance(x, Tracer)
 
 
 # -- functions ----------------------------------------------------------------------------------------------
@@ -179,7 +188,7 @@ def _left_behind(given: Any) -> Any:
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `Tracer.__array_function__` does."""
-    if current_trace() is None and any(isinstance(x, Tracer) for x in optree.tree_leaves((args, kwargs))):
+    if current_trace() is None and _holds_tracer([*args, *kwargs.values()]):
         return func(*_left_behind(args), **_left_behind(kwargs))
     handler = FUNCTIONS.get(func)
     name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)

@@ -228,7 +228,8 @@ class Tracer(np.lib.mixins.NDArrayOperatorsMixin):
         ).__index__()
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(self.array_for("`round` was called", "Use `keras.ops.round`.")[()], digits)  # type: ignore[call-overload]
+        number: Any = self.array_for("`round` was called", "Use `keras.ops.round`.")[()]
+        return round(number, digits)
 
     def item(self, *args: Any) -> Any:
         return self.array_for("`.item()` was called", "Keep it an array.").item(*args)

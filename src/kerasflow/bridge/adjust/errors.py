@@ -89,13 +89,8 @@ def name_the_layer(module: ModuleType) -> Iterator[None]:
 
 def _name_the_line(error: BaseException) -> None:
     """Have an error that is raised within a layer say at which line of the user's, if there is one on its way."""
-    if (
-        isinstance(error, (AssertionError, KeyError))
-        or len(error.args) != 1
-        or not isinstance(error.args[0], str)
-    ):
-        return
-    if AT not in error.args[0]:
+    says = isinstance(error, Exception) and not isinstance(error, KeyError)  # whose argument is the key
+    if says and len(error.args) == 1 and isinstance(error.args[0], str) and AT not in error.args[0]:
         error.args = (at_user_line(error.args[0], way_of(error)),)
 
 

@@ -82,7 +82,8 @@ class Silent(Right):
 
 
 class Misspelt(Right):
-    name = "mis-spelt"
+    name = "misspelt"
+    primitives = frozenset({"add", "subtrakt"})
 
 
 class Inexact(Right):
@@ -102,9 +103,8 @@ class Inexact(Right):
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The backends of this file beside the installed ones."""
     found = dict(registry._entry_points())
-    for cls in (Right, SharesResults, WritesInPlace, KeepsHostMemory, Silent, Inexact):
+    for cls in (Right, SharesResults, WritesInPlace, KeepsHostMemory, Silent, Misspelt, Inexact):
         found[cls.name] = SimpleNamespace(load=lambda cls=cls: cls)
-    found["misspelt"] = SimpleNamespace(load=lambda: Misspelt)
     monkeypatch.setattr(registry, "_entry_points", lambda: found)
 
 
@@ -133,7 +133,7 @@ def test_the_right_one_passes_and_what_it_lacks_is_seen() -> None:
         ("writes in place", "state/swap", "Not equal"),
         ("keeps host memory", "state/buffers are copies", "back from a buffer"),
         ("silent", "interface/what is lacking has a reason", "gives no reason in `refused`: .*"),
-        ("misspelt", "interface/attributes", "'misspelt', its attribute `name` 'mis-spelt'"),
+        ("misspelt", "interface/attributes", r"names of no primitive: \['subtrakt'\]"),
         ("inexact", "specs/add-(2x3,2x3)", "in float64"),
         ("inexact", "parity/model/float64", "losses: .*e-0"),
     ],

@@ -50,8 +50,12 @@ def check_arrays(file: h5py.File) -> None:
 
 def _check_array(path: str, array: h5py.h5d.DatasetID) -> None:
     created = array.get_create_plist()
-    if created.get_external_count() or created.get_layout() == h5py.h5d.VIRTUAL:
-        raise LeadsOut(f"Not allowed: in the HDF5 file, {path!r} takes its numbers from other files.")
+    virtual = created.get_layout() == h5py.h5d.VIRTUAL
+    if virtual or created.get_external_count():
+        kind = "virtual dataset" if virtual else "dataset with external storage"
+        raise LeadsOut(
+            f"Not allowed: in the HDF5 file, {path!r} takes its numbers from other files: a {kind}."
+        )
     takes, stored = array.get_type().get_size(), array.get_storage_size()
     for length in array.shape or ():
         takes *= length
@@ -76,7 +80,9 @@ def _items(file: h5py.File) -> Iterator[tuple[str, Any]]:
             below = f"{path}/{name.decode(errors='replace')}"
             kind = item.links.get_info(name).type
             if kind == h5py.h5l.TYPE_EXTERNAL:
-                raise LeadsOut(f"Not allowed: in the HDF5 file, {below!r} is a link to another file.")
+                raise LeadsOut(
+                    f"Not allowed: in the HDF5 file, {below!r} is a link to another file: an ExternalLink."
+                )
             if kind == h5py.h5l.TYPE_HARD and (at := h5py.h5o.get_info(item, name).addr) not in seen:
                 seen.add(at)
                 waiting.append((below, item, name))

@@ -80,14 +80,11 @@ def checks(name: str, families: Iterable[str] | None = None, reference: str = "n
 def _interface(name: str, reference: str) -> Named:
     """The attributes."""
     backend = current_backend(name)
-    yield "attributes", partial(_assert_attributes, backend, name)
+    yield "attributes", partial(_assert_attributes, backend)
     yield "what is lacking has a reason", partial(_assert_refused, backend)
 
 
-def _assert_attributes(backend: Backend, name: str) -> None:
-    for attribute in ("name", "primitives", "compile", "from_host", "to_host"):
-        assert hasattr(backend, attribute), f"the backend has no attribute {attribute!r}"
-    assert backend.name == name, f"its entry point is called {name!r}, its attribute `name` {backend.name!r}"
+def _assert_attributes(backend: Backend) -> None:
     assert isinstance(backend.primitives, frozenset), "`primitives` is not a frozenset"
     unknown = backend.primitives - set(PRIMITIVES)
     assert not unknown, f"`primitives` has names of no primitive: {sorted(unknown)}"

@@ -212,7 +212,7 @@ def test_tensorflow_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise UnknownBackendError(f"{name} needs: {registry._remedy(point, name)}")
 
     monkeypatch.setattr(registry, "_load", without)
-    with pytest.raises(ExportError, match=r"'tf_saved_model'.* pip install \"kerasflow\[tensorflow\]\""):
+    with pytest.raises(ExportError, match=r"'tf_saved_model'.*kerasflow\[tensorflow\]"):
         mlp().export(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 

@@ -16,7 +16,7 @@ _COLUMNS = ("keras", "python", "numpy", "system", "tests", "passed", "failed", "
 _HEADS = ("Keras", "Python", "NumPy", "system", "tests", "passed", "failed", "skipped", "on")
 
 # Runs of a state between two changes.
-_SINCE, _NAME = r"^3\.1[34]\.", "the test had an old name or wording: mended since"
+_SINCE, _NAME = r"^3\.1[34]\.", "the test had an old name or wording, of a change on its way: mended since"
 # Why tests fail where they do and it is not ours to mend: a pattern of a row's Python and system, what the test's name
 # begins with, and the reason.
 EXPLAINED: tuple[tuple[str, str, str], ...] = (

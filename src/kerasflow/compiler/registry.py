@@ -94,10 +94,11 @@ def _remedy(point: EntryPoint, module: str) -> str:
     markers = [requirement.marker for requirement in map(Requirement, point.dist.requires or ())]
     own = [marker for marker in markers if marker and f'extra == "{point.name}"' in str(marker)]
     if own and not any(marker.evaluate({"extra": point.name}) for marker in own):
+        others = [name for name in backends() if name != point.name]
         python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
         return (
             f"{extra} brings nothing for {python} on this machine ({sys.platform}, {platform.machine()}): take another "
-            f"Python, or another backend of {', '.join(backends())}."
+            f"Python, or another backend ({', '.join(others)})."
         )
     return f'Install it with: pip install "{extra}"'
 

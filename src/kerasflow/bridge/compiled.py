@@ -10,9 +10,8 @@ import numpy as np
 from keras.src import tree
 
 from kerasflow.bridge.host import declines, name_of
-from kerasflow.bridge.variable import noting_weights, require_kept
+from kerasflow.bridge.variable import keeping_weights
 from kerasflow.compiler import CompiledFunction, Entry
-from kerasflow.errors import TracingError
 from kerasflow.graph import is_text
 
 
@@ -31,7 +30,7 @@ class ModelFunction:
 
     def __init__(self, model: Any, function: Callable[..., Any]) -> None:
         self.model = model
-        self.compiled = CompiledFunction(function)
+        self.compiled = CompiledFunction(keeping_weights(function))
 
     @functools.cached_property
     def declining(self) -> list[Any]:
@@ -56,19 +55,12 @@ class ModelFunction:
         """The program for these arguments, on the model's backend, and what it is called with.
 
         Raises:
-            TracingError: it cannot be recorded, or has weights that nobody keeps.
+            TracingError: it cannot be recorded, or makes weights that nobody keeps.
         """
         self.compiled.backend = self.model.kerasflow_backend
         jit_compile = self.model.jit_compile
         self.compiled.jit_compile = None if jit_compile == "auto" else jit_compile
-        with noting_weights() as made:
-            found = self.compiled.entry(args, kwargs)
-        try:
-            require_kept(made)
-        except TracingError:
-            self.compiled.forget()
-            raise
-        return found
+        return self.compiled.entry(args, kwargs)
 
 
 def is_text_array(x: Any) -> bool:

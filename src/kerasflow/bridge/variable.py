@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -26,18 +26,24 @@ from kerasflow.tracing.tensor import tensors
 _made: ContextVar[list[tuple[str, weakref.ref[Variable]]] | None] = ContextVar("kerasflow_made", default=None)
 
 
-@contextmanager
-def noting_weights() -> Iterator[list[tuple[str, weakref.ref[Variable]]]]:
-    """The trainable variables that are made in the block: paths, and what says whether there still is one."""
-    made: list[tuple[str, weakref.ref[Variable]]] = []
-    token = _made.set(made)
-    try:
-        yield made
-    finally:
-        _made.reset(token)
+def keeping_weights(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function to be recorded, but an error if weights that it makes are gone when it returns."""
+
+    @functools.wraps(function)
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        made: list[tuple[str, weakref.ref[Variable]]] = []
+        token = _made.set(made)
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            _made.reset(token)
+        _require_kept(made)
+        return result
+
+    return recorded
 
 
-def require_kept(made: list[tuple[str, weakref.ref[Variable]]]) -> None:
+def _require_kept(made: list[tuple[str, weakref.ref[Variable]]]) -> None:
     """See that all of what a recording has made is still there: else nobody could train it.
 
     Raises:

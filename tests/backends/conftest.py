@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import kerasflow
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from teams import ended, processes
@@ -40,3 +42,9 @@ def ranks(request: pytest.FixtureRequest) -> Iterator[Team]:
     pids = processes(made)
     made.close()
     assert all(map(ended, pids))
+
+
+@pytest.fixture
+def on_tensorflow() -> Iterator[None]:
+    with kerasflow.use_backend("tensorflow"):
+        yield

@@ -15,14 +15,9 @@ import pytest
 from kerasflow.errors import ExportError, GradientError, KerasflowError, TracingError
 
 tf: Any = pytest.importorskip("tensorflow")
+pytestmark = pytest.mark.usefixtures("on_tensorflow")
 X = np.random.default_rng(1).normal(size=(6, 4))
 Y = np.random.default_rng(2).normal(size=(6, 2))
-
-
-@pytest.fixture(autouse=True)
-def on_tensorflow() -> Iterator[None]:
-    with kerasflow.use_backend("tensorflow"):
-        yield
 
 
 def total(x: Any) -> Any:

@@ -26,7 +26,7 @@ from kerasflow.tracing.host import on_host
 from kerasflow.tracing.indexing import getitem
 from kerasflow.tracing.normalize import SCALARS, as_operand, cast, is_weak
 from kerasflow.tracing.source import at_user_line
-from kerasflow.tracing.tensor import in_place, tensors
+from kerasflow.tracing.tensor import holds_tracer, in_place, tensors
 from kerasflow.tracing.trace import accompanied_by, apply, current_trace
 from kerasflow.tracing.tracer import Tracer, concrete_array
 
@@ -177,18 +177,12 @@ def _left_behind(x: Any) -> Any:
     return {key: _left_behind(y) for key, y in x.items()} if type(x) is dict else x
 
 
-def _holds_tracer(x: Any) -> bool:
-    if type(x) in (list, tuple):
-        return any(map(_holds_tracer, x))
-    return isinstance(x, Tracer)
-
-
 # -- functions ----------------------------------------------------------------------------------------------
 
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `Tracer.__array_function__` does."""
-    if current_trace() is None and _holds_tracer([*args, *kwargs.values()]):
+    if current_trace() is None and holds_tracer([*args, *kwargs.values()]):
         return func(*_left_behind(args), **_left_behind(kwargs))
     handler = FUNCTIONS.get(func)
     name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)

@@ -38,7 +38,7 @@ class Tensor(np.ndarray[Any, Any]):
     # -- beside traced arrays -------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
-        if _holds_tracer(key):
+        if holds_tracer(key):
             return Tracer.dispatcher.getitem(np.asarray(self), key)
         try:
             found = as_array(super().__getitem__(key))
@@ -108,11 +108,12 @@ def _matmul(x: Any, y: Any) -> Any:
     return tensors(Tracer.dispatcher.call_ufunc(np.matmul, "__call__", (plain(x), plain(y)), {}))
 
 
-def _holds_tracer(key: Any) -> bool:
+def holds_tracer(key: Any) -> bool:
+    """Whether a traced array is in an index, or in what a function is given."""
     if type(key) in (tuple, list):
-        return any(map(_holds_tracer, key))
+        return any(map(holds_tracer, key))
     return isinstance(key, Tracer) or (
-        isinstance(key, slice) and _holds_tracer((key.start, key.stop, key.step))
+        isinstance(key, slice) and holds_tracer((key.start, key.stop, key.step))
     )
 
 
